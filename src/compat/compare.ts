@@ -1,0 +1,56 @@
+import { attributeOf } from "./device.ts";
+import { FORMATS } from "./formats/index.ts";
+import { attributeNames, attributeReason, type Pair, show, sourceName, targetName } from "./pair.ts";
+import { type Reason, ranked, reason } from "./reason.ts";
+import { RULES } from "./rules/index.ts";
+
+/** Whether this device can continue as that candidate: every reason, without stopping at the first. */
+export function compare(pair: Pair): readonly Reason[] {
+	const covered = new Set<string>();
+	const reasons: Reason[] = [];
+	for (const format of FORMATS) {
+		const judgement = format(pair, covered);
+		for (const attribute of judgement.covers) covered.add(attribute);
+		reasons.push(...judgement.reasons);
+	}
+	if (covered.size === 0) reasons.push(undeclared(pair));
+	reasons.push(...crossType(pair, covered));
+	for (const { attribute, kind } of pair.policy.rules) {
+		if (!covered.has(attribute)) reasons.push(...RULES[kind](pair, attribute));
+	}
+	const ruled = new Set(pair.policy.rules.map(({ attribute }) => attribute));
+	reasons.push(...others(pair, (attribute) => !covered.has(attribute) && !ruled.has(attribute)));
+	return ranked(reasons);
+}
+
+function undeclared(pair: Pair): Reason {
+	const message =
+		`neither ${sourceName(pair)} nor ${targetName(pair)} declares what it can migrate ` +
+		"(software_version, interface_version or a list <attribute>_compatible)";
+	return reason("declaration.none", "compare", message, { device: pair.source.id, candidate: pair.target.id });
+}
+
+/** Nova pairs equal type names only, so a declaration that accepts another type deserves a word. */
+function crossType(pair: Pair, covered: ReadonlySet<string>): readonly Reason[] {
+	const source = attributeOf(pair.source, "mdev_type");
+	const target = attributeOf(pair.target, "mdev_type");
+	if (!covered.has("mdev_type") || source === undefined || target === undefined || source === target) return [];
+	const message = `mdev_type ${show(source)} becomes ${show(target)} on ${targetName(pair)}; Nova pairs equal types only`;
+	const severity = pair.policy.cross_type === "never" ? "error" : "warning";
+	return [attributeReason(pair, "type.cross_type", "mdev_type", "compare", message, { severity })];
+}
+
+/** Attributes that no declaration and no rule names: a difference is worth a warning, unless the policy says otherwise. */
+function others(pair: Pair, isOther: (attribute: string) => boolean): readonly Reason[] {
+	const { other_attributes } = pair.policy;
+	if (other_attributes === "ignore") return [];
+	const differences = attributeNames(pair)
+		.filter(isOther)
+		.flatMap((attribute) => RULES.equal(pair, attribute));
+	if (other_attributes === "equal") return differences;
+	return differences.map((difference) => ({
+		...difference,
+		severity: "warning",
+		code: difference.code === "attribute.missing_source" ? "attribute.only_on_target" : difference.code,
+	}));
+}

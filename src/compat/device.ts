@@ -1,0 +1,32 @@
+/** Attribute text by name, exactly as the host gave it; formats and rules interpret it. */
+export type Attributes = Readonly<Record<string, string>>;
+
+/**
+ * What kind of thing a device is, in the kernel's words: a PCI function, an mdev, or an mdev type (a directory of
+ * `mdev_supported_types`, from which mdevs are created).
+ */
+export const DEVICE_KINDS = ["pci", "mdev", "mdev_type"] as const;
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
+export interface Device {
+	/** PCI address (`0000:3b:00.2`), mdev uuid, or `<parent address>/<type id>`. */
+	readonly id: string;
+	readonly kind: DeviceKind;
+	readonly attributes: Attributes;
+	/** Attributes that exist but could not be read: errno name (`EIO`) by attribute name. */
+	readonly unreadable: Readonly<Record<string, string>>;
+}
+
+/** What a device can land on: another device (capacity 1) or an mdev type (capacity `available_instances`). */
+export interface Candidate extends Device {
+	readonly capacity: number;
+}
+
+/** Attribute names come from hosts: only own properties count, or `constructor` would be an attribute of every device. */
+export function attributeOf({ attributes }: Device, attribute: string): string | undefined {
+	return Object.hasOwn(attributes, attribute) ? attributes[attribute] : undefined;
+}
+
+export function errnoOf({ unreadable }: Device, attribute: string): string | undefined {
+	return Object.hasOwn(unreadable, attribute) ? unreadable[attribute] : undefined;
+}

@@ -1,0 +1,100 @@
+import { attributeOf, type Candidate, type Device, errnoOf } from "./device.ts";
+import type { Policy } from "./policy.ts";
+import { type Reason, type ReasonCode, reason } from "./reason.ts";
+
+/** One device of the source beside one candidate of the target: all that a format or a rule may look at. */
+export interface Pair {
+	readonly source: Device;
+	readonly target: Candidate;
+	/** Host names, for messages only. */
+	readonly source_host: string;
+	readonly target_host: string;
+	readonly policy: Policy;
+}
+
+/** What a format or a rule has to say about a pair. An attribute that is covered is judged by nobody after it. */
+export interface Judgement {
+	readonly covers: readonly string[];
+	readonly reasons: readonly Reason[];
+}
+
+export function sourceName({ source_host, source }: Pair): string {
+	return `${source_host} ${source.id}`;
+}
+
+export function targetName({ target_host, target }: Pair): string {
+	return `${target_host} ${target.id}`;
+}
+
+/** Every attribute that either device has or has but cannot show. */
+export function attributeNames({ source, target }: Pair): readonly string[] {
+	const names = [source.attributes, source.unreadable, target.attributes, target.unreadable].flatMap(Object.keys);
+	return [...new Set(names)].sort();
+}
+
+/** A reason about one attribute of the pair, with both values as the hosts gave them. */
+export function attributeReason(
+	pair: Pair,
+	code: ReasonCode,
+	attribute: string,
+	rule: string,
+	message: string,
+	details: Partial<Pick<Reason, "severity" | "source" | "target">> = {},
+): Reason {
+	const source = attributeOf(pair.source, attribute);
+	const target = attributeOf(pair.target, attribute);
+	return reason(code, rule, message, {
+		device: pair.source.id,
+		candidate: pair.target.id,
+		attribute,
+		...(source === undefined ? {} : { source }),
+		...(target === undefined ? {} : { target }),
+		...details,
+	});
+}
+
+/**
+ * Both values of an attribute; or the reason why there is no pair of values; or undefined when neither device has it.
+ * Absent and unreadable are different things: an absent attribute is an answer, an unreadable one leaves the pair unknown.
+ */
+export function bothValues(
+	pair: Pair,
+	attribute: string,
+	rule: string,
+): { readonly source: string; readonly target: string } | { readonly reason: Reason } | undefined {
+	const unreadable =
+		unreadableReason(pair, pair.source, attribute, rule) ?? unreadableReason(pair, pair.target, attribute, rule);
+	if (unreadable) return { reason: unreadable };
+	const source = attributeOf(pair.source, attribute);
+	const target = attributeOf(pair.target, attribute);
+	if (source !== undefined && target !== undefined) return { source, target };
+	if (source !== undefined) {
+		const message = `${targetName(pair)} has no ${attribute}; ${sourceName(pair)} has ${show(source)}`;
+		return { reason: attributeReason(pair, "attribute.missing_target", attribute, rule, message) };
+	}
+	if (target !== undefined) {
+		const message = `${sourceName(pair)} has no ${attribute}; ${targetName(pair)} has ${show(target)}`;
+		return { reason: attributeReason(pair, "attribute.missing_source", attribute, rule, message) };
+	}
+	return undefined;
+}
+
+export function unreadableReason(pair: Pair, device: Device, attribute: string, rule: string): Reason | undefined {
+	const errno = errnoOf(device, attribute);
+	if (errno === undefined) return undefined;
+	const name = device === pair.source ? sourceName(pair) : targetName(pair);
+	return attributeReason(
+		pair,
+		"attribute.unreadable",
+		attribute,
+		rule,
+		`${attribute} of ${name} cannot be read (${errno})`,
+	);
+}
+
+/** A value in a sentence: as it is, unless it is empty or would run into the words around it. */
+export function show(value: string): string {
+	return /^[\x21-\x7e]{1,120}$/.test(value)
+		? value
+		: JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
+}

@@ -1,0 +1,19 @@
+import { attributeReason, bothValues, type Pair, show, sourceName, targetName } from "../pair.ts";
+import type { Reason, ReasonCode } from "../reason.ts";
+
+const CODES: Readonly<Record<string, ReasonCode>> = {
+	device_api: "device_api.mismatch",
+	mdev_type: "type.mismatch",
+};
+
+/** The same text on both sides; an attribute that one side lacks is as bad as another text. */
+export function equal(pair: Pair, attribute: string): readonly Reason[] {
+	const values = bothValues(pair, attribute, "equal");
+	if (values === undefined) return [];
+	if ("reason" in values) return [values.reason];
+	if (values.source === values.target) return [];
+	const message =
+		`${attribute} ${show(values.source)} of ${sourceName(pair)} differs from ` +
+		`${show(values.target)} of ${targetName(pair)}`;
+	return [attributeReason(pair, CODES[attribute] ?? "attribute.differs", attribute, "equal", message)];
+}

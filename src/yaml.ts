@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
+import type { z } from "zod";
+
+/** A file of the operator's that cannot be used; every problem has its place as `file:line:column`. */
+export class ConfigError extends Error {
+	override readonly name = "ConfigError";
+}
+
+type Path = readonly PropertyKey[];
+
+/**
+ * Reads a YAML file into what the schema says, or throws a ConfigError that lists every problem with its place.
+ * With the `failsafe` flavour every scalar stays the text that it is: 1.10 is not 1.1.
+ */
+export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe" = "core"): T {
+	let text: string;
+	try {
+		text = readFileSync(file, "utf8");
+	} catch (cause) {
+		throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+	}
+	return parseYaml(text, file, schema, flavour);
+}
+
+/** The same for text; `file` is its name in errors. */
+export function parseYaml<T>(
+	text: string,
+	file: string,
+	schema: z.ZodType<T>,
+	flavour: "core" | "failsafe" = "core",
+): T {
+	const lines = new LineCounter();
+	const document = parseDocument(text, { lineCounter: lines, schema: flavour, prettyErrors: false });
+	const at = (offset: number) => {
+		const { line, col } = lines.linePos(offset);
+		return `${file}:${line}:${col}`;
+	};
+	if (document.errors.length > 0) {
+		throw new ConfigError(document.errors.map(({ pos, message }) => `${at(pos[0])}: ${message}`).join("\n"));
+	}
+	const result = schema.safeParse(document.toJS() ?? {});
+	if (result.success) return result.data;
+	const problems = result.error.issues.flatMap((issue) => {
+		const name = issue.path.join(".");
+		if (issue.code === "unrecognized_keys") {
+			return issue.keys.map(
+				(key) => `${at(offsetOf(document.contents, [...issue.path, key], "key"))}: unknown option "${key}"`,
+			);
+		}
+		return [
+			`${at(offsetOf(document.contents, issue.path, "value"))}: ${name === "" ? "" : `${name}: `}${issue.message}`,
+		];
+	});
+	throw new ConfigError(problems.join("\n"));
+}
+
+/** Where the node at a path starts; of its nearest parent when the node is missing. */
+function offsetOf(root: Node | null, path: Path, part: "key" | "value"): number {
+	let node: unknown = root;
+	let offset = startOf(root);
+	for (const [depth, step] of path.entries()) {
+		const pair = isMap(node) ? pairOf(node, step) : undefined;
+		const value = pair
+			? pair.value
+			: isNode(node) && "get" in node && typeof node.get === "function"
+				? node.get(step, true)
+				: undefined;
+		const isLast = depth === path.length - 1;
+		if (isLast && part === "key" && pair && isNode(pair.key)) return startOf(pair.key);
+		if (value === undefined || value === null) return offset;
+		node = value;
+		offset = startOf(value);
+	}
+	return offset;
+}
+
+function pairOf(map: YAMLMap, key: PropertyKey) {
+	return map.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+}
+
+function startOf(node: unknown): number {
+	return isNode(node) && node.range ? node.range[0] : 0;
+}

@@ -1,0 +1,142 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Decision, decide } from "../../src/compat/decide.ts";
+import type { Candidate } from "../../src/compat/device.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { mdev } from "../support/devices.ts";
+
+const ask = (devices: readonly Candidate[], candidates: readonly Candidate[], policy = DEFAULT_POLICY) =>
+	decide({ source_host: "cmp-01", target_host: "cmp-02", devices, candidates, policy });
+
+const type = (id: string, capacity: number, attributes = { software_version: "1.0.0" }) =>
+	mdev(id, attributes, { kind: "mdev_type", capacity });
+const codes = ({ reasons }: Decision) => reasons.map(({ code }) => code);
+const v1 = { software_version: "1.0.0" };
+
+describe("capacity", () => {
+	test("an mdev type with one free instance cannot take two devices, and the reason names who competes for what", () => {
+		const decision = ask([mdev("uuid-b", v1), mdev("uuid-a", v1)], [type("0000:3b:00.0/nvidia-558", 1)]);
+		expect(decision).toMatchObject({ verdict: "reject", allowed: false, mapping: {} });
+		expect(decision.reasons).toEqual([
+			{
+				code: "capacity.exhausted",
+				severity: "error",
+				rule: "match",
+				device: "uuid-b",
+				candidate: "0000:3b:00.0/nvidia-558",
+				message: "2 devices (uuid-a, uuid-b) compete for cmp-02 0000:3b:00.0/nvidia-558, of which 1 is free",
+			},
+		]);
+	});
+
+	test("with two free instances it takes both", () => {
+		const decision = ask([mdev("a", v1), mdev("b", v1)], [type("p/t", 2)]);
+		expect(decision).toMatchObject({ verdict: "accept", allowed: true, mapping: { a: "p/t", b: "p/t" }, reasons: [] });
+	});
+
+	test("a type without free instances takes nothing", () => {
+		const decision = ask([mdev("a", v1)], [type("p/t", 0)]);
+		expect(codes(decision)).toEqual(["capacity.exhausted"]);
+		expect(decision.reasons[0]?.message).toBe("a needs cmp-02 p/t, of which 0 are free");
+	});
+
+	test("a device makes room for another one that has no choice", () => {
+		const picky = mdev("z-picky", { software_version: "1.1.0" });
+		const decision = ask(
+			[mdev("a-easy", v1), picky],
+			[type("p/new", 1, { software_version: "1.1.0" }), type("q/old", 1)],
+		);
+		expect(decision.mapping).toEqual({ "a-easy": "q/old", "z-picky": "p/new" });
+	});
+});
+
+describe("kinds", () => {
+	test("a PCI function never lands on an mdev type, nor an mdev on a PCI function", () => {
+		const pci = mdev("0000:01:00.1", v1, { kind: "pci" });
+		expect(codes(ask([pci], [type("p/t", 1)]))).toEqual(["candidate.none"]);
+		expect(codes(ask([mdev("a", v1)], [pci]))).toEqual(["candidate.none"]);
+	});
+
+	test("an mdev may land on a free mdev that exists already", () => {
+		expect(ask([mdev("a", v1)], [mdev("b", v1)]).mapping).toEqual({ a: "b" });
+	});
+});
+
+describe("preference", () => {
+	test("a candidate without warnings is taken before one with", () => {
+		const older = mdev("a-first-by-name", { software_version: "1.0.1" });
+		const decision = ask(
+			[mdev("s", { software_version: "1.0.2" })],
+			[older, mdev("z-last", { software_version: "1.0.2" })],
+		);
+		expect(decision).toMatchObject({ mapping: { s: "z-last" }, reasons: [] });
+	});
+
+	test("an unknown pair is taken only when nothing else is left", () => {
+		const unreadable = mdev("a", {}, { unreadable: { software_version: "EIO" } });
+		expect(ask([mdev("s", v1)], [unreadable, mdev("z", v1)])).toMatchObject({ verdict: "accept", mapping: { s: "z" } });
+		expect(ask([mdev("s", v1)], [unreadable])).toMatchObject({
+			verdict: "unknown",
+			allowed: false,
+			mapping: { s: "a" },
+		});
+		const lenient = { ...DEFAULT_POLICY, unknown: "accept" } as const;
+		expect(ask([mdev("s", v1)], [unreadable], lenient)).toMatchObject({ verdict: "unknown", allowed: true });
+	});
+
+	test("a rejection gives the reasons of the candidate that comes closest", () => {
+		const far = mdev("a-far", { software_version: "2.0.0", mdev_type: "other", device_api: "vfio-ccw" });
+		const decision = ask([mdev("s", v1)], [far, mdev("z-near", { software_version: "2.0.0" })]);
+		expect(decision.reasons).toMatchObject([{ code: "version.major_mismatch", candidate: "z-near" }]);
+		expect(decision.comparisons).toHaveLength(2);
+	});
+});
+
+describe("properties", () => {
+	const attributes = fc.record(
+		{
+			software_version: fc.constantFrom("1.0.0", "1.0.1", "1.1.0", "2.0.0", "?"),
+			interface_version: fc.constantFrom("2.0.2", "2.1.3"),
+			interface_version_compatible: fc.constantFrom("2.0.2-2.0.4,2.1.0-", "", "x"),
+			mdev_type: fc.constantFrom("vendor-type", "vendor-other"),
+		},
+		{ requiredKeys: [] },
+	);
+	const devices = (prefix: string) =>
+		fc
+			.array(fc.tuple(attributes, fc.nat(2)), { maxLength: 4 })
+			.map((list) =>
+				list.map(([values, capacity], index) =>
+					mdev(`${prefix}${index}`, values, { capacity, kind: prefix === "t" ? "mdev_type" : "mdev" }),
+				),
+			);
+
+	test("the order of devices and candidates does not matter", () => {
+		const worlds = fc.tuple(devices("s"), devices("t")).chain(([s, t]) =>
+			fc.record({
+				s: fc.constant(s),
+				t: fc.constant(t),
+				s2: fc.shuffledSubarray(s, { minLength: s.length }),
+				t2: fc.shuffledSubarray(t, { minLength: t.length }),
+			}),
+		);
+		fc.assert(fc.property(worlds, ({ s, t, s2, t2 }) => void expect(ask(s2, t2)).toEqual(ask(s, t))));
+	});
+
+	test("one more candidate never turns accept into something else", () => {
+		const extra = attributes.map((values) => mdev("t9", values, { kind: "mdev_type" }));
+		fc.assert(
+			fc.property(devices("s"), devices("t"), extra, (s, t, one) => {
+				if (ask(s, t).verdict === "accept") expect(ask(s, [...t, one]).verdict).toBe("accept");
+			}),
+		);
+	});
+
+	test("no attribute makes it throw", () => {
+		const hostile = fc.dictionary(
+			fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "interface_version_compatible")),
+			fc.string(),
+		);
+		fc.assert(fc.property(hostile, hostile, (a, b) => void ask([mdev("s", a)], [mdev("t", b)])));
+	});
+});
