@@ -1,0 +1,50 @@
+import { DEVICE_KINDS } from "../compat/device.ts";
+import { SNAPSHOT_SCHEMA_VERSION, type Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import { collectMdev } from "./collectors/mdev.ts";
+import { collectPci } from "./collectors/pci.ts";
+import { type Attachment, DEFAULT_LIBVIRT_DIR, readAttachments } from "./libvirt.ts";
+import { openSysfs, type Sysfs } from "./sysfs.ts";
+
+/** One per device class; to add a class, add a file beside these two and a line here. */
+const COLLECTORS: readonly ((sysfs: Sysfs) => SnapshotDevice[])[] = [collectPci, collectMdev];
+
+/** What shows that a device of a kind is there, and so what is missing from one that libvirt names and sysfs does not. */
+const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
+
+export interface ScanOptions {
+	/** Nova host name, not the DNS name of the machine. */
+	readonly host: string;
+	readonly sysfsRoot: string;
+	readonly libvirtDir?: string;
+}
+
+/**
+ * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
+ * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
+ */
+export function takeSnapshot({ host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR }: ScanOptions): Snapshot {
+	const sysfs = openSysfs(sysfsRoot);
+	const attachments = readAttachments(libvirtDir);
+	const scanned = COLLECTORS.flatMap((collector) => collector(sysfs));
+	const ids = new Set(scanned.map((device) => device.id));
+	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
+	const devices = [...scanned, ...missing].map((device) => attach(device, attachments.get(device.id)));
+	return { schema_version: SNAPSHOT_SCHEMA_VERSION, host, devices: devices.sort(byKindThenId) };
+}
+
+function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {
+	if (attachment === undefined) return device;
+	return { ...device, instance: attachment.instance, ...(attachment.port ? { port: true } : {}) };
+}
+
+/** An instance has it, so it must continue: leaving it out would let the instance pass as one without devices. */
+function unseenDevice([id, { kind }]: readonly [string, Attachment]): SnapshotDevice {
+	const unreadable = Object.fromEntries(IDENTITY[kind].map((name) => [name, "ENODEV"]));
+	return { id, kind, capacity: 1, attributes: {}, unreadable };
+}
+
+function byKindThenId(a: SnapshotDevice, b: SnapshotDevice): number {
+	const kinds = DEVICE_KINDS.indexOf(a.kind) - DEVICE_KINDS.indexOf(b.kind);
+	if (kinds !== 0) return kinds;
+	return a.id < b.id ? -1 : Number(a.id > b.id);
+}

@@ -1,0 +1,194 @@
+import {
+	closeSync,
+	constants,
+	fstatSync,
+	openSync,
+	readdirSync,
+	readlinkSync,
+	readSync,
+	realpathSync,
+	statSync,
+} from "node:fs";
+import { join, posix, relative, resolve, sep } from "node:path";
+
+/** One page: the most that a sysfs attribute can hold (Documentation/filesystems/sysfs.rst). */
+const MAX_ATTRIBUTE_BYTES = 4096;
+
+/** O_NONBLOCK: opening a FIFO must not wait for a writer. Node adds O_CLOEXEC to every open itself. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** The tree cannot be read at all; one unreadable attribute is a `Reading`, not this. */
+export class SysfsError extends Error {
+	override readonly name = "SysfsError";
+}
+
+/**
+ * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
+ *
+ * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
+ * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
+ * `EFBIG` more than one page, `EILSEQ` not ASCII text.
+ */
+export type Reading = { readonly value: string } | { readonly errno: string } | undefined;
+
+/**
+ * Opens a sysfs tree: the directory that holds `bus/` and `devices/`, as /sys does.
+ * @throws {SysfsError} when there is no such tree
+ */
+export function openSysfs(root: string): Sysfs {
+	const path = attempt(() => realpathSync.native(root));
+	if (typeof path !== "string")
+		throw new SysfsError(`sysfs root ${root} cannot be used (${path.errno}): expected a directory like /sys`);
+	const bus = attempt(() => statSync(join(path, "bus")).isDirectory());
+	if (bus !== true)
+		throw new SysfsError(`sysfs root ${root} has no bus directory: expected bus/ and devices/ below it, as in /sys`);
+	return new Sysfs(path, path);
+}
+
+/**
+ * One directory of a sysfs tree. Every read of /sys passes here: it stays below the root that the tree was opened with,
+ * is bounded in size and never waits. Nothing is ever written.
+ */
+export class Sysfs {
+	readonly #root: string;
+	readonly #real: string;
+	#names: readonly string[] | undefined;
+
+	/** Use `openSysfs` and `directory`, which check that `real` lies below `root` and holds no link. */
+	constructor(root: string, real: string) {
+		this.#root = root;
+		this.#real = real;
+	}
+
+	/** Where the directory really is, below the root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
+	get path(): string {
+		return relative(this.#root, this.#real).split(sep).join(posix.sep);
+	}
+
+	/** The directory at `path` below this one, links followed; undefined when absent, no directory or outside the tree. */
+	directory(path: string): Sysfs | undefined {
+		const real = this.#contained(path);
+		if (typeof real !== "string") return undefined;
+		return attempt(() => statSync(real).isDirectory()) === true ? new Sysfs(this.#root, real) : undefined;
+	}
+
+	/** Names in this directory when first asked, sorted by code unit; none when it had vanished. */
+	list(): readonly string[] {
+		this.#names ??= listed(this.#real);
+		return this.#names;
+	}
+
+	/** The text of the attribute `name`, without one trailing newline and trailing NULs. */
+	read(name: string): Reading {
+		let content = readBounded(join(this.#real, name), MAX_ATTRIBUTE_BYTES);
+		if ("errno" in content && content.errno === "ELOOP") {
+			const real = this.#contained(name);
+			content = typeof real === "string" ? readBounded(real, MAX_ATTRIBUTE_BYTES) : real;
+		}
+		if (!("errno" in content)) return text(content);
+		// ENODEV is not "gone": a driver may answer so for a device that is still there.
+		return content.errno === "ENOENT" || content.errno === "ENOTDIR" ? undefined : content;
+	}
+
+	/**
+	 * The last name in the target of the link `name`: a driver, a PCI address. The target itself may be absent, as it is
+	 * while a device is being unbound; its name is known all the same.
+	 */
+	link(name: string): Reading {
+		const target = attempt(() => readlinkSync(join(this.#real, name)));
+		if (typeof target !== "string") return isGone(target.errno) ? undefined : target;
+		const path = resolve(this.#real, target);
+		return this.#isBelowRoot(path) ? { value: posix.basename(path) } : { errno: "EXDEV" };
+	}
+
+	/** Equal for two `Sysfs` of the same directory that saw the same names in it; a device plugged anew differs. */
+	stamp(): string {
+		const status = attempt(() => statSync(this.#real, { bigint: true }));
+		return "errno" in status ? status.errno : `${this.#real} ${status.ino}/${this.list().join("/")}`;
+	}
+
+	#contained(path: string): string | { readonly errno: string } {
+		const real = attempt(() => realpathSync.native(join(this.#real, path)));
+		if (typeof real !== "string") return real;
+		return this.#isBelowRoot(real) ? real : { errno: "EXDEV" };
+	}
+
+	#isBelowRoot(path: string): boolean {
+		return path === this.#root || path.startsWith(this.#root.endsWith(sep) ? this.#root : this.#root + sep);
+	}
+}
+
+/**
+ * Reads one device as a whole: what `read` gives if the directory was the same before and after. A device that changed
+ * meanwhile is read once more, then given up: it is better absent from a snapshot than half described.
+ */
+export function readWhole<T>(open: () => Sysfs | undefined, read: (node: Sysfs) => T | undefined): T | undefined {
+	for (let tries = 0; tries < 2; tries++) {
+		const node = open();
+		if (node === undefined) return undefined;
+		const before = node.stamp();
+		const result = read(node);
+		if (open()?.stamp() === before) return result;
+	}
+	return undefined;
+}
+
+/** Reads a regular file of at most `limit` bytes without following a final link and without ever waiting for it. */
+export function readBounded(path: string, limit: number): Buffer | { readonly errno: string } {
+	return attempt(() => {
+		const descriptor = openSync(path, OPEN_FLAGS);
+		try {
+			const status = fstatSync(descriptor);
+			if (!status.isFile()) return { errno: status.isDirectory() ? "EISDIR" : "EINVAL" };
+			const buffer = Buffer.allocUnsafe(limit + 1);
+			let length = 0;
+			while (length <= limit) {
+				const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+				if (read === 0) return buffer.subarray(0, length);
+				length += read;
+			}
+			return { errno: "EFBIG" };
+		} finally {
+			closeSync(descriptor);
+		}
+	});
+}
+
+function listed(path: string): readonly string[] {
+	const names = attempt(() => readdirSync(path).sort());
+	if (!("errno" in names)) return names;
+	if (isGone(names.errno)) return [];
+	throw new SysfsError(`sysfs directory ${path} cannot be listed: ${names.errno}`);
+}
+
+/** NULs inside the text make it unreadable: dropping them could make two different values equal. */
+function text(content: Buffer): Reading {
+	let end = trimNuls(content, content.length);
+	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
+	const kept = content.subarray(0, trimNuls(content, end));
+	return kept.every((byte) => byte > 0 && byte < 0x80) ? { value: kept.toString("latin1") } : { errno: "EILSEQ" };
+}
+
+function trimNuls(content: Buffer, end: number): number {
+	let kept = end;
+	while (content[kept - 1] === 0) kept--;
+	return kept;
+}
+
+function isGone(errno: string): boolean {
+	return errno === "ENOENT" || errno === "ENOTDIR" || errno === "ENODEV";
+}
+
+/** Node's file system errors as values; any other error is a fault of ours and is thrown on. */
+function attempt<T>(operation: () => T): T | { readonly errno: string } {
+	try {
+		return operation();
+	} catch (error) {
+		const code = error instanceof Error && "code" in error ? error.code : undefined;
+		if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return { errno: code };
+		throw error;
+	}
+}

@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { DEVICE_KINDS } from "../compat/device.ts";
+
+const MAX_DEVICES = 8192;
+/** One page: the most that a sysfs attribute can hold. */
+const MAX_VALUE_LENGTH = 4096;
+
+const SnapshotDevice = z.object({
+	id: z.string().min(1).max(256),
+	kind: z.enum(DEVICE_KINDS),
+	/** The PF of a VF, or the PCI address below which an mdev or mdev type lives. */
+	parent: z.string().max(256).optional(),
+	/** 1 for a device, `available_instances` for an mdev type. */
+	capacity: z.int().min(0),
+	/** Uuid of the Nova instance (= libvirt domain) that has the device attached. */
+	instance: z.guid().optional(),
+	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
+	port: z.literal(true).optional(),
+	attributes: z.record(z.string().max(256), z.string().max(MAX_VALUE_LENGTH)),
+	unreadable: z.record(z.string().max(256), z.string().max(64)),
+});
+
+/**
+ * What one host says about its devices: the JSON of `GET /v1/snapshot` and of `novacompat snapshot`.
+ * Names are a contract; a reader ignores fields that it does not know and refuses another major version.
+ */
+export const Snapshot = z.object({
+	schema_version: z.string().regex(/^1\.\d+$/, "expected 1.x"),
+	/** The Nova host name (`[DEFAULT]host` of nova-compute) that the agent was started with. */
+	host: z.string().min(1).max(255),
+	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
+});
+
+export const SNAPSHOT_SCHEMA_VERSION = "1.0";
+
+export type SnapshotDevice = z.infer<typeof SnapshotDevice>;
+export type Snapshot = z.infer<typeof Snapshot>;

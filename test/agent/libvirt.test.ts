@@ -1,0 +1,122 @@
+import { execFileSync } from "node:child_process";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { LibvirtError, readAttachments } from "../../src/agent/libvirt.ts";
+import { populateDomain, temporaryHost } from "../support/sysfs.ts";
+
+const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const MDEV = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+
+describe("devices of live domains", () => {
+	test.each([true, false])("hostdevs and ports, bare domain: %s", (bare) => {
+		const { libvirt } = temporaryHost();
+		populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.0"], mdevs: [MDEV], ports: ["0000:83:06.1"], bare });
+		expect(Object.fromEntries(readAttachments(libvirt))).toEqual({
+			"0000:3b:10.0": { instance: UUID, kind: "pci", port: false },
+			[MDEV]: { instance: UUID, kind: "mdev", port: false },
+			"0000:83:06.1": { instance: UUID, kind: "pci", port: true },
+		});
+	});
+
+	test("nobody uses anything where there is no directory, or no *.xml in it", () => {
+		const { libvirt } = temporaryHost();
+		expect(readAttachments(join(libvirt, "absent")).size).toBe(0);
+		writeFileSync(join(libvirt, "instance-00000001.pid"), "not xml");
+		expect(readAttachments(libvirt).size).toBe(0);
+	});
+
+	/** What stands between `<domain>` and `</domain>`, and which ids are in use. */
+	const rows: readonly [what: string, xml: string, ids: readonly string[]][] = [
+		[
+			"other hostdevs",
+			"<devices><hostdev type='usb'><source><address bus='1' device='2'/></source></hostdev></devices>",
+			[],
+		],
+		["other interfaces", "<devices><interface type='bridge'><source bridge='br0'/></interface></devices>", []],
+		["vdpa", "<devices><interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface></devices>", []],
+		[
+			"decimal and absent domain",
+			"<devices><hostdev type='pci'><source><address bus='59' slot='16' function='0'/></source></hostdev></devices>",
+			["0000:3b:10.0"],
+		],
+		[
+			"the guest's own address is not the host's",
+			`<devices><hostdev type='mdev'><source><address uuid='${MDEV}'/></source><address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/></hostdev></devices>`,
+			[MDEV],
+		],
+		[
+			"hostdev elements that are no devices",
+			"<metadata><devices><hostdev type='pci'/></devices></metadata><devices/>",
+			[],
+		],
+		[
+			"comments and namespaces",
+			"<!-- <hostdev type='pci'/> --><qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'/><devices/>",
+			[],
+		],
+		[
+			"capitals",
+			`<devices><hostdev type='mdev'><source><address uuid='${MDEV.toUpperCase()}'/></source></hostdev></devices>`,
+			[MDEV],
+		],
+	];
+	test.each(rows)("%s", (_what, xml, ids) => {
+		const { libvirt } = temporaryHost();
+		writeFileSync(join(libvirt, "a.xml"), `<domain type='kvm'><uuid>${UUID}</uuid>${xml}</domain>`);
+		expect([...readAttachments(libvirt).keys()]).toEqual(ids);
+	});
+});
+
+describe("a file that is not understood is a fault that names it", () => {
+	const uuid = `<uuid>${UUID}</uuid>`;
+	const rows: readonly [what: string, content: string, message: string][] = [
+		["empty", "", "not understood"],
+		["no XML", "hello", "not understood"],
+		["cut off", `<domain>${uuid}<devices>`, "not understood"],
+		["another document", "<network/>", "expected <domain>"],
+		["status without domain", "<domstatus/>", "expected <domain>"],
+		["no uuid", "<domain><devices/></domain>", "<uuid>"],
+		[
+			"document type",
+			`<!DOCTYPE domain [<!ENTITY a "${"b".repeat(10)}">]><domain>${uuid}&a;</domain>`,
+			"document type",
+		],
+		["no source", `<domain>${uuid}<devices><hostdev type='pci'/></devices></domain>`, "no source address"],
+		[
+			"bad address",
+			`<domain>${uuid}<devices><hostdev type='pci'><source><address domain='x'/></source></hostdev></devices></domain>`,
+			"no domain",
+		],
+		[
+			"bad mdev",
+			`<domain>${uuid}<devices><hostdev type='mdev'><source><address uuid='1'/></source></hostdev></devices></domain>`,
+			"has no uuid",
+		],
+		["not UTF-8", "\u00ff", "not understood"],
+		["too large", `<domain>${uuid}${" ".repeat(1024 * 1024)}</domain>`, "EFBIG"],
+	];
+	test.each(rows)("%s", (_what, content, message) => {
+		const { libvirt } = temporaryHost();
+		const path = join(libvirt, "instance-00000007.xml");
+		writeFileSync(path, content, "latin1");
+		expect(() => readAttachments(libvirt)).toThrow(LibvirtError);
+		expect(() => readAttachments(libvirt)).toThrow(message);
+		expect(() => readAttachments(libvirt)).toThrow(path);
+	});
+
+	test("a FIFO does not hold up, a link is not followed", () => {
+		const { libvirt } = temporaryHost();
+		execFileSync("mkfifo", [join(libvirt, "fifo.xml")]);
+		expect(() => readAttachments(libvirt)).toThrow("fifo.xml cannot be read: EINVAL");
+		const other = temporaryHost().libvirt;
+		symlinkSync("/etc/hostname", join(other, "link.xml"));
+		expect(() => readAttachments(other)).toThrow("link.xml cannot be read: ELOOP");
+	});
+
+	test("a directory that is none", () => {
+		const { libvirt } = temporaryHost();
+		const file = populateDomain(libvirt, { uuid: UUID });
+		expect(() => readAttachments(file)).toThrow(`libvirt directory ${file} cannot be listed`);
+	});
+});

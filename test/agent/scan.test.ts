@@ -1,0 +1,121 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
+import { takeSnapshot } from "../../src/agent/scan.ts";
+import { Snapshot } from "../../src/snapshot/snapshot.ts";
+import { populateDomain, populateMdev, populateMdevType, populatePci, temporaryHost } from "../support/sysfs.ts";
+
+const SAMPLES = join(import.meta.dirname, "../../config/samples/hosts");
+const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const MDEV = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+
+const samples = readdirSync(SAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+/** `vitest run -u` writes the golden files anew. */
+test.each(samples.map(({ name }) => name))("sample host %s", async (host) => {
+	const options = { host, sysfsRoot: join(SAMPLES, host, "sys"), libvirtDir: join(SAMPLES, host, "libvirt") };
+	const snapshot = takeSnapshot(options);
+	expect(Snapshot.parse(snapshot)).toEqual(snapshot);
+	expect(takeSnapshot(options)).toEqual(snapshot);
+	const golden = join(import.meta.dirname, `golden/${host}.snapshot.json`);
+	await expect(`${JSON.stringify(snapshot, null, "\t")}\n`).toMatchFileSnapshot(golden);
+});
+
+test("devices come by kind, then by id", () => {
+	const { sysfs, libvirt } = temporaryHost();
+	for (const address of ["0000:81:00.0", "0000:3b:10.0"]) {
+		const type = populateMdevType(sysfs, populatePci(sysfs, { address }), { type: "nvidia-558" });
+		populateMdev(sysfs, type, { uuid: address === "0000:81:00.0" ? MDEV : MDEV.replace("83b8", "93b8") });
+	}
+	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+	expect(devices.map(({ id }) => id)).toEqual([
+		"0000:3b:10.0",
+		"0000:81:00.0",
+		MDEV,
+		MDEV.replace("83b8", "93b8"),
+		"0000:3b:10.0/nvidia-558",
+		"0000:81:00.0/nvidia-558",
+	]);
+});
+
+describe("who uses what", () => {
+	test("devices that stay, ports and free devices are told apart", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		for (const address of ["0000:3b:10.0", "0000:3b:10.2", "0000:3b:10.4"]) populatePci(sysfs, { address });
+		populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.0"], ports: ["0000:3b:10.2"] });
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+		expect(devices.map(({ id, instance, port }) => [id, instance, port])).toEqual([
+			["0000:3b:10.0", UUID, undefined],
+			["0000:3b:10.2", UUID, true],
+			["0000:3b:10.4", undefined, undefined],
+		]);
+	});
+
+	test("a device that an instance has but sysfs does not show is not forgotten", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.0"], mdevs: [MDEV], ports: ["0000:3b:10.2"] });
+		const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+		expect(Snapshot.parse(snapshot).devices).toEqual([
+			{
+				id: "0000:3b:10.0",
+				kind: "pci",
+				capacity: 1,
+				instance: UUID,
+				attributes: {},
+				unreadable: { vendor: "ENODEV", device: "ENODEV" },
+			},
+			{ id: MDEV, kind: "mdev", capacity: 1, instance: UUID, attributes: {}, unreadable: { mdev_type: "ENODEV" } },
+		]);
+	});
+});
+
+test("a function removed while scans go on is whole or absent", () => {
+	const { sysfs, libvirt } = temporaryHost();
+	const options = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt };
+	const node = populatePci(sysfs, { address: "0000:3b:10.0", files: { software_version: "1.0.0" } });
+	const [whole] = takeSnapshot(options).devices;
+	// In the kernel's order: the link on the bus goes first and comes last (drivers/base/bus.c). Inode numbers of sysfs
+	// are not used again soon; those of a disk are, so every life of the device has a directory of its own.
+	const link = join(sysfs, "bus/pci/devices/0000:3b:10.0");
+	const replug = `
+		const { cpSync, rmSync, symlinkSync, unlinkSync } = require("node:fs");
+		const [node, link] = process.argv.slice(1);
+		unlinkSync(link);
+		for (let life = 0; ; life++) {
+			cpSync(node, node + life, { recursive: true });
+			symlinkSync(node + life, link);
+			for (const until = performance.now() + 0.5; performance.now() < until; );
+			unlinkSync(link);
+			rmSync(node + life, { recursive: true });
+		}`;
+	const remover = spawn(process.execPath, ["-e", replug, node, link]);
+	onTestFinished(() => void remover.kill());
+	const seen = new Set<string>();
+	for (let i = 0; i < 2000; i++) seen.add(JSON.stringify(takeSnapshot(options).devices));
+	seen.delete("[]");
+	expect([...seen]).toEqual([JSON.stringify([whole])]);
+});
+
+test("a root that is no sysfs is a fault, not an empty host", () => {
+	const { sysfs } = temporaryHost();
+	rmSync(join(sysfs, "bus"), { recursive: true });
+	expect(() => takeSnapshot({ host: "cmp", sysfsRoot: sysfs })).toThrow("has no bus directory");
+});
+
+test.skipIf(!existsSync("/sys/bus/pci/devices"))("this machine's own /sys", () => {
+	const { libvirt } = temporaryHost();
+	const snapshot = takeSnapshot({ host: "here", sysfsRoot: "/sys", libvirtDir: libvirt });
+	expect(Snapshot.parse(snapshot)).toEqual(snapshot);
+	const functions = snapshot.devices.filter(({ kind }) => kind === "pci");
+	expect(functions.map(({ id }) => id)).toEqual(
+		readdirSync("/sys/bus/pci/devices")
+			.sort()
+			.filter((id) => PCI_ADDRESS.test(id)),
+	);
+	for (const { attributes, unreadable } of functions) {
+		expect(attributes["vendor"]).toMatch(/^[0-9a-f]{4}$/);
+		expect(attributes["class"]).toMatch(/^[0-9a-f]{6}$/);
+		expect(unreadable).toEqual({});
+	}
+});

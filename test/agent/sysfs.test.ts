@@ -1,0 +1,208 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openSysfs, readBounded, readWhole, SysfsError } from "../../src/agent/sysfs.ts";
+import { link, temporaryHost, writeFiles } from "../support/sysfs.ts";
+
+/** A tree with one directory `devices/node` to put attributes into. */
+function temporaryNode() {
+	const { sysfs } = temporaryHost();
+	const path = join(sysfs, "devices/node");
+	mkdirSync(path, { recursive: true });
+	const open = () => openSysfs(sysfs).directory("devices/node");
+	const node = open();
+	if (node === undefined) throw new Error("devices/node was just created");
+	return { root: sysfs, path, open, node };
+}
+
+describe("openSysfs", () => {
+	test("names a root that does not exist", () => {
+		expect(() => openSysfs("/nonexistent/sys")).toThrow(SysfsError);
+		expect(() => openSysfs("/nonexistent/sys")).toThrow(
+			"sysfs root /nonexistent/sys cannot be used (ENOENT): expected a",
+		);
+	});
+
+	test("names a root without a bus directory", () => {
+		const { sysfs } = temporaryHost();
+		rmSync(join(sysfs, "bus"), { recursive: true });
+		expect(() => openSysfs(sysfs)).toThrow(`sysfs root ${sysfs} has no bus directory`);
+	});
+});
+
+describe("read: text", () => {
+	const rows: readonly [content: string, expected: object][] = [
+		["0x8086\n", { value: "0x8086" }],
+		["0x8086", { value: "0x8086" }],
+		["", { value: "" }],
+		["\n", { value: "" }],
+		["a\n\n", { value: "a\n" }],
+		["a\r\n", { value: "a" }],
+		["a\r", { value: "a\r" }],
+		["a\0\0\n", { value: "a" }],
+		["a\n\0\0", { value: "a" }],
+		["a\0b\n", { errno: "EILSEQ" }],
+		["naïve\n", { errno: "EILSEQ" }],
+		["\u00a0\n", { errno: "EILSEQ" }],
+	];
+	test.each(rows)("%j", (content, expected) => {
+		const { path, node } = temporaryNode();
+		writeFileSync(join(path, "attribute"), content);
+		expect(node.read("attribute")).toEqual(expected);
+	});
+});
+
+test.each([
+	[4096, { value: "x".repeat(4096) }],
+	[4097, { errno: "EFBIG" }],
+	[100_000, { errno: "EFBIG" }],
+])("read: %i bytes", (size, expected) => {
+	const { path, node } = temporaryNode();
+	writeFileSync(join(path, "attribute"), "x".repeat(size));
+	expect(node.read("attribute")).toEqual(expected);
+});
+
+describe("read: what is no attribute", () => {
+	const rows: readonly [what: string, make: (path: string, root: string) => void, expected: object | undefined][] = [
+		["absent", () => {}, undefined],
+		["directory", (path) => mkdirSync(path), { errno: "EISDIR" }],
+		["FIFO without a writer", (path) => execFileSync("mkfifo", [path]), { errno: "EINVAL" }],
+		[
+			"link within the tree",
+			(path, root) => {
+				writeFiles(root, { "devices/other": "1" });
+				link(path, join(root, "devices/other"));
+			},
+			{ value: "1" },
+		],
+		["link out of the tree", (path) => symlinkSync("/etc/hostname", path), { errno: "EXDEV" }],
+		["link to /proc/self/mem", (path) => symlinkSync("/proc/self/mem", path), { errno: "EXDEV" }],
+		[
+			"link to a directory beside the root with the same prefix",
+			(path, root) => {
+				writeFiles(`${root}-secret`, { file: "1" });
+				symlinkSync(`${root}-secret/file`, path);
+			},
+			{ errno: "EXDEV" },
+		],
+		["link to itself", (path) => symlinkSync("attribute", path), { errno: "ELOOP" }],
+		["dangling link", (path) => symlinkSync("nowhere", path), undefined],
+	];
+	test.each(rows)("%s", (_what, make, expected) => {
+		const { root, path, node } = temporaryNode();
+		make(join(path, "attribute"), root);
+		expect(node.read("attribute")).toEqual(expected);
+	});
+
+	test("a vanished directory has no attributes", () => {
+		const { path, node } = temporaryNode();
+		rmSync(path, { recursive: true });
+		expect(node.read("attribute")).toBeUndefined();
+		expect(node.list()).toEqual([]);
+		expect(node.link("driver")).toBeUndefined();
+	});
+
+	// /proc is laid out like a sysfs root as far as `openSysfs` looks, and has files that cannot be read even by root.
+	test.skipIf(!existsSync("/proc/bus"))("an errno of the kernel is kept", () => {
+		expect(openSysfs("/proc").directory("self")?.read("mem")).toEqual({ errno: "EIO" });
+	});
+});
+
+describe("directory and link", () => {
+	test("directories outside the tree are not entered", () => {
+		const { root } = temporaryNode();
+		symlinkSync("/etc", join(root, "bus/escape"));
+		symlinkSync("loop", join(root, "bus/loop"));
+		const sysfs = openSysfs(root);
+		expect(sysfs.directory("bus/escape")).toBeUndefined();
+		expect(sysfs.directory("bus/loop")).toBeUndefined();
+		expect(sysfs.directory("../..")).toBeUndefined();
+		expect(sysfs.directory("devices/../bus")?.path).toBe("bus");
+	});
+
+	test("a directory reached by a link knows where it really is", () => {
+		const { root, path } = temporaryNode();
+		link(join(root, "bus/pci/devices/node"), path);
+		expect(openSysfs(root).directory("bus/pci/devices/node")?.path).toBe("devices/node");
+	});
+
+	const links: readonly [target: string, expected: object][] = [
+		["../../bus/pci/drivers/vfio-pci", { value: "vfio-pci" }],
+		["../../../../../../../../../etc/passwd", { errno: "EXDEV" }],
+		["/etc/passwd", { errno: "EXDEV" }],
+	];
+	test.each(links)("link to %s", (target, expected) => {
+		const { path, node } = temporaryNode();
+		symlinkSync(target, join(path, "driver"));
+		expect(node.link("driver")).toEqual(expected);
+	});
+
+	test("a file that is no link is an unreadable link, an absent one is absent", () => {
+		const { path, node } = temporaryNode();
+		writeFiles(path, { driver: "vfio-pci" });
+		expect(node.link("driver")).toEqual({ errno: "EINVAL" });
+		expect(node.link("physfn")).toBeUndefined();
+	});
+
+	test("names are sorted by code unit", () => {
+		const { path, node } = temporaryNode();
+		writeFiles(path, { b: "", a: "", B: "", "10": "", "9": "" });
+		expect(node.list()).toEqual(["10", "9", "B", "a", "b"]);
+	});
+});
+
+describe("readWhole", () => {
+	test("a device that vanishes while it is read is dropped", () => {
+		const { path, open } = temporaryNode();
+		const result = readWhole(open, () => {
+			rmSync(path, { recursive: true, force: true });
+			return "half";
+		});
+		expect(result).toBeUndefined();
+	});
+
+	test("a device that changed is read once more", () => {
+		const { path, open } = temporaryNode();
+		let reads = 0;
+		const read = () => {
+			reads++;
+			if (reads === 1) writeFiles(path, { software_version: "1.0.0" });
+			return reads;
+		};
+		expect(readWhole(open, read)).toBe(2);
+	});
+
+	test("a device that changes every time is dropped", () => {
+		const { path, open } = temporaryNode();
+		let reads = 0;
+		const read = () => {
+			reads++;
+			writeFiles(path, { [`file${reads}`]: "" });
+			return reads;
+		};
+		expect(readWhole(open, read)).toBeUndefined();
+		expect(reads).toBe(2);
+	});
+
+	test("a device plugged anew under the same name is another device", () => {
+		const { path, open } = temporaryNode();
+		let reads = 0;
+		const read = () => {
+			reads++;
+			if (reads === 1) {
+				mkdirSync(`${path}.new`);
+				rmSync(path, { recursive: true });
+				renameSync(`${path}.new`, path);
+			}
+			return reads;
+		};
+		expect(readWhole(open, read)).toBe(2);
+	});
+});
+
+test("readBounded refuses a final link", () => {
+	const { path } = temporaryNode();
+	symlinkSync("/etc/hostname", join(path, "link"));
+	expect(readBounded(join(path, "link"), 10)).toEqual({ errno: "ELOOP" });
+});
