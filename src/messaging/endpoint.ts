@@ -1,0 +1,72 @@
+import { noSuchMethod, type RpcFailure, typeError, unsupportedVersion } from "./errors.ts";
+import type { Request } from "./message.ts";
+import type { ServerTarget } from "./target.ts";
+
+/** What a method knows about the call besides its arguments. */
+export interface Call<Context> {
+	readonly context: Context;
+	/** The target on which the request arrived. */
+	readonly target: ServerTarget;
+	/** Aborted when the time of the call is up. */
+	readonly signal: AbortSignal;
+}
+
+/** A method that callers may reach. Its arguments are keyword arguments, as in Python. */
+export interface Method<Context> {
+	readonly required: readonly string[];
+	readonly optional: readonly string[];
+	readonly handler: (args: Readonly<Record<string, unknown>>, call: Call<Context>) => Promise<unknown>;
+}
+
+/** Methods that share a namespace and a version. Only what the map names can be called. */
+export interface Endpoint<Context> {
+	readonly namespace: string | null;
+	readonly version: string;
+	readonly methods: ReadonlyMap<string, Method<Context>>;
+}
+
+/**
+ * Chooses the method for a request, or throws what a Python caller expects. Mirrors RPCDispatcher.dispatch of
+ * oslo_messaging/rpc/dispatcher.py: NoSuchMethod as soon as any endpoint has the namespace and the version.
+ */
+export function dispatch<Context>(endpoints: readonly Endpoint<Context>[], request: Request): Method<Context> {
+	const { method, namespace, version } = request;
+	const fitting = endpoints.filter(
+		(endpoint) => endpoint.namespace === namespace && isCompatible(endpoint.version, version),
+	);
+	if (fitting.length === 0) throw unsupportedVersion(version, method);
+	for (const { methods } of fitting) {
+		const found = methods.get(method);
+		if (found) {
+			const mistake = argumentMistake(found, request);
+			if (mistake) throw mistake;
+			return found;
+		}
+	}
+	throw noSuchMethod(method);
+}
+
+/** Mirrors version_is_compatible of oslo_messaging/_utils.py; what is not a version is compatible with nothing. */
+export function isCompatible(implemented: string, requested: string): boolean {
+	const [have, want] = [implemented, requested].map((text) =>
+		/^\d+(\.\d+){1,2}$/.test(text) ? text.split(".").map(Number) : [],
+	);
+	const [major, minor = 0, revision = 0] = have ?? [];
+	const [wantedMajor, wantedMinor = 0, wantedRevision = 0] = want ?? [];
+	if (wantedMajor === undefined || major !== wantedMajor) return false;
+	return wantedMinor < minor || (wantedMinor === minor && wantedRevision <= revision);
+}
+
+/** Python's own words for arguments that do not fit a function. */
+function argumentMistake<Context>(
+	{ required, optional }: Method<Context>,
+	{ method, args }: Request,
+): RpcFailure | undefined {
+	const known = new Set([...required, ...optional]);
+	const unexpected = Object.keys(args).find((name) => !known.has(name));
+	if (unexpected !== undefined) return typeError(`${method}() got an unexpected keyword argument '${unexpected}'`);
+	const missing = required.filter((name) => !Object.hasOwn(args, name)).map((name) => `'${name}'`);
+	if (missing.length === 0) return undefined;
+	const plural = missing.length === 1 ? "argument" : "arguments";
+	return typeError(`${method}() missing ${missing.length} required positional ${plural}: ${missing.join(" and ")}`);
+}

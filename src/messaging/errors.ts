@@ -1,0 +1,82 @@
+/** A body that is no oslo.messaging message. It is dropped, as Python does, and never requeued. */
+export class InvalidMessage extends Error {
+	override readonly name = "InvalidMessage";
+}
+
+/** No reply within the time of a call (oslo_messaging/exceptions.py). */
+export class MessagingTimeout extends Error {
+	override readonly name = "MessagingTimeout";
+}
+
+/** The transport could not take a message: no connection in time, or the broker refused it. */
+export class MessageDeliveryFailure extends Error {
+	override readonly name = "MessageDeliveryFailure";
+}
+
+/** A transport_url or an option that cannot be used; names the part and what was expected. */
+export class InvalidTransportUrl extends Error {
+	override readonly name = "InvalidTransportUrl";
+}
+
+/** What the other side raised: class and module are Python names (oslo_messaging/rpc/client.py). */
+export class RemoteError extends Error {
+	override readonly name = "RemoteError";
+	readonly excType: string;
+	readonly module: string;
+	readonly value: string;
+	readonly kwargs: Readonly<Record<string, unknown>>;
+
+	constructor(excType: string, module: string, value: string, kwargs: Readonly<Record<string, unknown>> = {}) {
+		super(`${module}.${excType}: ${value}`);
+		this.excType = excType;
+		this.module = module;
+		this.value = value;
+		this.kwargs = kwargs;
+	}
+}
+
+/**
+ * What a method throws to make a Python caller see a certain exception. A Nova client rebuilds the class only for the
+ * modules `builtins` and `nova.exception`; it makes a RemoteError of any other.
+ */
+export class RpcFailure extends Error {
+	override readonly name = "RpcFailure";
+	readonly excClass: string;
+	readonly module: string;
+	readonly args: readonly unknown[];
+	readonly kwargs: Readonly<Record<string, unknown>>;
+
+	constructor(
+		excClass: string,
+		module: string,
+		message: string,
+		args: readonly unknown[] = [message],
+		kwargs: Readonly<Record<string, unknown>> = {},
+	) {
+		super(message);
+		this.excClass = excClass;
+		this.module = module;
+		this.args = args;
+		this.kwargs = kwargs;
+	}
+}
+
+const DISPATCHER = "oslo_messaging.rpc.dispatcher";
+
+/** Mirrors oslo_messaging/rpc/dispatcher.py; health probes look for these texts. */
+export function noSuchMethod(method: string): RpcFailure {
+	return new RpcFailure("NoSuchMethod", DISPATCHER, `Endpoint does not support RPC method ${method}`);
+}
+
+export function unsupportedVersion(version: string, method: string): RpcFailure {
+	const message = `Endpoint does not support RPC version ${version}. Attempted method: ${method}`;
+	return new RpcFailure("UnsupportedVersion", DISPATCHER, message);
+}
+
+export function typeError(message: string): RpcFailure {
+	return new RpcFailure("TypeError", "builtins", message);
+}
+
+export function valueError(message: string): RpcFailure {
+	return new RpcFailure("ValueError", "builtins", message);
+}

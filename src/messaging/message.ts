@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import { InvalidMessage } from "./errors.ts";
+
+/** Larger bodies are refused before they are decoded; a Nova pre-check has 5 to 20 kB. */
+export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+const ENVELOPE_VERSION = "2.0";
+const CONTEXT_PREFIX = "_context_";
+
+/** A request as a server sees it; the field names on the wire are in oslo_messaging/_drivers/amqpdriver.py. */
+export interface Request {
+	readonly method: string;
+	readonly args: Readonly<Record<string, unknown>>;
+	/** Null unless the caller's target has one; "" is not null. */
+	readonly namespace: string | null;
+	readonly version: string;
+	/** Present on calls; a cast has neither. */
+	readonly replyTo: { readonly queue: string; readonly msgId: string } | undefined;
+	/** Seconds of the call monitor (`call_monitor_timeout`), as the caller wrote them. */
+	readonly monitorTimeout: unknown;
+	readonly uniqueId: string | undefined;
+	/** Raw request context, with its secrets: reduce it before anything else sees it. */
+	readonly context: ReadonlyMap<string, unknown>;
+}
+
+/** A reply as a client sees it. A heartbeat has neither result nor failure, and is not the end. */
+export interface Reply {
+	readonly msgId: string;
+	readonly result: unknown;
+	readonly failure: string | null;
+	readonly ending: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function newId(): string {
+	return randomUUID().replaceAll("-", "");
+}
+
+/** Puts a message into the envelope: JSON in a string in JSON (oslo_messaging/_drivers/common.py). */
+export function sealEnvelope(fields: Fields): Buffer {
+	return Buffer.from(JSON.stringify({ "oslo.version": "2.0", "oslo.message": JSON.stringify(fields) }));
+}
+
+/** Takes a message out of its envelope. An object without envelope is a message itself, as Python has it. */
+export function openEnvelope(body: Buffer, contentType: string | undefined): Fields {
+	if (contentType !== "application/json") {
+		throw new InvalidMessage(`content_type is ${JSON.stringify(contentType)}, expected "application/json"`);
+	}
+	if (body.length > MAX_BODY_BYTES) {
+		throw new InvalidMessage(`the body has ${body.length} bytes, expected at most ${MAX_BODY_BYTES}`);
+	}
+	const outer = parseObject(body.toString("utf8"), "the body");
+	if (!Object.hasOwn(outer, "oslo.version") || !Object.hasOwn(outer, "oslo.message")) return outer;
+	const version = outer["oslo.version"];
+	if (version !== ENVELOPE_VERSION) {
+		throw new InvalidMessage(`oslo.version is ${JSON.stringify(version)}, expected "${ENVELOPE_VERSION}"`);
+	}
+	const inner = outer["oslo.message"];
+	if (typeof inner !== "string")
+		throw new InvalidMessage(`oslo.message is a ${typeof inner}, expected a string of JSON`);
+	return parseObject(inner, "oslo.message");
+}
+
+function parseObject(text: string, what: string): Fields {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch (cause) {
+		// The parser's own text quotes the body, which may hold a token.
+		throw new InvalidMessage(`${what} is not JSON`, { cause });
+	}
+	if (!isFields(value)) throw new InvalidMessage(`${what} is not a JSON object`);
+	return value;
+}
+
+function isFields(value: unknown): value is Fields {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Reads a request; what a probe leaves out has oslo's defaults. */
+export function readRequest(fields: Fields): Request {
+	const get = (key: string): unknown => (Object.hasOwn(fields, key) ? fields[key] : undefined);
+	const method = get("method");
+	const args = get("args") ?? {};
+	const namespace = get("namespace") ?? null;
+	const version = get("version") ?? "1.0";
+	if (typeof method !== "string") throw new InvalidMessage(`method is ${JSON.stringify(method)}, expected a string`);
+	const [queue, msgId, uniqueId] = [get("_reply_q"), get("_msg_id"), get("_unique_id")];
+	const context = Object.entries(fields)
+		.filter(([key]) => key.startsWith(CONTEXT_PREFIX))
+		.map(([key, value]) => [key.slice(CONTEXT_PREFIX.length), value] as const);
+	return {
+		method,
+		args: isFields(args) ? args : {},
+		namespace: namespace === null ? null : String(namespace),
+		version: String(version),
+		replyTo: typeof queue === "string" && typeof msgId === "string" ? { queue, msgId } : undefined,
+		monitorTimeout: get("_timeout"),
+		uniqueId: typeof uniqueId === "string" ? uniqueId : undefined,
+		context: new Map(context),
+	};
+}
+
+/** The fields of a request, in the order in which Python sends them. */
+export function requestFields(
+	method: string,
+	args: Fields,
+	target: { readonly namespace?: string; readonly version?: string },
+	context: Fields = {},
+): Fields {
+	const prefixed = Object.entries(context).map(([key, value]) => [`${CONTEXT_PREFIX}${key}`, value]);
+	const { namespace, version } = target;
+	return {
+		method,
+		args,
+		...(namespace !== undefined && { namespace }),
+		...(version !== undefined && { version }),
+		...Object.fromEntries(prefixed),
+	};
+}
+
+export function resultReply(msgId: string, result: unknown): Buffer {
+	return sealEnvelope({ result: result ?? null, failure: null, ending: true, _msg_id: msgId, _unique_id: newId() });
+}
+
+export function failureReply(msgId: string, failure: string): Buffer {
+	return sealEnvelope({ result: null, failure, ending: true, _msg_id: msgId, _unique_id: newId() });
+}
+
+/** Keeps a call with a call monitor waiting. */
+export function heartbeat(msgId: string): Buffer {
+	return sealEnvelope({ result: null, failure: null, ending: false, _msg_id: msgId, _unique_id: newId() });
+}
+
+export function readReply(fields: Fields): Reply {
+	const msgId = fields["_msg_id"];
+	const failure = fields["failure"] ?? null;
+	if (typeof msgId !== "string") throw new InvalidMessage("a reply has no _msg_id");
+	if (failure !== null && typeof failure !== "string")
+		throw new InvalidMessage("the failure of a reply is not a string");
+	return {
+		msgId,
+		result: fields["result"] ?? null,
+		failure: failure === "" ? null : failure,
+		ending: fields["ending"] === true,
+	};
+}

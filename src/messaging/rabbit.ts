@@ -1,0 +1,317 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import amqp, { type Channel, type ChannelModel, type ConfirmChannel } from "amqplib";
+import type { Logger } from "../log.ts";
+import { MessageDeliveryFailure } from "./errors.ts";
+import { newId } from "./message.ts";
+import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
+import type { TransportHost, TransportUrl } from "./transport-url.ts";
+
+/** AMQP heartbeat in seconds: a broker that hangs is noticed after two to three of them. */
+const HEARTBEAT = 5;
+const CONNECT_TIMEOUT_MS = 3_000;
+const SETUP_TIMEOUT_MS = 10_000;
+const BACKOFF_MS = { first: 200, longest: 5_000 };
+/** `x-expires` of reply and fanout queues: oslo's rabbit_transient_queues_ttl. */
+const TRANSIENT_QUEUE_TTL_MS = 1_800_000;
+
+/** Declares and consumes; run again on every new connection, with the same names. */
+type Setup = (channel: Channel) => Promise<void>;
+
+interface Subscription {
+	readonly setup: Setup;
+	readonly established: () => void;
+	channel?: Channel;
+}
+
+/** One pair of connections to one broker, from set-up to loss. */
+interface Session {
+	readonly consume: ChannelModel;
+	readonly publish: ChannelModel;
+	readonly publisher: ConfirmChannel;
+	/** Exchanges declared on this session. */
+	readonly exchanges: Map<string, Promise<unknown>>;
+	/** Bodies that the broker could not route, between `basic.return` and its confirm. */
+	readonly returned: Set<string>;
+	/** Resolves with the reason when a connection, a channel or a consumer is gone. */
+	readonly lost: Promise<string>;
+	readonly lose: (why: string) => void;
+}
+
+/**
+ * RabbitMQ as oslo.messaging uses it (oslo_messaging/_drivers/impl_rabbit.py), with default options: names, arguments and
+ * order of declarations are Python's. Consuming and publishing have a connection each, so that back-pressure on
+ * publishing does not stop consuming.
+ */
+export class RabbitTransport implements Transport {
+	readonly #url: TransportUrl;
+	readonly #connectionName: string;
+	readonly #log: Logger;
+	readonly #subscriptions = new Set<Subscription>();
+	readonly #closing = new AbortController();
+	#session: Session | undefined;
+	/** Wakes those who wait for a session. */
+	#waiting: (() => void)[] = [];
+	readonly #supervised: Promise<void>;
+
+	constructor(url: TransportUrl, connectionName: string, log: Logger) {
+		this.#url = url;
+		this.#connectionName = connectionName;
+		this.#log = log;
+		this.#supervised = this.#supervise();
+	}
+
+	async listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
+		const { exchange, topic } = target;
+		const fanoutQueue = `${fanoutExchange(target)}_${newId()}`;
+		return this.#subscribe(prefetch, [topic, serverKey(target), fanoutQueue], onDelivery, async (channel) => {
+			for (const queue of [topic, serverKey(target)]) {
+				await channel.assertExchange(exchange, "topic", { durable: false, autoDelete: false });
+				await channel.assertQueue(queue, { durable: false, exclusive: false, autoDelete: false });
+				await channel.bindQueue(queue, exchange, queue);
+			}
+			await channel.assertExchange(fanoutExchange(target), "fanout", { durable: false, autoDelete: true });
+			await assertTransientQueue(channel, fanoutQueue);
+			await channel.bindQueue(fanoutQueue, fanoutExchange(target), topic);
+		});
+	}
+
+	async listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
+		return this.#subscribe(0, [queue], onDelivery, (channel) => assertTransientQueue(channel, queue));
+	}
+
+	async publish(
+		to: Destination,
+		body: Buffer,
+		{ expiration, timeout }: PublishOptions,
+	): Promise<"routed" | "unroutable"> {
+		const deadline = AbortSignal.timeout(timeout);
+		const session = await this.#ready(deadline);
+		await declareExchange(session, to);
+		const [exchange, key] = addressOf(to);
+		const text = body.toString("latin1");
+		return new Promise((resolve, reject) => {
+			const fail = (why: string) => reject(new MessageDeliveryFailure(`not confirmed by the broker: ${why}`));
+			deadline.addEventListener("abort", () => fail(`no answer in ${timeout / 1000} s`), { once: true });
+			const options = {
+				contentType: "application/json",
+				contentEncoding: "utf-8",
+				headers: {},
+				deliveryMode: 2,
+				priority: 0,
+				mandatory: to.kind !== "fanout",
+				...(expiration !== undefined && { expiration: String(Math.trunc(expiration)) }),
+			};
+			try {
+				session.publisher.publish(exchange, key, body, options, (error: unknown) => {
+					// RabbitMQ confirms what it could not route too; the return comes before the confirm.
+					if (error) fail(messageOf(error));
+					else resolve(session.returned.delete(text) ? "unroutable" : "routed");
+				});
+			} catch (error) {
+				fail(messageOf(error));
+			}
+		});
+	}
+
+	async close(): Promise<void> {
+		this.#closing.abort();
+		this.#session?.lose("closing");
+		await this.#supervised;
+	}
+
+	async #subscribe(
+		prefetch: number,
+		queues: readonly string[],
+		onDelivery: (delivery: Delivery) => void,
+		declare: (channel: Channel) => Promise<unknown>,
+	): Promise<Consumer> {
+		const tags = queues.map((_queue, index) => String(index + 1));
+		const setup: Setup = async (channel) => {
+			if (prefetch > 0) await channel.prefetch(prefetch);
+			await declare(channel);
+			for (const [index, queue] of queues.entries()) {
+				const consumerTag = tags[index] ?? "";
+				await channel.consume(queue, (message) => message && onDelivery(deliveryOf(channel, message)), { consumerTag });
+			}
+		};
+		const established = new Promise<void>((resolve, reject) => {
+			const subscription: Subscription = { setup, established: resolve };
+			this.#subscriptions.add(subscription);
+			this.#closing.signal.addEventListener("abort", () => reject(new Error("the transport is closed")), {
+				once: true,
+			});
+			if (this.#session) establish(this.#session, subscription).catch((error) => this.#session?.lose(messageOf(error)));
+		});
+		await established;
+		return {
+			cancel: async () => {
+				for (const subscription of this.#subscriptions) {
+					if (subscription.setup !== setup) continue;
+					this.#subscriptions.delete(subscription);
+					// A connection that is gone takes its consumers with it.
+					await Promise.all(tags.map((tag) => subscription.channel?.cancel(tag))).catch(() => undefined);
+				}
+			},
+		};
+	}
+
+	/** The one loop: next host, set up, wait until something is lost, back off. */
+	async #supervise(): Promise<void> {
+		const { hosts } = this.#url;
+		for (let attempt = 0, next = 0; !this.#closing.signal.aborted; next++) {
+			const host = hosts[next % hosts.length];
+			if (host === undefined) return;
+			const name = `rabbit ${host.hostname}:${host.port}`;
+			let why: string;
+			try {
+				const session = await this.#open(host);
+				attempt = 0;
+				this.#log.info(`connected to ${name}`);
+				this.#session = session;
+				for (const wake of this.#waiting.splice(0)) wake();
+				why = await session.lost;
+				this.#session = undefined;
+				discard(session.consume);
+				discard(session.publish);
+			} catch (error) {
+				why = messageOf(error);
+			}
+			if (this.#closing.signal.aborted) return;
+			const delay = BACKOFF_MS.first + Math.random() * Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** attempt++);
+			this.#log.warning(`${name}: ${why}; next attempt in ${(delay / 1000).toFixed(1)} s`);
+			await sleep(delay, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+		}
+	}
+
+	async #open(host: TransportHost): Promise<Session> {
+		const connections: ChannelModel[] = [];
+		let lose: (why: string) => void = () => undefined;
+		const lost = new Promise<string>((resolve) => {
+			lose = resolve;
+		});
+		const connect = async (role: string) => {
+			const connection = await this.#connect(host, role);
+			connections.push(connection);
+			watch(connection, lose);
+			return connection;
+		};
+		const tooSlow = setTimeout(() => connections.forEach(discard), SETUP_TIMEOUT_MS);
+		try {
+			const consume = await connect("consume");
+			const publish = await connect("publish");
+			const publisher = await publish.createConfirmChannel();
+			watch(publisher, lose);
+			const returned = new Set<string>();
+			publisher.on("return", ({ content }) => returned.add(content.toString("latin1")));
+			const session: Session = { consume, publish, publisher, exchanges: new Map(), returned, lost, lose };
+			for (const subscription of this.#subscriptions) await establish(session, subscription);
+			return session;
+		} catch (error) {
+			connections.forEach(discard);
+			throw error;
+		} finally {
+			clearTimeout(tooSlow);
+		}
+	}
+
+	async #connect({ hostname, port, username, password }: TransportHost, role: string): Promise<ChannelModel> {
+		const vhost = encodeURIComponent(this.#url.vhost);
+		return amqp.connect(
+			{ protocol: "amqp", hostname, port, username, password, vhost, heartbeat: HEARTBEAT },
+			{
+				noDelay: true,
+				timeout: CONNECT_TIMEOUT_MS,
+				clientProperties: { connection_name: `${this.#connectionName}:${process.pid}:${role}` },
+			},
+		);
+	}
+
+	async #ready(deadline: AbortSignal): Promise<Session> {
+		while (this.#session === undefined) {
+			await new Promise<void>((resolve, reject) => {
+				this.#waiting.push(resolve);
+				const fail = () => reject(new MessageDeliveryFailure("no connection to RabbitMQ"));
+				deadline.addEventListener("abort", fail, { once: true });
+				if (this.#closing.signal.aborted) fail();
+			});
+		}
+		return this.#session;
+	}
+}
+
+async function establish(session: Session, subscription: Subscription): Promise<void> {
+	const channel = await session.consume.createChannel();
+	watch(channel, session.lose);
+	channel.on("cancel", () => session.lose("a consumer was cancelled"));
+	await subscription.setup(channel);
+	subscription.channel = channel;
+	subscription.established();
+}
+
+function watch(emitter: ChannelModel | Channel, lose: (why: string) => void): void {
+	emitter.on("error", (error: Error) => lose(error.message));
+	emitter.on("close", () => lose("closed by the broker"));
+}
+
+/** Ends a connection without asking the broker, which may hang. */
+function discard(connection: ChannelModel): void {
+	// amqplib has no call for it; the socket is a public field of its connection.
+	const { stream } = connection.connection as unknown as {
+		readonly stream: NodeJS.WritableStream & { destroy(error?: Error): void };
+	};
+	connection.on("error", () => undefined);
+	stream.destroy(new Error("given up"));
+}
+
+async function assertTransientQueue(channel: Channel, queue: string): Promise<void> {
+	const options = {
+		durable: false,
+		exclusive: false,
+		autoDelete: false,
+		arguments: { "x-expires": TRANSIENT_QUEUE_TTL_MS },
+	};
+	await channel.assertQueue(queue, options);
+}
+
+/** As Python does before the first publish to an exchange; the default exchange is always there. */
+async function declareExchange({ publisher, exchanges }: Session, to: Destination): Promise<void> {
+	if (to.kind === "reply") return;
+	const declared =
+		exchanges.get(to.exchange) ??
+		(to.kind === "fanout"
+			? publisher.assertExchange(to.exchange, "fanout", { durable: false, autoDelete: true })
+			: publisher.assertExchange(to.exchange, "topic", { durable: false, autoDelete: false }));
+	exchanges.set(to.exchange, declared);
+	await declared.catch((error: unknown) => {
+		throw new MessageDeliveryFailure(`exchange ${to.exchange}: ${messageOf(error)}`, { cause: error });
+	});
+}
+
+function addressOf(to: Destination): readonly [exchange: string, key: string] {
+	if (to.kind === "reply") return ["", to.queue];
+	return to.kind === "fanout" ? [to.exchange, ""] : [to.exchange, to.key];
+}
+
+function deliveryOf(channel: Channel, message: amqp.ConsumeMessage): Delivery {
+	const { contentType, expiration } = message.properties;
+	const settle = (how: () => void) => {
+		try {
+			how();
+		} catch {
+			// The channel is gone: the broker will hand the message out again.
+		}
+	};
+	return {
+		body: message.content,
+		contentType,
+		expiration,
+		redelivered: message.fields.redelivered,
+		ack: () => settle(() => channel.ack(message)),
+		reject: () => settle(() => channel.reject(message, false)),
+	};
+}
+
+function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,42 @@
+import type { ServerTarget } from "./target.ts";
+
+/** A message that a queue handed to us. Exactly one of `ack` and `reject` ends it. */
+export interface Delivery {
+	readonly body: Buffer;
+	readonly contentType: string | undefined;
+	/** The time to live that the caller gave a call, in milliseconds as decimal text. */
+	readonly expiration: string | undefined;
+	/** The broker has handed it out before and got no acknowledgement. */
+	readonly redelivered: boolean;
+	ack(): void;
+	/** Drops a message that cannot be read; never requeues. */
+	reject(): void;
+}
+
+export type Destination =
+	| { readonly kind: "topic"; readonly exchange: string; readonly key: string }
+	| { readonly kind: "fanout"; readonly exchange: string }
+	| { readonly kind: "reply"; readonly queue: string };
+
+export interface PublishOptions {
+	/** Milliseconds after which the broker may drop the message. */
+	readonly expiration?: number;
+	/** Give up after so many milliseconds; the promise then rejects with MessageDeliveryFailure. */
+	readonly timeout: number;
+}
+
+export interface Consumer {
+	/** No further deliveries; those that were handed out may still be acknowledged. */
+	cancel(): Promise<void>;
+}
+
+/** What carries messages: RabbitMQ, or memory for demo, replay and tests. Both pass one contract suite. */
+export interface Transport {
+	/** Listens as oslo's RPC server does: on the topic, on `<topic>.<server>`, and on the topic's fanout. */
+	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
+	/** Listens on a reply queue of one's own. */
+	listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
+	/** Resolves when the broker has the message: whether it reached a queue. */
+	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable">;
+	close(): Promise<void>;
+}
