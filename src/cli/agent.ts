@@ -1,0 +1,44 @@
+import { takeSnapshot } from "../agent/scan.ts";
+import { startAgentServer } from "../agent/server.ts";
+import { openSysfs } from "../agent/sysfs.ts";
+import { createLogger } from "../log.ts";
+import { UsageError } from "./exit-codes.ts";
+import { untilSignal } from "./signals.ts";
+
+export interface SnapshotOptions {
+	readonly host: string;
+	readonly sysfsRoot: string;
+	readonly libvirtDir: string;
+}
+
+export interface AgentOptions extends SnapshotOptions {
+	/** `address:port`; port 0 takes a free one. */
+	readonly listen: string;
+	readonly debug: boolean;
+}
+
+/** `novacompat agent`: serves this host's snapshot until a signal. */
+export async function agent({ listen, debug, ...scan }: AgentOptions): Promise<void> {
+	const log = createLogger("novacompat.agent", debug, (line) => process.stderr.write(line));
+	// A root that is no sysfs is a mistake of the start, not of every request.
+	openSysfs(scan.sysfsRoot);
+	const stopped = untilSignal();
+	const server = await startAgentServer({ listen: parseListen(listen), snapshot: () => takeSnapshot(scan), log });
+	log.info(`agent of ${scan.host} listening on ${server.url}`);
+	await stopped;
+	await server.close();
+}
+
+/** `novacompat snapshot`: prints what the agent would serve. */
+export function snapshot(options: SnapshotOptions): void {
+	process.stdout.write(`${JSON.stringify(takeSnapshot(options), null, 2)}\n`);
+}
+
+function parseListen(text: string): { address: string; port: number } {
+	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+	const address = bracketed ?? plain;
+	if (address === undefined || Number(port) > 65535) {
+		throw new UsageError(`--listen is ${JSON.stringify(text)}, expected address:port`);
+	}
+	return { address, port: Number(port) };
+}

@@ -1,0 +1,15 @@
+import type { Decision } from "../compat/decide.ts";
+
+/** Exit codes are a contract; 64 and 78 are those of sysexits.h, the rest follows `nova-status upgrade check`. */
+export const EXIT = { accept: 0, warnings: 1, reject: 2, unknown: 3, usage: 64, config: 78, bug: 255 } as const;
+
+/** `accept` counts as clean only without warnings. */
+export function exitCodeOf({ verdict, reasons }: Decision): number {
+	if (verdict === "accept") return reasons.length === 0 ? EXIT.accept : EXIT.warnings;
+	return verdict === "conditional" ? EXIT.warnings : EXIT[verdict];
+}
+
+/** What the command line asks for cannot be done; the message says what was expected. */
+export class UsageError extends Error {
+	override readonly name = "UsageError";
+}

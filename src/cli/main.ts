@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+import { hostname } from "node:os";
+import { Command, CommanderError, Option } from "commander";
+import { DEFAULT_LIBVIRT_DIR, LibvirtError } from "../agent/libvirt.ts";
+import { SysfsError } from "../agent/sysfs.ts";
+import { ConfigError } from "../yaml.ts";
+import { agent, snapshot } from "./agent.ts";
+import { demo } from "./demo.ts";
+import { EXIT, UsageError } from "./exit-codes.ts";
+import { explain } from "./explain.ts";
+import { serve } from "./serve.ts";
+
+const program = new Command("novacompat")
+	.description("Tells Nova, before a live migration, whether the devices of an instance can continue elsewhere.")
+	.exitOverride()
+	.configureHelp({ showGlobalOptions: true });
+
+program
+	.command("serve")
+	.description("answer Nova's pre-checks on the RPC bus")
+	.requiredOption("--config-file <file>", "configuration, see config/README.md")
+	.action(async ({ configFile }) => serve(configFile));
+
+scanOptions(program.command("agent"))
+	.description("serve the snapshot of this compute node over HTTP")
+	.option("--listen <address:port>", "where to listen; port 0 takes a free one", "127.0.0.1:9301")
+	.option("--debug", "log every request", false)
+	.action(async (options) => agent(options));
+
+scanOptions(program.command("snapshot"))
+	.description("print the snapshot of this compute node as JSON")
+	.action((options) => snapshot(options));
+
+program
+	.command("explain")
+	.description("decide offline, and show why; the exit code is the verdict")
+	.requiredOption("--source <path>", "snapshot file or sysfs root of the host that has the devices")
+	.requiredOption("--target <path>", "snapshot file or sysfs root of the host that shall take them")
+	.option("--device <id...>", "device on the source (default: those that instances use)")
+	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+	.addHelpText(
+		"after",
+		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.",
+	)
+	.action((options) => {
+		process.exitCode = explain(options);
+	});
+
+program
+	.command("demo")
+	.description("replay recorded Nova messages through the service and two agents, without a broker")
+	.action(demo);
+
+function scanOptions(command: Command): Command {
+	return command
+		.option("--host <name>", "host name as nova-compute has it in [DEFAULT]host", hostname())
+		.option("--sysfs-root <dir>", "where sysfs is mounted", "/sys")
+		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR);
+}
+
+/** The one place where a fault becomes an exit code. */
+function exitCodeOfFault(error: unknown): number {
+	if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+	const isOurs =
+		error instanceof ConfigError ||
+		error instanceof UsageError ||
+		error instanceof SysfsError ||
+		error instanceof LibvirtError;
+	if (isOurs || (error instanceof Error && "code" in error && "syscall" in error)) {
+		process.stderr.write(`novacompat: ${error.message}\n`);
+		return error instanceof ConfigError ? EXIT.config : EXIT.usage;
+	}
+	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+	return EXIT.bug;
+}
+
+try {
+	await program.parseAsync();
+} catch (error) {
+	process.exitCode = exitCodeOfFault(error);
+}

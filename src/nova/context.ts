@@ -1,0 +1,23 @@
+/**
+ * All that is kept of Nova's request context. The rest, a usable token among it, is dropped before any other code sees
+ * it: an allow-list, because nobody knows what the next release adds.
+ */
+export interface RequestContext {
+	readonly request_id?: string;
+	readonly global_request_id?: string;
+	readonly user_id?: string;
+	readonly project_id?: string;
+}
+
+const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
+const ID = /^[0-9A-Za-z_-]{1,64}$/;
+const KEPT = { request_id: REQUEST_ID, global_request_id: REQUEST_ID, user_id: ID, project_id: ID } as const;
+
+/** A value that does not look like an id may be anything, so it is dropped too. */
+export function deserializeContext(raw: ReadonlyMap<string, unknown>): RequestContext {
+	const kept = Object.entries(KEPT).flatMap(([key, pattern]) => {
+		const value = raw.get(key);
+		return typeof value === "string" && pattern.test(value) ? [[key, value]] : [];
+	});
+	return Object.fromEntries(kept);
+}

@@ -1,0 +1,75 @@
+/** The primitive of a Nova versioned object (nova/objects/base.py): only the fields that are set are there. */
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Major versions that we know how to read, by object name; minor versions only add fields. */
+const KNOWN_MAJOR: Readonly<Record<string, string>> = {
+	Instance: "2",
+	Migration: "1",
+	Flavor: "1",
+	InstancePCIRequests: "1",
+	InstancePCIRequest: "1",
+};
+
+/** A message whose content is not what Nova sends; names the field, what it is and what was expected. */
+export class InvalidRequest extends Error {
+	override readonly name = "InvalidRequest";
+}
+
+/** The data of an object, or of a plain dictionary in its place; undefined when there is none. */
+export function fieldsOf(primitive: unknown, name: string): Fields | undefined {
+	if (!isFields(primitive)) return undefined;
+	const data = primitive["nova_object.data"];
+	if (data === undefined) return primitive;
+	const version = String(primitive["nova_object.version"]);
+	const known = KNOWN_MAJOR[name];
+	if (version.split(".", 1)[0] !== known) {
+		throw new InvalidRequest(`${name} has version ${JSON.stringify(version)}, expected ${known}.x`);
+	}
+	return isFields(data) ? data : undefined;
+}
+
+/** A text field that must be there. */
+export function requiredText(fields: Fields | undefined, name: string, field: string): string {
+	const value = optionalText(fields, field);
+	if (value !== undefined) return value;
+	throw new InvalidRequest(`${name}.${field} is ${shown(fields?.[field])}, expected a text of 1 to 255 characters`);
+}
+
+/** The field when it is a text of sensible length; null and absent ("not loaded") are the same. */
+export function optionalText(fields: Fields | undefined, field: string): string | undefined {
+	const value = fields?.[field];
+	return typeof value === "string" && value.length >= 1 && value.length <= 255 ? value : undefined;
+}
+
+/**
+ * The devices that stay attached as far as the message tells: PCI requests of a flavor alias, and vGPU resources.
+ * Requests without alias belong to Neutron ports, which Nova unplugs (specification, Nova 3.1).
+ */
+export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown): { count: number; names: string } {
+	const requests = Array.isArray(pciRequests) ? pciRequests : [];
+	const aliases = requests.flatMap((primitive) => {
+		const request = fieldsOf(primitive, "InstancePCIRequest");
+		const alias = optionalText(request, "alias_name");
+		const count = request?.["count"];
+		return alias === undefined ? [] : [{ name: `alias ${alias}`, count: typeof count === "number" ? count : 1 }];
+	});
+	const specs = isFields(flavorExtraSpecs) ? Object.entries(flavorExtraSpecs) : [];
+	const resources = specs
+		.filter(([key]) => /^resources[^:]*:VGPU$/.test(key))
+		.map(([key, value]) => ({ name: key, count: Number(value) || 0 }));
+	const announced = [...aliases, ...resources];
+	return {
+		count: announced.reduce((sum, { count }) => sum + count, 0),
+		names: announced.map(({ name }) => name).join(", "),
+	};
+}
+
+function isFields(value: unknown): value is Fields {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Enough of a value to recognise it; a whole object could hold secrets. */
+function shown(value: unknown): string {
+	if (value === undefined) return "missing";
+	return typeof value === "object" && value !== null ? "an object" : JSON.stringify(value).slice(0, 64);
+}
