@@ -11,6 +11,8 @@ export interface PrecheckRequest {
 	readonly dest_host: string;
 	/** Device ids on the source; left out, what the source's snapshot says the instance uses. */
 	readonly devices?: readonly string[] | undefined;
+	/** PCI addresses on the source that are Neutron ports. */
+	readonly ports: readonly string[];
 	/** How many devices that stay attached Nova knows of, and in which words. */
 	readonly announced: { readonly count: number; readonly names: string };
 }
@@ -39,9 +41,12 @@ export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy):
 }
 
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
-function devicesThatStay(source: Snapshot, { instance_uuid, devices }: PrecheckRequest): readonly SnapshotDevice[] {
+function devicesThatStay(
+	source: Snapshot,
+	{ instance_uuid, devices, ports }: PrecheckRequest,
+): readonly SnapshotDevice[] {
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
-	return source.devices.filter(({ instance, port }) => instance === instance_uuid && !port);
+	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !ports.includes(id));
 }
 
 /** What the target can give: nothing that an instance has already. */
@@ -65,7 +70,7 @@ function missingDevices(
 	}
 	if (found.length >= announced.count) return [];
 	const message =
-		`Nova knows of ${announced.count} devices of instance ${instance_uuid} that stay attached (${announced.names}), ` +
+		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
 		`the agent of ${source.host} sees ${found.length} in use by it`;
 	return [reason("device.unaccounted", "precheck", message)];
 }

@@ -42,15 +42,17 @@ export function parseYaml<T>(
 	const result = schema.safeParse(document.toJS() ?? {});
 	if (result.success) return result.data;
 	const problems = result.error.issues.flatMap((issue) => {
-		const name = issue.path.join(".");
+		const place = (path: Path, part: "key" | "value") => at(offsetOf(document.contents, path, part));
+		const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
 		if (issue.code === "unrecognized_keys") {
-			return issue.keys.map(
-				(key) => `${at(offsetOf(document.contents, [...issue.path, key], "key"))}: unknown option "${key}"`,
-			);
+			return issue.keys.map((key) => `${place([...issue.path, key], "key")}: unknown option "${key}"`);
 		}
-		return [
-			`${at(offsetOf(document.contents, issue.path, "value"))}: ${name === "" ? "" : `${name}: `}${issue.message}`,
-		];
+		if (issue.code === "invalid_key")
+			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
+		// Our own messages name the value themselves, or keep it to themselves because it holds a password.
+		const value = issue.code === "custom" || issue.path.length === 0 ? undefined : document.getIn(issue.path);
+		const got = typeof value === "object" || value === undefined ? "" : `, got ${JSON.stringify(value)}`;
+		return [`${place(issue.path, "value")}: ${name}${issue.message}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
 }

@@ -28,7 +28,6 @@ export const REASON_CODES = {
 	"device.none": "note",
 	"device.not_found": "unknown",
 	"device.unaccounted": "unknown",
-	"destination.unnamed": "unknown",
 	"request.invalid": "unknown",
 	"agent.unconfigured": "unknown",
 	"agent.unreachable": "unknown",

@@ -1,5 +1,4 @@
-import type { Decision } from "../compat/decide.ts";
-import { conclude } from "../compat/decide.ts";
+import { conclude, type Decision } from "../compat/decide.ts";
 import type { Policy } from "../compat/policy.ts";
 import { reason } from "../compat/reason.ts";
 import { reasonText, summary } from "../compat/summary.ts";
@@ -8,7 +7,15 @@ import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Precheck, PrecheckRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
-import { announcedDevices, fieldsOf, InvalidRequest, optionalText, requiredText } from "./objects.ts";
+import {
+	announcedDevices,
+	fieldsOf,
+	InvalidRequest,
+	networkInfo,
+	optionalText,
+	portAddresses,
+	requiredText,
+} from "./objects.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -68,6 +75,7 @@ function readOwnRequest(args: Args): PrecheckRequest {
 		source_host: requiredText(fields, "request", "source_host"),
 		dest_host: requiredText(fields, "request", "dest_host"),
 		devices,
+		ports: portAddresses(fields?.["vifs"]),
 		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
 	};
 }
@@ -109,6 +117,7 @@ function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
 		instance_uuid: requiredText(instance, "instance", "uuid"),
 		source_host: requiredText(instance, "instance", "host"),
 		dest_host,
+		ports: portAddresses(networkInfo(instance?.["info_cache"])),
 		announced: announcedDevices(flavor?.["extra_specs"], pciRequests?.["requests"]),
 	};
 }

@@ -6,6 +6,7 @@ const KNOWN_MAJOR: Readonly<Record<string, string>> = {
 	Instance: "2",
 	Migration: "1",
 	Flavor: "1",
+	InstanceInfoCache: "1",
 	InstancePCIRequests: "1",
 	InstancePCIRequest: "1",
 };
@@ -62,6 +63,30 @@ export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown
 		count: announced.reduce((sum, { count }) => sum + count, 0),
 		names: announced.map(({ name }) => name).join(", "),
 	};
+}
+
+/**
+ * PCI addresses of Neutron ports on the source, from a list of VIFs. In the domain's XML a `direct-physical` port looks
+ * like a device of a flavor alias; only the port's binding profile tells them apart (specification, Nova 3.3).
+ */
+export function portAddresses(vifs: unknown): readonly string[] {
+	if (!Array.isArray(vifs)) return [];
+	return vifs.flatMap((vif) => {
+		const profile = isFields(vif) ? vif["profile"] : undefined;
+		const address = isFields(profile) ? optionalText(profile, "pci_slot") : undefined;
+		return address === undefined ? [] : [address.toLowerCase()];
+	});
+}
+
+/** `InstanceInfoCache.network_info` is JSON inside the JSON. */
+export function networkInfo(infoCache: unknown): unknown {
+	const text = fieldsOf(infoCache, "InstanceInfoCache")?.["network_info"];
+	if (typeof text !== "string") return undefined;
+	try {
+		return JSON.parse(text);
+	} catch (cause) {
+		throw new InvalidRequest("instance.info_cache.network_info is not JSON", { cause });
+	}
 }
 
 function isFields(value: unknown): value is Fields {

@@ -1,0 +1,81 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DEFAULT_POLICY } from "../src/compat/policy.ts";
+import { REASON_CODES } from "../src/compat/reason.ts";
+import { Config, readConfig } from "../src/config.ts";
+import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
+
+const CONFIG = `${import.meta.dirname}/../config`;
+const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(text: string): string {
+	const path = join(directory, "file.yaml");
+	writeFileSync(path, text);
+	return path;
+}
+
+test("the sample configuration loads, and names the sample policy", () => {
+	const config = readConfig(`${CONFIG}/novacompat.yaml`);
+	expect(config.transport_url).toMatchObject({ driver: "rabbit", vhost: "/" });
+	expect(Object.keys(config.agents)).toEqual(["cmp-01", "cmp-02"]);
+	expect(readPolicy(config.policy_file ?? "")).toEqual(DEFAULT_POLICY);
+});
+
+test("the sample policy is the built-in one, and so is an empty file", () => {
+	expect(readPolicy(`${CONFIG}/policy.yaml`)).toEqual(DEFAULT_POLICY);
+	expect(readPolicy(file(""))).toEqual(DEFAULT_POLICY);
+});
+
+describe("config/README.md", () => {
+	const text = readFileSync(`${CONFIG}/README.md`, "utf8");
+	const documented = [...Object.keys(Config.shape), ...Object.keys(PolicyFile.shape), ...Object.keys(REASON_CODES)];
+	test.each(documented)("describes %s", (name) => expect(text).toContain(`| \`${name}\` |`));
+});
+
+describe("a mistake in the configuration is named with its place", () => {
+	/** text, line and column, what is said */
+	const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
+		["transport_ulr: memory://\n", "1:1", /unknown option "transport_ulr"/],
+		[
+			"transport_url: memory://\nagents:\n  cmp-01: ftp://x\n",
+			"3:11",
+			/agents\.cmp-01: got "ftp:\/\/x", expected http:\/\/host:port/,
+		],
+		["transport_url: memory://\nagents:\n  -cmp: http://h:1\n", "3:3", /agents\.-cmp: .*expected a Nova host name/],
+		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: .*expected number.*, got "soon"/],
+		["transport_url: memory://\nmax_check_time: 0\n", "2:17", /max_check_time/],
+		["transport_url: memory://\nstand_in_hosts: [a, 5]\n", "2:21", /stand_in_hosts\.1/],
+		["transport_url: amqp://u:secret@h/\n", "1:16", /driver "amqp", expected rabbit/],
+		["transport_url: rabbit://u:secret@h:99999/\n", "1:16", /address "h:99999", expected host:port/],
+		["debug: true\n", "1:1", /transport_url/],
+		["transport_url: [\n", "2:1", /./],
+		["a: 1\na: 2\n", "2:1", /unique/],
+		["- 1\n", "1:1", /expected object/],
+	];
+	test.each(MISTAKES)("%j at %s", (text, place, message) => {
+		const path = file(text);
+		const mistake = (() => {
+			try {
+				return readConfig(path);
+			} catch (error) {
+				return error;
+			}
+		})();
+		expect(mistake).toMatchObject({ name: "ConfigError", message: expect.stringMatching(message) });
+		expect((mistake as Error).message).toContain(`${path}:${place}: `);
+		expect((mistake as Error).message).not.toContain("secret");
+	});
+
+	test("a file that is not there", () => {
+		expect(() => readConfig(`${directory}/none.yaml`)).toThrow(/none.yaml: ENOENT/);
+	});
+
+	test("a policy says so too", () => {
+		expect(() => readPolicy(file("rules:\n  - { attribute: a, kind: equals }\n"))).toThrow(
+			/file\.yaml:2:27: rules\.0\.kind/,
+		);
+	});
+});

@@ -1,0 +1,80 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { REPOSITORY } from "./support/cli.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** file, what it must not import, what it may import */
+const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], allowed: readonly string[]])[] = [
+	["src/compat/x.ts", ["node:fs", "zod", "../yaml.ts", "../snapshot/snapshot.ts"], ["./pair.ts", "./formats/index.ts"]],
+	["src/compat/formats/x.ts", ["node:fs", "zod", "../../log.ts", "../rules/index.ts"], ["../pair.ts", "./index.ts"]],
+	[
+		"src/policy/x.ts",
+		["axios", "../precheck.ts", "../messaging/target.ts"],
+		["zod", "../compat/policy.ts", "../yaml.ts"],
+	],
+	["src/snapshot/x.ts", ["axios", "amqplib", "../agent/scan.ts", "../precheck.ts"], ["zod", "../compat/device.ts"]],
+	["src/snapshot/agent-source.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
+	[
+		"src/messaging/x.ts",
+		["amqplib", "axios", "../precheck.ts", "../compat/device.ts"],
+		["./target.ts", "../log.ts", "node:zlib"],
+	],
+	["src/messaging/rabbit.ts", ["axios", "../nova/methods.ts"], ["amqplib", "./target.ts"]],
+	[
+		"src/agent/x.ts",
+		["axios", "amqplib", "../precheck.ts", "../cli/main.ts"],
+		["node:fs", "../snapshot/snapshot.ts", "../log.ts"],
+	],
+	[
+		"src/agent/collectors/x.ts",
+		["../../precheck.ts", "../../messaging/target.ts"],
+		["../sysfs.ts", "../../snapshot/snapshot.ts"],
+	],
+	[
+		"src/nova/x.ts",
+		["amqplib", "../agent/scan.ts", "../cli/serve.ts"],
+		["../precheck.ts", "../messaging/errors.ts", "../compat/decide.ts"],
+	],
+	["src/recording/x.ts", ["../nova/methods.ts", "../compat/decide.ts"], ["zod", "../messaging/message.ts"]],
+	[
+		"src/precheck.ts",
+		["./messaging/target.ts", "./nova/objects.ts", "./config.ts"],
+		["./compat/decide.ts", "./snapshot/source.ts"],
+	],
+	["src/config.ts", ["./cli/main.ts", "./precheck.ts"], ["./messaging/transport-url.ts", "./yaml.ts"]],
+	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
+];
+
+test("an import against the direction of dependency is a lint error, and only such an import", () => {
+	const config = JSON.parse(readFileSync(`${REPOSITORY}biome.json`, "utf8"));
+	delete config.$schema;
+	delete config.vcs;
+	writeFileSync(join(directory, "biome.json"), JSON.stringify(config));
+	cpSync(`${REPOSITORY}src`, join(directory, "src"), { recursive: true });
+	for (const [file, forbidden, allowed] of LAYERS) {
+		const text = [...forbidden, ...allowed].map((name) => `import ${JSON.stringify(name)};\n`).join("");
+		mkdirSync(dirname(join(directory, file)), { recursive: true });
+		writeFileSync(join(directory, file), text);
+	}
+	const lint = [
+		"lint",
+		"--only=style/noRestrictedImports",
+		"--reporter=json",
+		"--max-diagnostics=none",
+		...LAYERS.map(([file]) => file),
+	];
+	const { stdout } = spawnSync(`${REPOSITORY}node_modules/.bin/biome`, lint, { cwd: directory, encoding: "utf8" });
+	const { diagnostics } = JSON.parse(stdout) as {
+		diagnostics: { location: { path: string; start: { line: number } } }[];
+	};
+	const found = diagnostics.map(({ location }) => `${location.path}:${location.start.line}`).sort();
+	const expected = LAYERS.flatMap(([file, forbidden]) =>
+		forbidden.map((_name, index) => `${file}:${index + 1}`),
+	).sort();
+	expect(found).toEqual(expected);
+});

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { deserializeContext } from "../../src/nova/context.ts";
+
+const REQ = "req-0d5ba0b1-0c1c-4d0a-8f0e-6d3c5f7b1a2e";
+
+test("ids are kept, everything else is dropped", () => {
+	const raw = {
+		request_id: REQ,
+		global_request_id: REQ,
+		user_id: "8ab0d6a3b4e14f6db77f3f5f2c1d9b10",
+		project_id: "6f70656e737461636b20342065766572",
+		auth_token: "gAAAAABn",
+		service_catalog: [{ endpoints: [] }],
+		user_name: "admin",
+		remote_address: "192.0.2.1",
+		trace_info: { hmac_key: "k" },
+	};
+	expect(deserializeContext(new Map(Object.entries(raw)))).toEqual({
+		request_id: REQ,
+		global_request_id: REQ,
+		user_id: raw.user_id,
+		project_id: raw.project_id,
+	});
+});
+
+test.each([
+	["request_id", "req-1"],
+	["request_id", `${REQ}\n2026-11-22 ERROR`],
+	["user_id", "a b"],
+	["user_id", "x".repeat(65)],
+	["project_id", { secret: 1 }],
+	["global_request_id", null],
+])("a %s that is no id is dropped: %j", (key, value) => {
+	expect(deserializeContext(new Map([[key, value]]))).toEqual({});
+});

@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RemoteError } from "../../src/messaging/errors.ts";
+import { startService } from "../support/service.ts";
+
+const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const OURS = { exchange: "nova", topic: "migration_compat", version: "1.0" };
+const NOVAS = { exchange: "nova", topic: "migration_compat", server: "novacompat-test", version: "6.0" };
+
+let rig: Awaited<ReturnType<typeof startService>>;
+beforeAll(async () => {
+	rig = await startService(["test_compute0", "test_compute1", "cmp-01", "cmp-02"], {
+		stand_in_hosts: ["test_compute1"],
+	});
+});
+afterAll(() => rig.stop());
+
+const failure = (error: RemoteError) => error;
+const call = (method: string, args: Record<string, unknown>, target: typeof OURS | typeof NOVAS = OURS) =>
+	rig.client.call(target, method, args, { timeout: 5 }).catch(failure);
+
+const object = (name: string, version: string, data: unknown) => ({
+	"nova_object.name": name,
+	"nova_object.namespace": "nova",
+	"nova_object.version": version,
+	"nova_object.data": data,
+	"nova_object.changes": [],
+});
+const instance = (data: Record<string, unknown> = {}, version = "2.7") =>
+	object("Instance", version, {
+		uuid: UUID,
+		host: "test_compute0",
+		flavor: null,
+		pci_requests: null,
+		info_cache: null,
+		...data,
+	});
+const migration = (dest_compute: string | null, version = "1.7") => object("Migration", version, { dest_compute });
+const pciRequests = (...requests: unknown[]) =>
+	object("InstancePCIRequests", "1.1", { requests: requests.map((data) => object("InstancePCIRequest", "1.4", data)) });
+
+describe("check_live_migration", () => {
+	const request = { instance_uuid: UUID, source_host: "test_compute0", dest_host: "test_compute1" };
+
+	test("returns the decision, without the comparisons", async () => {
+		expect(await call("check_live_migration", { request })).toEqual({
+			verdict: "accept",
+			allowed: true,
+			mapping: { "0000:3b:10.0": "0000:3b:10.0" },
+			reasons: [],
+		});
+	});
+
+	test("devices may be named, inside the request or beside it", async () => {
+		const reject = { verdict: "reject", allowed: false, mapping: {} };
+		expect(await call("check_live_migration", { request: { ...request, devices: ["0000:3b:10.2"] } })).toMatchObject(
+			reject,
+		);
+		expect(await call("check_live_migration", { request, devices: ["0000:3b:10.2"] })).toMatchObject(reject);
+	});
+
+	test("two mdevs of one instance compete for one free instance of a type", async () => {
+		const decision = await call("check_live_migration", {
+			request: { instance_uuid: await instanceOf("cmp-01", "nvidia-558"), source_host: "cmp-01", dest_host: "cmp-02" },
+		});
+		expect(decision).toMatchObject({ verdict: "reject", reasons: [{ code: "capacity.exhausted" }] });
+	});
+
+	/** what is wrong, request, code and a piece of the message */
+	const UNKNOWN: readonly (readonly [string, Record<string, unknown>, string, RegExp])[] = [
+		[
+			"a host without agent",
+			{ dest_host: "elsewhere" },
+			"agent.unconfigured",
+			/no agent is configured for host "elsewhere"/,
+		],
+		[
+			"a device that is not there",
+			{ devices: ["0000:ff:00.0"] },
+			"device.not_found",
+			/test_compute0 has no device "0000:ff:00.0"/,
+		],
+		[
+			"more devices announced than the agent sees",
+			{ flavor_extra_specs: { "resources:VGPU": "2" } },
+			"device.unaccounted",
+			/Nova knows of 2 devices .* \(resources:VGPU\), the agent of test_compute0 sees 1/,
+		],
+	];
+	test.each(UNKNOWN)("%s leaves the verdict unknown", async (_name, fields, code, message) => {
+		const decision = await call("check_live_migration", { request: { ...request, ...fields } });
+		expect(decision).toMatchObject({
+			verdict: "unknown",
+			allowed: false,
+			reasons: [{ code, message: expect.stringMatching(message) }],
+		});
+	});
+
+	test("an instance without devices may go, although the destination has no agent", async () => {
+		const plain = { ...request, instance_uuid: "11111111-2222-3333-4444-555555555555", dest_host: "elsewhere" };
+		expect(await call("check_live_migration", { request: plain })).toMatchObject({
+			verdict: "accept",
+			reasons: [{ code: "device.none" }],
+		});
+	});
+
+	test("a device that is a Neutron port does not count", async () => {
+		const vifs = [{ vnic_type: "direct-physical", profile: { pci_slot: "0000:3b:10.0" } }];
+		expect(await call("check_live_migration", { request: { ...request, vifs } })).toMatchObject({
+			reasons: [{ code: "device.none" }],
+		});
+	});
+
+	/** arguments, Python class and text of the failure */
+	const MISTAKES: readonly (readonly [Record<string, unknown>, string, string])[] = [
+		[{}, "TypeError", "check_live_migration() missing 1 required positional argument: 'request'"],
+		[{ request, zz: 1 }, "TypeError", "check_live_migration() got an unexpected keyword argument 'zz'"],
+		[{ request: null }, "ValueError", "request.instance_uuid is missing, expected a text of 1 to 255 characters"],
+		[{ request: "x" }, "ValueError", "request.instance_uuid is missing, expected a text of 1 to 255 characters"],
+		[
+			{ request: { ...request, dest_host: 5 } },
+			"ValueError",
+			"request.dest_host is 5, expected a text of 1 to 255 characters",
+		],
+		[{ request: { ...request, devices: "a" } }, "ValueError", "request.devices is not a list of device ids"],
+		[{ request: { ...request, devices: [1] } }, "ValueError", "request.devices is not a list of device ids"],
+	];
+	test.each(MISTAKES)("%j", async (args, excType, value) => {
+		expect(await call("check_live_migration", args)).toMatchObject({ excType, module: "builtins", value });
+	});
+});
+
+describe("check_can_live_migrate_destination", () => {
+	const check = (args: Record<string, unknown>, version = "6.0") =>
+		call(
+			"check_can_live_migrate_destination",
+			{ block_migration: null, disk_over_commit: false, limits: null, ...args },
+			{ ...NOVAS, version },
+		);
+
+	test("null when the migration may go on", async () => {
+		expect(await check({ instance: instance(), migration: migration("test_compute1") })).toBeNull();
+	});
+
+	test.each(["5.0", "5.3", "6.0", "6.5", "6.99"])("Nova's version %s is understood", async (version) => {
+		expect(await check({ instance: instance(), migration: migration("test_compute1") }, version)).toBeNull();
+	});
+
+	test("the routing key names the destination before the message does", async () => {
+		const target = { ...NOVAS, topic: "compute", server: "test_compute1" };
+		expect(
+			await call(
+				"check_can_live_migrate_destination",
+				{ instance: instance(), migration: migration("elsewhere") },
+				target,
+			),
+		).toBeNull();
+	});
+
+	test("a port that looks like a device in the domain is told apart by its binding profile", async () => {
+		const network_info = JSON.stringify([{ vnic_type: "direct-physical", profile: { pci_slot: "0000:3B:10.0" } }]);
+		const info_cache = object("InstanceInfoCache", "1.5", { network_info });
+		await check({ instance: instance({ info_cache }), migration: migration("test_compute1") });
+		expect(rig.lines.at(-1)).toContain("device.none");
+	});
+
+	/** what is wrong, arguments, a piece of the text; each a MigrationPreCheckError, since any other would set the VM to ERROR */
+	const REFUSED: readonly (readonly [string, Record<string, unknown>, string])[] = [
+		[
+			"no destination",
+			{ instance: instance(), migration: migration(null) },
+			"the destination is not named: the message did not arrive on compute.<host>, and migration.dest_compute is not set",
+		],
+		["no migration", { instance: instance(), migration: null }, "the destination is not named"],
+		["no instance", { instance: null, migration: migration("test_compute1") }, "instance.uuid is missing"],
+		[
+			"an instance without host",
+			{ instance: instance({ host: null }), migration: migration("test_compute1") },
+			"instance.host is null",
+		],
+		[
+			"an instance of major 3",
+			{ instance: instance({}, "3.0"), migration: migration("test_compute1") },
+			'Instance has version "3.0", expected 2.x',
+		],
+		[
+			"a migration of major 2",
+			{ instance: instance(), migration: migration("test_compute1", "2.0") },
+			'Migration has version "2.0", expected 1.x',
+		],
+		[
+			"broken network info",
+			{ instance: instance({ info_cache: { network_info: "{" } }), migration: migration("test_compute1") },
+			"instance.info_cache.network_info is not JSON",
+		],
+		[
+			"a PCI device that the agent does not see",
+			{
+				instance: instance({
+					uuid: "66d19c9b-a157-42ee-8b0f-90544f9de658",
+					pci_requests: pciRequests({ alias_name: "vfs", count: 1 }),
+				}),
+				migration: migration("test_compute1"),
+			},
+			"Nova knows of 1 device of instance",
+		],
+	];
+	test.each(REFUSED)("%s", async (_name, args, text) => {
+		const error = await check(args);
+		expect(error).toMatchObject({ excType: "MigrationPreCheckError", module: "nova.exception", kwargs: { code: 500 } });
+		expect((error as RemoteError).value).toContain(`Migration pre-check error: ${text}`);
+	});
+
+	test("PCI requests without alias are ports and announce nothing", async () => {
+		const pci_requests = pciRequests({ alias_name: null, count: 3 }, { alias_name: "vfs", count: 1 });
+		expect(await check({ instance: instance({ pci_requests }), migration: migration("test_compute1") })).toBeNull();
+	});
+});
+
+describe("other methods and versions", () => {
+	const WRONG: readonly (readonly [string, string, string])[] = [
+		["live_migration", "6.0", "NoSuchMethod"],
+		["constructor", "1.0", "NoSuchMethod"],
+		["__proto__", "1.0", "NoSuchMethod"],
+		["_read", "1.0", "NoSuchMethod"],
+		["check_live_migration", "1.1", "UnsupportedVersion"],
+		["check_live_migration", "2.0", "UnsupportedVersion"],
+		["check_live_migration", "6.0", "NoSuchMethod"],
+	];
+	test.each(WRONG)("%s %s is %s", async (method, version, excType) => {
+		expect(await call(method, {}, { ...OURS, version })).toMatchObject({
+			excType,
+			module: "oslo_messaging.rpc.dispatcher",
+		});
+	});
+});
+
+/** The instance that uses the mdevs of a type on a sample host, from the agent itself. */
+async function instanceOf(host: string, type: string): Promise<string> {
+	const response = await fetch(`${rig.agents.get(host)?.url}/v1/snapshot`);
+	const { devices } = (await response.json()) as {
+		devices: { instance?: string; attributes: Record<string, string> }[];
+	};
+	return (
+		devices.find(({ instance, attributes }) => instance !== undefined && attributes["mdev_type"] === type)?.instance ??
+		""
+	);
+}

@@ -1,0 +1,14 @@
+import { spawnSync } from "node:child_process";
+
+export const REPOSITORY = new URL("../..", import.meta.url).pathname;
+export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
+
+/** Runs the built command line as a user does. */
+export function novacompat(...args: readonly string[]) {
+	const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+		cwd: REPOSITORY,
+		encoding: "utf8",
+		env: { ...process.env, FORCE_COLOR: undefined },
+	});
+	return { status, stdout, stderr };
+}

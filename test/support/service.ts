@@ -1,0 +1,41 @@
+import { takeSnapshot } from "../../src/agent/scan.ts";
+import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
+import { createService } from "../../src/cli/serve.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { Config } from "../../src/config.ts";
+import { createLogger } from "../../src/log.ts";
+import { RpcClient } from "../../src/messaging/client.ts";
+import { MemoryTransport } from "../../src/messaging/memory.ts";
+
+const HOSTS = `${import.meta.dirname}/../../config/samples/hosts`;
+
+/** The real service in memory, with real agents over HTTP on sample hosts; `lines` is everything that it logs. */
+export async function startService(hosts: readonly string[], options: Readonly<Record<string, unknown>> = {}) {
+	const lines: string[] = [];
+	const log = createLogger("novacompat.test", true, (line) => lines.push(line));
+	const agents = new Map<string, AgentServer>();
+	for (const host of hosts) {
+		const scan = { host, sysfsRoot: `${HOSTS}/${host}/sys`, libvirtDir: `${HOSTS}/${host}/libvirt` };
+		const listen = { address: "127.0.0.1", port: 0 };
+		agents.set(host, await startAgentServer({ listen, snapshot: () => takeSnapshot(scan), log }));
+	}
+	const config = Config.parse({
+		transport_url: "memory://",
+		host: "novacompat-test",
+		agents: Object.fromEntries([...agents].map(([host, { url }]) => [host, url])),
+		...options,
+	});
+	const transport = new MemoryTransport();
+	const service = createService({ config, policy: () => DEFAULT_POLICY, transport, log });
+	await service.start();
+	return {
+		transport,
+		client: new RpcClient(transport),
+		lines,
+		agents,
+		async stop() {
+			await service.stop();
+			await Promise.all([...agents.values()].map((agent) => agent.close()));
+		},
+	};
+}
