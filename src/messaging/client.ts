@@ -55,10 +55,7 @@ export class RpcClient {
 
 	/** Sends the fields of a request, recorded ones for instance, as a call of our own and waits for its reply. */
 	async send(target: ClientTarget, fields: Readonly<Record<string, unknown>>, options: CallOptions): Promise<unknown> {
-		this.#listening ??= this.#transport.listenForReplies(this.#replyQueue, (delivery) => this.#onReply(delivery));
-		await this.#listening;
 		const msgId = newId();
-		const reply = this.#wait(msgId, String(fields["method"]), options);
 		const correlation = {
 			_msg_id: msgId,
 			_reply_q: this.#replyQueue,
@@ -66,9 +63,16 @@ export class RpcClient {
 			_unique_id: newId(),
 		};
 		const to = destination(target);
+		const body = sealEnvelope({ ...fields, ...correlation });
 		const expiration = options.timeout * 1000;
-		this.#transport
-			.publish(to, sealEnvelope({ ...fields, ...correlation }), { expiration, timeout: SEND_TIMEOUT_MS })
+		const reply = this.#wait(msgId, String(fields["method"]), options);
+		this.#listening ??= this.#transport.listenForReplies(this.#replyQueue, (delivery) => this.#onReply(delivery));
+		this.#listening
+			.then(() => {
+				// Nobody waits any more when the connection took longer than the call may.
+				if (!this.#waiters.has(msgId)) return "routed";
+				return this.#transport.publish(to, body, { expiration, timeout: Math.min(SEND_TIMEOUT_MS, expiration) });
+			})
 			.then(
 				(outcome) => {
 					if (outcome === "routed") return;

@@ -68,5 +68,6 @@ function argumentMistake<Context>(
 	const missing = required.filter((name) => !Object.hasOwn(args, name)).map((name) => `'${name}'`);
 	if (missing.length === 0) return undefined;
 	const plural = missing.length === 1 ? "argument" : "arguments";
-	return typeError(`${method}() missing ${missing.length} required positional ${plural}: ${missing.join(" and ")}`);
+	const names = new Intl.ListFormat("en").format(missing);
+	return typeError(`${method}() missing ${missing.length} required positional ${plural}: ${names}`);
 }

@@ -16,14 +16,13 @@ export function decodeFailure(text: string): RemoteError {
 	try {
 		const parsed: unknown = JSON.parse(text);
 		if (typeof parsed === "object" && parsed !== null) {
-			const failure = new Map(Object.entries(parsed));
+			const failure = new Map<string, unknown>(Object.entries(parsed));
+			const [excType, module, message] = ["class", "module", "message"].map((key) => failure.get(key));
 			const kwargs = failure.get("kwargs");
-			return new RemoteError(
-				String(failure.get("class")),
-				String(failure.get("module")),
-				String(failure.get("message")),
-				typeof kwargs === "object" && kwargs !== null ? { ...kwargs } : {},
-			);
+			if (typeof excType === "string" && typeof module === "string") {
+				const named = typeof kwargs === "object" && kwargs !== null ? { ...kwargs } : {};
+				return new RemoteError(excType, module, String(message ?? ""), named);
+			}
 		}
 	} catch (error) {
 		if (!(error instanceof SyntaxError)) throw error;

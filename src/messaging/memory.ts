@@ -1,9 +1,16 @@
+import { setImmediate as handedOut } from "node:timers/promises";
 import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
 
+interface Message {
+	readonly body: Buffer;
+	readonly expiration: string | undefined;
+}
+
 interface Queue {
-	readonly backlog: { readonly body: Buffer; readonly expiration: string | undefined }[];
-	readonly consumers: MemoryConsumer[];
+	readonly backlog: Message[];
+	/** In the order of their turns. */
+	consumers: MemoryConsumer[];
 }
 
 /**
@@ -21,7 +28,13 @@ export class MemoryTransport implements Transport {
 		this.#bind(target.topic, `${target.exchange} ${target.topic}`);
 		this.#bind(serverKey(target), `${target.exchange} ${serverKey(target)}`);
 		this.#bind(fanoutQueue, fanoutExchange(target));
-		return this.#consume([target.topic, serverKey(target), fanoutQueue], prefetch, onDelivery);
+		const consumer = this.#consume([target.topic, serverKey(target), fanoutQueue], prefetch, onDelivery);
+		const cancel = async () => {
+			this.#bindings.get(fanoutExchange(target))?.delete(fanoutQueue);
+			this.#queues.delete(fanoutQueue);
+			await consumer.cancel();
+		};
+		return { cancel };
 	}
 
 	async listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
@@ -40,6 +53,7 @@ export class MemoryTransport implements Transport {
 	}
 
 	async close(): Promise<void> {
+		for (const queue of this.#queues.values()) queue.consumers = [];
 		this.#queues.clear();
 		this.#bindings.clear();
 	}
@@ -56,15 +70,14 @@ export class MemoryTransport implements Transport {
 	}
 
 	#consume(names: readonly string[], prefetch: number, onDelivery: (delivery: Delivery) => void): Consumer {
-		const queues = names.map((name) => this.#queue(name));
-		const consumer: MemoryConsumer = { free: prefetch, onDelivery };
-		for (const queue of queues) queue.consumers.push(consumer);
-		for (const queue of queues) this.#drain(queue);
+		const subscribed = names.map((name) => ({ queue: this.#queue(name), consumer: { free: prefetch, onDelivery } }));
+		for (const { queue, consumer } of subscribed) {
+			queue.consumers.push(consumer);
+			this.#drain(queue);
+		}
 		const cancel = async () => {
-			for (const queue of queues) queue.consumers.splice(queue.consumers.indexOf(consumer), 1);
-		};
-		consumer.onFree = () => {
-			for (const queue of queues) this.#drain(queue);
+			for (const { queue, consumer } of subscribed) queue.consumers = queue.consumers.filter((one) => one !== consumer);
+			await handedOut();
 		};
 		return { cancel };
 	}
@@ -79,36 +92,35 @@ export class MemoryTransport implements Transport {
 			const message = queue.backlog.shift();
 			if (message === undefined) return;
 			queue.consumers.push(...queue.consumers.splice(queue.consumers.indexOf(next), 1));
-			deliver(next, message.body, message.expiration);
+			this.#deliver(queue, next, message);
 		}
+	}
+
+	#deliver(queue: Queue, consumer: MemoryConsumer, { body, expiration }: Message): void {
+		consumer.free--;
+		let settled = false;
+		const settle = () => {
+			if (settled) return;
+			settled = true;
+			consumer.free++;
+			this.#drain(queue);
+		};
+		const delivery = {
+			body,
+			contentType: "application/json",
+			expiration,
+			redelivered: false,
+			ack: settle,
+			reject: settle,
+		};
+		// A broker never calls back into the one who publishes.
+		setImmediate(() => consumer.onDelivery(delivery));
 	}
 }
 
 interface MemoryConsumer {
 	free: number;
 	readonly onDelivery: (delivery: Delivery) => void;
-	onFree?: () => void;
-}
-
-function deliver(consumer: MemoryConsumer, body: Buffer, expiration: string | undefined): void {
-	consumer.free--;
-	let settled = false;
-	const settle = () => {
-		if (settled) return;
-		settled = true;
-		consumer.free++;
-		consumer.onFree?.();
-	};
-	const delivery = {
-		body,
-		contentType: "application/json",
-		expiration,
-		redelivered: false,
-		ack: settle,
-		reject: settle,
-	};
-	// A broker never calls back into the one who publishes.
-	setImmediate(() => consumer.onDelivery(delivery));
 }
 
 function bindingOf(to: Destination): string {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { InvalidMessage } from "./errors.ts";
 
@@ -5,6 +6,8 @@ import { InvalidMessage } from "./errors.ts";
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 const ENVELOPE_VERSION = "2.0";
+/** Python's have 32 digits; a longer one would fill the memory that remembers them. */
+const MAX_UNIQUE_ID_LENGTH = 128;
 const CONTEXT_PREFIX = "_context_";
 
 /** A request as a server sees it; the field names on the wire are in oslo_messaging/_drivers/amqpdriver.py. */
@@ -50,11 +53,12 @@ export function openEnvelope(body: Buffer, contentType: string | undefined): Fie
 	if (body.length > MAX_BODY_BYTES) {
 		throw new InvalidMessage(`the body has ${body.length} bytes, expected at most ${MAX_BODY_BYTES}`);
 	}
+	if (!isUtf8(body)) throw new InvalidMessage("the body is not UTF-8");
 	const outer = parseObject(body.toString("utf8"), "the body");
 	if (!Object.hasOwn(outer, "oslo.version") || !Object.hasOwn(outer, "oslo.message")) return outer;
 	const version = outer["oslo.version"];
 	if (version !== ENVELOPE_VERSION) {
-		throw new InvalidMessage(`oslo.version is ${JSON.stringify(version)}, expected "${ENVELOPE_VERSION}"`);
+		throw new InvalidMessage(`oslo.version is ${JSON.stringify(version).slice(0, 40)}, expected "${ENVELOPE_VERSION}"`);
 	}
 	const inner = outer["oslo.message"];
 	if (typeof inner !== "string")
@@ -66,12 +70,25 @@ function parseObject(text: string, what: string): Fields {
 	let value: unknown;
 	try {
 		value = JSON.parse(text);
+	} catch {
+		value = parsePythonJson(text, what);
+	}
+	if (!isFields(value)) throw new InvalidMessage(`${what} is not a JSON object`);
+	return value;
+}
+
+/** Python writes NaN and the infinities as they are; no argument of ours is a float, so null will do for them. */
+function parsePythonJson(text: string, what: string): unknown {
+	const strict = text.replace(
+		/("(?:[^"\\]|\\.)*")|\bNaN\b|-?\bInfinity\b/g,
+		(_match, string?: string) => string ?? "null",
+	);
+	try {
+		return JSON.parse(strict);
 	} catch (cause) {
 		// The parser's own text quotes the body, which may hold a token.
 		throw new InvalidMessage(`${what} is not JSON`, { cause });
 	}
-	if (!isFields(value)) throw new InvalidMessage(`${what} is not a JSON object`);
-	return value;
 }
 
 function isFields(value: unknown): value is Fields {
@@ -84,20 +101,21 @@ export function readRequest(fields: Fields): Request {
 	const method = get("method");
 	const args = get("args") ?? {};
 	const namespace = get("namespace") ?? null;
-	const version = get("version") ?? "1.0";
-	if (typeof method !== "string") throw new InvalidMessage(`method is ${JSON.stringify(method)}, expected a string`);
+	const version = get("version");
 	const [queue, msgId, uniqueId] = [get("_reply_q"), get("_msg_id"), get("_unique_id")];
 	const context = Object.entries(fields)
 		.filter(([key]) => key.startsWith(CONTEXT_PREFIX))
 		.map(([key, value]) => [key.slice(CONTEXT_PREFIX.length), value] as const);
 	return {
-		method,
+		// What is no name is the name of no method: the caller gets NoSuchMethod, and the value stays out of the reply.
+		method: typeof method === "string" ? method : "",
 		args: isFields(args) ? args : {},
 		namespace: namespace === null ? null : String(namespace),
-		version: String(version),
+		// Like Python's dict.get: a version that is there and null is not the default, and compatible with nothing.
+		version: version === undefined ? "1.0" : String(version),
 		replyTo: typeof queue === "string" && typeof msgId === "string" ? { queue, msgId } : undefined,
 		monitorTimeout: get("_timeout"),
-		uniqueId: typeof uniqueId === "string" ? uniqueId : undefined,
+		uniqueId: typeof uniqueId === "string" && uniqueId.length <= MAX_UNIQUE_ID_LENGTH ? uniqueId : undefined,
 		context: new Map(context),
 	};
 }

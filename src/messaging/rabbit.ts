@@ -18,6 +18,13 @@ const TRANSIENT_QUEUE_TTL_MS = 1_800_000;
 /** Declares and consumes; run again on every new connection, with the same names. */
 type Setup = (channel: Channel) => Promise<void>;
 
+interface Queues {
+	readonly prefetch: number;
+	readonly queues: readonly string[];
+	/** Left alone it would collect messages until it expires. */
+	readonly deleteAtCancel?: string;
+}
+
 interface Subscription {
 	readonly setup: Setup;
 	readonly established: () => void;
@@ -29,9 +36,9 @@ interface Session {
 	readonly consume: ChannelModel;
 	readonly publish: ChannelModel;
 	readonly publisher: ConfirmChannel;
-	/** Exchanges declared on this session. */
+	/** Topic exchanges declared on this session. */
 	readonly exchanges: Map<string, Promise<unknown>>;
-	/** Bodies that the broker could not route, between `basic.return` and its confirm. */
+	/** `message_id` of what the broker could not route, between `basic.return` and its confirm. */
 	readonly returned: Set<string>;
 	/** Resolves with the reason when a connection, a channel or a consumer is gone. */
 	readonly lost: Promise<string>;
@@ -64,7 +71,8 @@ export class RabbitTransport implements Transport {
 	async listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
 		const { exchange, topic } = target;
 		const fanoutQueue = `${fanoutExchange(target)}_${newId()}`;
-		return this.#subscribe(prefetch, [topic, serverKey(target), fanoutQueue], onDelivery, async (channel) => {
+		const queues = [topic, serverKey(target), fanoutQueue];
+		return this.#subscribe({ prefetch, queues, deleteAtCancel: fanoutQueue }, onDelivery, async (channel) => {
 			for (const queue of [topic, serverKey(target)]) {
 				await channel.assertExchange(exchange, "topic", { durable: false, autoDelete: false });
 				await channel.assertQueue(queue, { durable: false, exclusive: false, autoDelete: false });
@@ -77,7 +85,8 @@ export class RabbitTransport implements Transport {
 	}
 
 	async listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
-		return this.#subscribe(0, [queue], onDelivery, (channel) => assertTransientQueue(channel, queue));
+		const declare = (channel: Channel) => assertTransientQueue(channel, queue);
+		return this.#subscribe({ prefetch: 0, queues: [queue] }, onDelivery, declare);
 	}
 
 	async publish(
@@ -85,44 +94,58 @@ export class RabbitTransport implements Transport {
 		body: Buffer,
 		{ expiration, timeout }: PublishOptions,
 	): Promise<"routed" | "unroutable"> {
-		const deadline = AbortSignal.timeout(timeout);
-		const session = await this.#ready(deadline);
-		await declareExchange(session, to);
+		const deadline = new AbortController();
+		const timer = setTimeout(() => deadline.abort(), timeout);
+		try {
+			return await this.#send(await this.#ready(deadline.signal), to, body, expiration, deadline.signal);
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+
+	#send(
+		session: Session,
+		to: Destination,
+		body: Buffer,
+		expiration: number | undefined,
+		deadline: AbortSignal,
+	): Promise<"routed" | "unroutable"> {
 		const [exchange, key] = addressOf(to);
-		const text = body.toString("latin1");
+		const messageId = newId();
 		return new Promise((resolve, reject) => {
 			const fail = (why: string) => reject(new MessageDeliveryFailure(`not confirmed by the broker: ${why}`));
-			deadline.addEventListener("abort", () => fail(`no answer in ${timeout / 1000} s`), { once: true });
+			deadline.addEventListener("abort", () => fail("no answer in time"), { once: true });
 			const options = {
 				contentType: "application/json",
 				contentEncoding: "utf-8",
 				headers: {},
 				deliveryMode: 2,
 				priority: 0,
-				mandatory: to.kind !== "fanout",
+				messageId,
+				mandatory: true,
 				...(expiration !== undefined && { expiration: String(Math.trunc(expiration)) }),
 			};
-			try {
-				session.publisher.publish(exchange, key, body, options, (error: unknown) => {
-					// RabbitMQ confirms what it could not route too; the return comes before the confirm.
-					if (error) fail(messageOf(error));
-					else resolve(session.returned.delete(text) ? "unroutable" : "routed");
-				});
-			} catch (error) {
-				fail(messageOf(error));
-			}
+			declareExchange(session, to)
+				.then(() =>
+					session.publisher.publish(exchange, key, body, options, (error: unknown) => {
+						// RabbitMQ confirms what it could not route too; the return comes before the confirm.
+						if (error) fail(messageOf(error));
+						else resolve(session.returned.delete(messageId) ? "unroutable" : "routed");
+					}),
+				)
+				.catch((error: unknown) => fail(messageOf(error)));
 		});
 	}
 
 	async close(): Promise<void> {
 		this.#closing.abort();
+		for (const wake of this.#waiting.splice(0)) wake();
 		this.#session?.lose("closing");
 		await this.#supervised;
 	}
 
 	async #subscribe(
-		prefetch: number,
-		queues: readonly string[],
+		{ prefetch, queues, deleteAtCancel }: Queues,
 		onDelivery: (delivery: Delivery) => void,
 		declare: (channel: Channel) => Promise<unknown>,
 	): Promise<Consumer> {
@@ -136,12 +159,13 @@ export class RabbitTransport implements Transport {
 			}
 		};
 		const established = new Promise<void>((resolve, reject) => {
+			const closed = () => reject(new Error("the transport is closed"));
+			if (this.#closing.signal.aborted) return closed();
+			this.#closing.signal.addEventListener("abort", closed, { once: true });
 			const subscription: Subscription = { setup, established: resolve };
 			this.#subscriptions.add(subscription);
-			this.#closing.signal.addEventListener("abort", () => reject(new Error("the transport is closed")), {
-				once: true,
-			});
-			if (this.#session) establish(this.#session, subscription).catch((error) => this.#session?.lose(messageOf(error)));
+			const session = this.#session;
+			if (session) establish(session, subscription).catch((error: unknown) => session.lose(messageOf(error)));
 		});
 		await established;
 		return {
@@ -149,8 +173,11 @@ export class RabbitTransport implements Transport {
 				for (const subscription of this.#subscriptions) {
 					if (subscription.setup !== setup) continue;
 					this.#subscriptions.delete(subscription);
+					const { channel } = subscription;
+					const cancelled = tags.map((tag): Promise<unknown> | undefined => channel?.cancel(tag));
+					if (deleteAtCancel !== undefined) cancelled.push(channel?.deleteQueue(deleteAtCancel));
 					// A connection that is gone takes its consumers with it.
-					await Promise.all(tags.map((tag) => subscription.channel?.cancel(tag))).catch(() => undefined);
+					await Promise.all(cancelled).catch(() => undefined);
 				}
 			},
 		};
@@ -169,6 +196,7 @@ export class RabbitTransport implements Transport {
 				attempt = 0;
 				this.#log.info(`connected to ${name}`);
 				this.#session = session;
+				if (this.#closing.signal.aborted) session.lose("closing");
 				for (const wake of this.#waiting.splice(0)) wake();
 				why = await session.lost;
 				this.#session = undefined;
@@ -196,28 +224,31 @@ export class RabbitTransport implements Transport {
 			watch(connection, lose);
 			return connection;
 		};
-		const tooSlow = setTimeout(() => connections.forEach(discard), SETUP_TIMEOUT_MS);
+		const giveUp = () => connections.forEach(discard);
+		const tooSlow = setTimeout(giveUp, SETUP_TIMEOUT_MS);
+		this.#closing.signal.addEventListener("abort", giveUp);
 		try {
 			const consume = await connect("consume");
 			const publish = await connect("publish");
 			const publisher = await publish.createConfirmChannel();
 			watch(publisher, lose);
 			const returned = new Set<string>();
-			publisher.on("return", ({ content }) => returned.add(content.toString("latin1")));
+			publisher.on("return", ({ properties }) => returned.add(properties.messageId));
 			const session: Session = { consume, publish, publisher, exchanges: new Map(), returned, lost, lose };
 			for (const subscription of this.#subscriptions) await establish(session, subscription);
 			return session;
 		} catch (error) {
-			connections.forEach(discard);
+			giveUp();
 			throw error;
 		} finally {
 			clearTimeout(tooSlow);
+			this.#closing.signal.removeEventListener("abort", giveUp);
 		}
 	}
 
 	async #connect({ hostname, port, username, password }: TransportHost, role: string): Promise<ChannelModel> {
 		const vhost = encodeURIComponent(this.#url.vhost);
-		return amqp.connect(
+		const connected = amqp.connect(
 			{ protocol: "amqp", hostname, port, username, password, vhost, heartbeat: HEARTBEAT },
 			{
 				noDelay: true,
@@ -225,15 +256,20 @@ export class RabbitTransport implements Transport {
 				clientProperties: { connection_name: `${this.#connectionName}:${process.pid}:${role}` },
 			},
 		);
+		return connected.catch((cause: unknown) => {
+			// The one refusal whose text amqplib does not hand over.
+			if (!messageOf(cause).startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) throw cause;
+			throw new Error(`the virtual host "${this.#url.vhost}" does not exist, or ${username} may not use it`, { cause });
+		});
 	}
 
 	async #ready(deadline: AbortSignal): Promise<Session> {
 		while (this.#session === undefined) {
+			if (this.#closing.signal.aborted) throw new MessageDeliveryFailure("the transport is closed");
 			await new Promise<void>((resolve, reject) => {
 				this.#waiting.push(resolve);
 				const fail = () => reject(new MessageDeliveryFailure("no connection to RabbitMQ"));
 				deadline.addEventListener("abort", fail, { once: true });
-				if (this.#closing.signal.aborted) fail();
 			});
 		}
 		return this.#session;
@@ -276,16 +312,16 @@ async function assertTransientQueue(channel: Channel, queue: string): Promise<vo
 
 /** As Python does before the first publish to an exchange; the default exchange is always there. */
 async function declareExchange({ publisher, exchanges }: Session, to: Destination): Promise<void> {
-	if (to.kind === "reply") return;
-	const declared =
-		exchanges.get(to.exchange) ??
-		(to.kind === "fanout"
-			? publisher.assertExchange(to.exchange, "fanout", { durable: false, autoDelete: true })
-			: publisher.assertExchange(to.exchange, "topic", { durable: false, autoDelete: false }));
-	exchanges.set(to.exchange, declared);
-	await declared.catch((error: unknown) => {
-		throw new MessageDeliveryFailure(`exchange ${to.exchange}: ${messageOf(error)}`, { cause: error });
-	});
+	if (to.kind === "fanout") {
+		// Each time: it goes with its last queue.
+		await publisher.assertExchange(to.exchange, "fanout", { durable: false, autoDelete: true });
+	} else if (to.kind === "topic") {
+		const declared =
+			exchanges.get(to.exchange) ??
+			publisher.assertExchange(to.exchange, "topic", { durable: false, autoDelete: false });
+		exchanges.set(to.exchange, declared);
+		await declared;
+	}
 }
 
 function addressOf(to: Destination): readonly [exchange: string, key: string] {

@@ -15,7 +15,7 @@ export interface RpcServerOptions<Context> {
 	/** Reduces the raw context, which holds a usable token, to what the methods may know. */
 	readonly deserializeContext: (raw: ReadonlyMap<string, unknown>) => Context;
 	readonly log: Logger;
-	/** Requests worked on at once; further ones wait in the broker. */
+	/** Requests of one queue worked on at once; further ones wait in the broker. */
 	readonly maxInFlight: number;
 	/** Seconds after which a call is answered in any case; never more than half of the caller's own time. */
 	readonly maxCallTime: number;
@@ -25,7 +25,7 @@ export interface RpcServerOptions<Context> {
 const REPLY_RESERVE = 0.1;
 const REPLY_QUEUE = /^reply_[0-9A-Za-z_.:-]{1,200}$/;
 const REPLY_TIMEOUT_MS = 3_000;
-const MISSING_QUEUE_RETRY_MS = 250;
+const REPLY_RETRY_MS = 250;
 const MISSING_QUEUE_PATIENCE_MS = 2_000;
 const MISSING_QUEUES = { max: 200, ttl: 60_000 };
 const ANSWERED = { max: 4_096, ttl: 60_000, maxSize: 16 * 1024 * 1024 };
@@ -73,16 +73,18 @@ export class RpcServer<Context> {
 		if (request === undefined) return delivery.reject();
 		if (delivery.redelivered) delivery.ack();
 
+		const budget = callBudget(delivery.expiration, this.#options.maxCallTime * 1000);
+		const answerBy = performance.now() + budget;
 		const { uniqueId, replyTo } = request;
 		const previous = uniqueId === undefined ? undefined : this.#answered.get(uniqueId);
 		if (previous === undefined) {
 			if (uniqueId !== undefined) this.#answered.set(uniqueId, Buffer.alloc(0));
-			const reply = await this.#work(request, delivery, target);
+			const reply = await this.#work(request, target, budget);
 			if (uniqueId !== undefined) this.#answered.set(uniqueId, reply);
-			if (replyTo) await this.#reply(replyTo.queue, reply);
+			if (replyTo) await this.#reply(replyTo.queue, reply, answerBy);
 		} else if (delivery.redelivered && previous.length > 0 && replyTo) {
 			// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
-			await this.#reply(replyTo.queue, previous);
+			await this.#reply(replyTo.queue, previous, answerBy);
 		} else {
 			this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(target)}`);
 		}
@@ -100,18 +102,19 @@ export class RpcServer<Context> {
 	}
 
 	/** Runs the method; the reply to send, whether it went well or not. */
-	async #work(request: Request, delivery: Delivery, target: ServerTarget): Promise<Buffer> {
-		const budget = callBudget(delivery.expiration, this.#options.maxCallTime * 1000);
-		const call: Call<Context> = {
-			context: this.#options.deserializeContext(request.context),
-			target,
-			signal: AbortSignal.timeout(Math.round(budget * (1 - REPLY_RESERVE))),
-		};
+	async #work(request: Request, target: ServerTarget, budget: number): Promise<Buffer> {
+		const timeUp = new AbortController();
+		const timer = setTimeout(() => timeUp.abort(), budget * (1 - REPLY_RESERVE));
 		const answered = new AbortController();
 		const heartbeats = this.#keepWaiting(request, budget, answered.signal);
 		const msgId = request.replyTo?.msgId ?? "";
 		try {
 			const method = dispatch(this.#options.endpoints, request);
+			const call: Call<Context> = {
+				context: this.#options.deserializeContext(request.context),
+				target,
+				signal: timeUp.signal,
+			};
 			return resultReply(msgId, await method.handler(request.args, call));
 		} catch (error) {
 			if (!(error instanceof RpcFailure)) {
@@ -120,6 +123,7 @@ export class RpcServer<Context> {
 			}
 			return failureReply(msgId, encodeFailure(error));
 		} finally {
+			clearTimeout(timer);
 			answered.abort();
 			await heartbeats;
 		}
@@ -144,29 +148,44 @@ export class RpcServer<Context> {
 	}
 
 	/**
-	 * Sends a reply; waits a little for a caller that is reconnecting, and remembers queues that are gone, so that dead
-	 * callers do not slow down the others.
+	 * Sends a reply. While the broker is away it tries until the call's time is up; a reply queue that is missing may be
+	 * that of a caller who is reconnecting, so it waits a little, and remembers the queue so that dead callers do not
+	 * slow down the others.
 	 */
-	async #reply(queue: string, reply: Buffer): Promise<void> {
-		const { transport, log } = this.#options;
-		if (!REPLY_QUEUE.test(queue))
+	async #reply(queue: string, reply: Buffer, answerBy: number): Promise<void> {
+		const { log } = this.#options;
+		if (!REPLY_QUEUE.test(queue)) {
 			return log.warning(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
-		if (this.#missingQueues.has(queue))
+		}
+		if (this.#missingQueues.has(queue)) {
 			return log.warning(`dropping a reply to ${queue}, which was missing a moment ago`);
-		const giveUp = performance.now() + MISSING_QUEUE_PATIENCE_MS;
-		try {
-			while (
-				(await transport.publish({ kind: "reply", queue }, reply, { timeout: REPLY_TIMEOUT_MS })) === "unroutable"
-			) {
-				if (performance.now() >= giveUp) {
+		}
+		for (let missingSince = Number.POSITIVE_INFINITY; ; ) {
+			const outcome = await this.#tryReply(queue, reply, answerBy);
+			const now = performance.now();
+			if (outcome === "routed") return;
+			if (outcome === "unroutable") {
+				missingSince = Math.min(missingSince, now);
+				if (now >= missingSince + MISSING_QUEUE_PATIENCE_MS) {
 					this.#missingQueues.set(queue, true);
 					return log.warning(`dropping a reply: the queue ${queue} does not exist`);
 				}
-				await sleep(MISSING_QUEUE_RETRY_MS);
-			}
+			} else if (now >= answerBy) return log.warning(`dropping a reply to ${queue}: ${outcome.message}`);
+			await sleep(REPLY_RETRY_MS);
+		}
+	}
+
+	async #tryReply(
+		queue: string,
+		reply: Buffer,
+		answerBy: number,
+	): Promise<"routed" | "unroutable" | MessageDeliveryFailure> {
+		const timeout = Math.max(answerBy - performance.now(), REPLY_TIMEOUT_MS);
+		try {
+			return await this.#options.transport.publish({ kind: "reply", queue }, reply, { timeout });
 		} catch (error) {
-			if (!(error instanceof MessageDeliveryFailure)) throw error;
-			log.warning(`dropping a reply to ${queue}: ${error.message}`);
+			if (error instanceof MessageDeliveryFailure) return error;
+			throw error;
 		}
 	}
 }

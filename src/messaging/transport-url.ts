@@ -14,21 +14,22 @@ export interface TransportUrl {
 	readonly vhost: string;
 }
 
-const DRIVERS: Readonly<Record<string, TransportUrl["driver"]>> = {
-	rabbit: "rabbit",
-	kombu: "rabbit",
-	memory: "memory",
-};
+const DRIVERS: ReadonlyMap<string, TransportUrl["driver"]> = new Map([
+	["rabbit", "rabbit"],
+	["kombu", "rabbit"],
+	["memory", "memory"],
+]);
 const AMQP_PORT = 5672;
 
 /**
  * Reads `driver://[user[:pass]@]host[:port]{,...}[/vhost]` as oslo.messaging does (oslo_messaging/transport.py,
  * TransportURL.parse): credentials belong to one host and are not inherited, a missing part is `guest`, the port is
- * 5672 also with TLS. Never puts the URL into an error: it holds a password.
+ * 5672 also with TLS. Never puts a part of the URL that may be a piece of the password into an error: one with an
+ * unencoded "/", "?" or "," ends up anywhere.
  */
 export function parseTransportUrl(text: string): TransportUrl {
 	const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text) ?? [];
-	const driver = DRIVERS[scheme.toLowerCase().split("+", 1)[0] ?? ""];
+	const driver = DRIVERS.get(scheme.toLowerCase().split("+", 1)[0] ?? "");
 	if (driver === undefined) {
 		const got = scheme === "" ? "no driver" : `driver "${scheme}"`;
 		throw new InvalidTransportUrl(
@@ -36,21 +37,24 @@ export function parseTransportUrl(text: string): TransportUrl {
 		);
 	}
 	const [location = "", query] = rest.split("?", 2);
-	if (query) {
-		const option = query.split("=", 1)[0];
-		throw new InvalidTransportUrl(`transport_url has the option "${option}", expected no options`);
-	}
+	if (query) throw new InvalidTransportUrl(`transport_url has options after "?", expected none`);
 	const slash = location.indexOf("/");
 	const netloc = slash < 0 ? location : location.slice(0, slash);
 	const path = slash < 0 ? "" : decode(location.slice(slash + 1), "virtual host");
+	const oneAt = rest.split("@").length === 2;
 	const hosts = netloc
 		.split(",")
 		.filter((item) => item !== "")
-		.map(parseHost);
-	return { driver, hosts: hosts.length > 0 ? hosts : [parseHost("")], vhost: path === "" || path === "/" ? "/" : path };
+		.map((item) => parseHost(item, oneAt));
+	return {
+		driver,
+		hosts: hosts.length > 0 ? hosts : [parseHost("", false)],
+		vhost: path === "" || path === "/" ? "/" : path,
+	};
 }
 
-function parseHost(item: string): TransportHost {
+/** What follows the only "@" of a URL is an address for certain, and may be shown. */
+function parseHost(item: string, oneAt: boolean): TransportHost {
 	const at = item.lastIndexOf("@");
 	const credentials = at < 0 ? "" : item.slice(0, at);
 	const colon = credentials.indexOf(":");
@@ -59,8 +63,9 @@ function parseHost(item: string): TransportHost {
 	const address = item.slice(at + 1);
 	const [match, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(address) ?? [];
 	if (match === undefined || Number(port ?? 0) > 65535) {
+		const got = oneAt && at >= 0 ? `the address "${address}"` : "an address";
 		throw new InvalidTransportUrl(
-			`transport_url has the address "${address}", expected host:port ([address]:port for IPv6)`,
+			`transport_url has ${got}, expected host:port ([address]:port for IPv6); in a password, percent-encode /?,@:`,
 		);
 	}
 	const hostname = (bracketed ?? plain ?? "").toLowerCase();

@@ -32,7 +32,10 @@ export interface Consumer {
 
 /** What carries messages: RabbitMQ, or memory for demo, replay and tests. Both pass one contract suite. */
 export interface Transport {
-	/** Listens as oslo's RPC server does: on the topic, on `<topic>.<server>`, and on the topic's fanout. */
+	/**
+	 * Listens as oslo's RPC server does: on the topic, on `<topic>.<server>`, and on the topic's fanout. Each of the three
+	 * queues hands out `prefetch` messages at most that have not been ended.
+	 */
 	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
 	/** Listens on a reply queue of one's own. */
 	listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;

@@ -51,7 +51,9 @@ export class AgentSource implements SnapshotSource {
 	}
 
 	async #get(host: string, url: URL, signal: AbortSignal, request_id?: string): Promise<string> {
-		const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout * 1000)]);
+		const timeUp = new AbortController();
+		const timer = setTimeout(() => timeUp.abort(), this.#timeout * 1000);
+		const deadline = AbortSignal.any([signal, timeUp.signal]);
 		try {
 			const { data, headers } = await this.#http.get<string>(url.href, {
 				signal: deadline,
@@ -83,6 +85,8 @@ export class AgentSource implements SnapshotSource {
 			throw new SnapshotError("agent.unreachable", `the agent of ${host} cannot be reached (${code ?? "no answer"})`, {
 				cause,
 			});
+		} finally {
+			clearTimeout(timer);
 		}
 	}
 }

@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { noSuchMethod, RpcFailure, typeError, unsupportedVersion, valueError } from "../../src/messaging/errors.ts";
+import { decodeFailure, encodeFailure } from "../../src/messaging/failure.ts";
+
+describe("a failure on the wire", () => {
+	/** error, class, module, message */
+	const FAILURES: readonly (readonly [error: RpcFailure, excClass: string, module: string, message: string])[] = [
+		[noSuchMethod("m"), "NoSuchMethod", "oslo_messaging.rpc.dispatcher", "Endpoint does not support RPC method m"],
+		[
+			unsupportedVersion("9.9", "m"),
+			"UnsupportedVersion",
+			"oslo_messaging.rpc.dispatcher",
+			"Endpoint does not support RPC version 9.9. Attempted method: m",
+		],
+		[typeError("m() got it wrong"), "TypeError", "builtins", "m() got it wrong"],
+		[valueError("no"), "ValueError", "builtins", "no"],
+	];
+	test.each(FAILURES)(
+		"P1, P27: %s has Python's shape, args its message, tb a list",
+		(error, excClass, module, message) => {
+			expect(JSON.parse(encodeFailure(error))).toEqual({
+				class: excClass,
+				module,
+				message,
+				tb: [],
+				args: [message],
+				kwargs: {},
+			});
+		},
+	);
+
+	test("P26: args and kwargs of a nova.exception go out as they were given", () => {
+		const kwargs = { reason: "100% é\n", code: 500 };
+		const error = new RpcFailure("MigrationPreCheckError", "nova.exception", "Migration pre-check error", [], kwargs);
+		expect(JSON.parse(encodeFailure(error))).toMatchObject({ args: [], kwargs, message: "Migration pre-check error" });
+	});
+
+	test.each([new Error("/etc/secret"), new TypeError("s3cr3t"), "s3cr3t", null, undefined])(
+		"what we did not throw on purpose (%s) stays in our log",
+		(error) => {
+			const text = encodeFailure(error);
+			expect(text).not.toMatch(/secret|s3cr3t|\.ts:/);
+			expect(JSON.parse(text)).toMatchObject({ class: "InternalError", module: "novacompat", tb: [] });
+		},
+	);
+
+	test("P25: a class of ours is in no module that a Nova client would import", () => {
+		expect(JSON.parse(encodeFailure(new Error("x"))).module).not.toMatch(/^(builtins|exceptions|nova\.exception)$/);
+	});
+});
+
+describe("a failure that was received", () => {
+	test("keeps class, module, message and kwargs", () => {
+		const text =
+			'{"class":"InstanceNotFound","module":"nova.exception","message":"m","tb":["x\\n"],"kwargs":{"code":404}}';
+		expect(decodeFailure(text)).toMatchObject({
+			excType: "InstanceNotFound",
+			module: "nova.exception",
+			value: "m",
+			kwargs: { code: 404 },
+			message: "nova.exception.InstanceNotFound: m",
+		});
+	});
+
+	test.each(['{"kwargs":null}', '{"kwargs":"x"}', '{"args":null}', '{"message":null}'])(
+		"may lack parts: %s",
+		(rest) => {
+			const text = JSON.stringify({ class: "C", module: "m", ...JSON.parse(rest) });
+			expect(decodeFailure(text)).toMatchObject({ excType: "C", module: "m", value: "" });
+		},
+	);
+
+	test.each(["", "not JSON", "[]", "{}", "null", "1", '"text"', '{"class":1,"module":"m"}', '{"class":"C"}'])(
+		"%j has not its shape, and is kept as text",
+		(text) => {
+			expect(decodeFailure(text)).toMatchObject({ excType: "unknown", module: "unknown", value: text });
+		},
+	);
+});

@@ -1,0 +1,440 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import amqp, { type Channel } from "amqplib";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { RpcClient } from "../../src/messaging/client.ts";
+import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
+import { MessageDeliveryFailure, MessagingTimeout } from "../../src/messaging/errors.ts";
+import { newId } from "../../src/messaging/message.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit.ts";
+import { RpcServer } from "../../src/messaging/server.ts";
+import { fanoutExchange, type ServerTarget, serverKey } from "../../src/messaging/target.ts";
+import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
+import { gate } from "../support/gate.ts";
+import { recordingLog } from "../support/log.ts";
+import { startProxy } from "../support/proxy.ts";
+import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { Inbox } from "./inbox.ts";
+import { transportContract } from "./transport-contract.ts";
+
+/** Bounds of the fault matrix, in milliseconds. */
+const BACK_AFTER_PORT_OPENS = 5_000;
+const BACK_AFTER_QUEUE_DELETED = 2_000;
+const HUNG_BROKER_NOTICED = 16_000;
+const ONE_CONNECT_ATTEMPT = 3_500;
+
+let broker: TestBroker;
+beforeAll(async () => {
+	broker = await startRabbitMq();
+});
+afterAll(() => broker?.stop());
+
+/** A transport to the broker, or to what is given, that ends with the test. */
+function open(url = broker.url) {
+	const { log, lines } = recordingLog();
+	const transport = new RabbitTransport(parseTransportUrl(url), "novacompat-test", log);
+	onTestFinished(() => transport.close());
+	return { transport, log, lines };
+}
+
+function urlOf(port: number): string {
+	return `rabbit://guest:guest@127.0.0.1:${port}/`;
+}
+
+function newTarget(): ServerTarget {
+	return { exchange: `x_${newId()}`, topic: `t_${newId()}`, server: "host-a" };
+}
+
+/** A channel of another program: what the broker has, without the code under test. */
+async function observe(): Promise<Channel> {
+	const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${broker.port}`);
+	connection.on("error", () => undefined);
+	onTestFinished(() => connection.close().catch(() => undefined));
+	const channel = await connection.createChannel();
+	channel.on("error", () => undefined);
+	return channel;
+}
+
+/** An RPC server with the one method `m`. */
+async function serve(handler: Method<null>["handler"], target = newTarget(), url = broker.url) {
+	const { transport, log, lines } = open(url);
+	const endpoint: Endpoint<null> = {
+		namespace: null,
+		version: "1.0",
+		methods: new Map([["m", { required: [], optional: ["x"], handler }]]),
+	};
+	const server = new RpcServer({
+		transport,
+		targets: [target],
+		endpoints: [endpoint],
+		deserializeContext: () => null,
+		log,
+		maxInFlight: 64,
+		maxCallTime: 15,
+	});
+	await server.start();
+	return { target, transport, server, lines };
+}
+
+/** Milliseconds that `work` took. */
+async function duration(work: () => Promise<unknown>): Promise<number> {
+	const start = performance.now();
+	await work();
+	return performance.now() - start;
+}
+
+/** Asks until there is an answer, one call at a time: what a caller does that does not give up. */
+async function answered(client: RpcClient, target: ServerTarget): Promise<unknown> {
+	for (;;) {
+		try {
+			return await client.call(target, "m", {}, { timeout: 0.5 });
+		} catch (error) {
+			if (!(error instanceof MessagingTimeout || error instanceof MessageDeliveryFailure)) throw error;
+		}
+	}
+}
+
+transportContract("RabbitTransport", () => open().transport);
+
+describe("what is declared", () => {
+	/** Name and arguments of the queues, as Python declares them with default options (oslo-messaging.md 2.3). */
+	const QUEUE = { durable: false, exclusive: false, autoDelete: false };
+	const TRANSIENT = { ...QUEUE, arguments: { "x-expires": 1_800_000 } };
+
+	test("P15, P18: a peer that declares the same with Python's arguments gets no 406, in both orders", async () => {
+		const target = newTarget();
+		const declare = async (peer: Channel) => {
+			await peer.assertExchange(target.exchange, "topic", { durable: false, autoDelete: false });
+			await peer.assertQueue(target.topic, QUEUE);
+			await peer.bindQueue(target.topic, target.exchange, target.topic);
+			await peer.assertQueue(serverKey(target), QUEUE);
+			await peer.bindQueue(serverKey(target), target.exchange, serverKey(target));
+			await peer.assertExchange(fanoutExchange(target), "fanout", { durable: false, autoDelete: true });
+		};
+		await declare(await observe());
+		const { transport } = open();
+		await transport.listen(target, 64, (delivery) => delivery.ack());
+		await declare(await observe());
+	});
+
+	test("P12, P15: the reply queue is Python's, and bound to nothing", async () => {
+		const queue = `reply_${newId()}`;
+		const { transport } = open();
+		await transport.listenForReplies(queue, (delivery) => delivery.ack());
+		expect(await (await observe()).assertQueue(queue, TRANSIENT)).toMatchObject({ consumerCount: 1 });
+	});
+
+	test("a message has Python's properties", async () => {
+		const target = newTarget();
+		const peer = await observe();
+		await peer.assertExchange(target.exchange, "topic", { durable: false, autoDelete: false });
+		await peer.assertQueue(target.topic, QUEUE);
+		await peer.bindQueue(target.topic, target.exchange, target.topic);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await open().transport.publish(to, Buffer.from("{}"), { timeout: 5_000, expiration: 60_000 });
+		const message = await peer.get(target.topic, { noAck: true });
+		expect(message).toMatchObject({
+			// P6: the headers are there, although empty.
+			properties: {
+				contentType: "application/json",
+				contentEncoding: "utf-8",
+				headers: {},
+				deliveryMode: 2,
+				priority: 0,
+				expiration: "60000",
+				replyTo: undefined,
+				correlationId: undefined,
+			},
+			fields: { exchange: target.exchange, routingKey: target.topic },
+		});
+	});
+
+	test("row 14: a queue that exists with other arguments is named in the log, and tried again until it is gone", async () => {
+		const target = newTarget();
+		const peer = await observe();
+		await peer.assertQueue(target.topic, { ...QUEUE, durable: true });
+		const { transport, lines } = open();
+		const listening = transport.listen(target, 64, (delivery) => delivery.ack());
+		await expect
+			.poll(() => lines.join(""), { timeout: 5_000 })
+			.toMatch(/PRECONDITION_FAILED .*'durable' for queue 't_/);
+		await peer.deleteQueue(target.topic);
+		await listening;
+	});
+});
+
+describe("a broken connection", () => {
+	test("P14, row 6: a reset after any frame of the set-up is survived, and no dead connection is adopted", async () => {
+		const rounds = Array.from({ length: 24 }, (_, index) => index + 1);
+		await Promise.all(
+			rounds.map(async (frames) => {
+				const target = newTarget();
+				// The second number meets the connection that publishes.
+				const { port } = await startProxy(broker.port, [frames, frames]);
+				await serve(async () => frames, target, urlOf(port));
+				expect(await answered(new RpcClient(open().transport), target)).toBe(frames);
+			}),
+		);
+	});
+
+	test("P14: a cut leaves the same queues with one consumer each, and the running call completes", async () => {
+		const { port, cut } = await startProxy(broker.port);
+		const [started, result] = [gate(), gate()];
+		let executions = 0;
+		const { target } = await serve(
+			() => {
+				executions++;
+				started.open();
+				return result.opened;
+			},
+			newTarget(),
+			urlOf(port),
+		);
+		const queues = [target.topic, serverKey(target)];
+		const client = new RpcClient(open().transport);
+		const call = client.call(target, "m", {}, { timeout: 10 });
+		await started.opened;
+		cut();
+		const peer = await observe();
+		for (const queue of queues) {
+			await expect.poll(async () => (await peer.checkQueue(queue)).consumerCount, { timeout: 5_000 }).toBe(1);
+		}
+		result.open("kept");
+		expect(await call).toBe("kept");
+		// Redelivered and recognized.
+		expect(executions).toBe(1);
+	});
+
+	test("row 72: a request whose server dies is redelivered to another one, and answered there", async () => {
+		const { port, shut } = await startProxy(broker.port);
+		const target = newTarget();
+		const dying = open(urlOf(port));
+		const inbox = new Inbox();
+		await dying.transport.listen(target, 64, inbox.hold);
+		const call = new RpcClient(open().transport).call(target, "m", {}, { timeout: 10 });
+		expect(await inbox.at(0)).toMatchObject({ redelivered: false });
+		shut();
+		await serve(async () => "from the second", target);
+		expect(await call).toBe("from the second");
+	});
+
+	test("row 2: an acknowledgement of a lost connection does no harm; the message comes again, marked", async () => {
+		const { port, cut } = await startProxy(broker.port);
+		const target = newTarget();
+		const { transport } = open(urlOf(port));
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.hold);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await transport.publish(to, Buffer.from("1"), { timeout: 5_000 });
+		const first = await inbox.at(0);
+		cut();
+		const second = await inbox.at(1);
+		first.ack();
+		first.reject();
+		second.ack();
+		expect([first.redelivered, second.redelivered]).toEqual([false, true]);
+		await transport.publish(to, Buffer.from("2"), { timeout: 5_000 });
+		expect((await inbox.at(2)).body.toString()).toBe("2");
+	});
+
+	test("P31, row 13: a queue deleted under its consumer is declared and consumed again", async () => {
+		const { target } = await serve(async () => "still here");
+		const client = new RpcClient(open().transport);
+		const peer = await observe();
+		for (const queue of [serverKey(target), target.topic]) {
+			await peer.deleteQueue(queue);
+			expect(await duration(() => answered(client, target))).toBeLessThan(BACK_AFTER_QUEUE_DELETED);
+			expect(await peer.checkQueue(queue)).toMatchObject({ consumerCount: 1 });
+		}
+	});
+
+	test("P13: a reply whose queue comes back within two seconds arrives", async () => {
+		const peer = await observe();
+		const target = newTarget();
+		const queue = `reply_${newId()}`;
+		const { transport } = await serve(async () => "late", target);
+		const request = JSON.stringify({ method: "m", _msg_id: "1", _reply_q: queue });
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await transport.publish(to, Buffer.from(request), { timeout: 5_000 });
+		await expect.poll(async () => (await peer.checkQueue(target.topic)).messageCount).toBe(0);
+		const inbox = new Inbox();
+		await open().transport.listenForReplies(queue, inbox.ack);
+		expect((await inbox.at(0)).body.toString()).toContain("late");
+	});
+});
+
+describe("cancel", () => {
+	test("P14: leaves no fanout queue behind", async () => {
+		const target = newTarget();
+		const { transport } = open();
+		const consumer = await transport.listen(target, 64, (delivery) => delivery.ack());
+		const peer = await observe();
+		await peer.checkExchange(fanoutExchange(target));
+		await consumer.cancel();
+		// The exchange goes with its last queue.
+		await expect(peer.checkExchange(fanoutExchange(target))).rejects.toThrow("NOT_FOUND");
+	});
+});
+
+describe("a broker that refuses", () => {
+	/** what is wrong, the URL, what the log says */
+	const REFUSALS: readonly (readonly [what: string, url: (port: number) => string, says: RegExp])[] = [
+		["the password", (port) => `rabbit://guest:s3cr3t@127.0.0.1:${port}/`, /ACCESS[-_]REFUSED/],
+		["the user", (port) => `rabbit://nobody:s3cr3t@127.0.0.1:${port}/`, /ACCESS[-_]REFUSED/],
+		[
+			"the virtual host",
+			(port) => `rabbit://guest:guest@127.0.0.1:${port}/s3cr3tless`,
+			/the virtual host "s3cr3tless" does not exist, or guest may not use it/,
+		],
+	];
+	test.each(REFUSALS)("row 16: %s is wrong: the log says so, and shows no password", async (_what, url, says) => {
+		const { transport, lines } = open(url(broker.port));
+		await expect.poll(() => lines.join(""), { timeout: 5_000 }).toMatch(says);
+		const to = { kind: "reply", queue: "reply_1" } as const;
+		const failure = await transport.publish(to, Buffer.from("x"), { timeout: 100 }).catch(String);
+		expect(failure).toContain("MessageDeliveryFailure");
+		expect([...lines, failure].join("")).not.toMatch(/s3cr3t(?!less)/);
+	});
+
+	test("row 23: something else on the port is reported, not hammered", async () => {
+		let attempts = 0;
+		const web = createServer((socket) => {
+			attempts++;
+			socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n");
+		}).listen(0, "127.0.0.1");
+		onTestFinished(() => void web.close());
+		await once(web, "listening");
+		const address = web.address();
+		if (address === null || typeof address === "string") throw new Error("no port");
+		const { lines } = open(urlOf(address.port));
+		const start = performance.now();
+		await expect.poll(() => lines.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
+		// Row 21: at most five attempts per second.
+		expect(attempts - 1).toBeLessThanOrEqual((performance.now() - start) / 200 + 1);
+	});
+
+	test("the next host of the URL is tried", async () => {
+		const { transport } = open(`rabbit://guest:guest@127.0.0.1:1,guest:guest@127.0.0.1:${broker.port}/`);
+		const inbox = new Inbox();
+		const queue = `reply_${newId()}`;
+		await transport.listenForReplies(queue, inbox.ack);
+		await transport.publish({ kind: "reply", queue }, Buffer.from("x"), { timeout: 5_000 });
+		await inbox.at(0);
+	});
+});
+
+describe("close", () => {
+	test("before the first connection is up ends that too", async () => {
+		const { transport } = open();
+		const listening = transport.listen(newTarget(), 64, () => undefined);
+		const refused = expect(listening).rejects.toThrow("closed");
+		expect(await duration(() => transport.close())).toBeLessThan(ONE_CONNECT_ATTEMPT);
+		await refused;
+	});
+
+	test("refuses whatever comes later", async () => {
+		const { transport } = open();
+		await transport.close();
+		await expect(transport.listen(newTarget(), 64, () => undefined)).rejects.toThrow("closed");
+		await expect(transport.listenForReplies("reply_1", () => undefined)).rejects.toThrow("closed");
+		const published = transport.publish({ kind: "reply", queue: "reply_1" }, Buffer.from("x"), { timeout: 5_000 });
+		await expect(published).rejects.toThrow(MessageDeliveryFailure);
+	});
+
+	test("fails what waits for a confirm or for a connection", async () => {
+		const { transport } = open(urlOf(1));
+		const published = transport.publish({ kind: "reply", queue: "reply_1" }, Buffer.from("x"), { timeout: 600_000 });
+		const refused = expect(published).rejects.toThrow(MessageDeliveryFailure);
+		await transport.close();
+		await refused;
+	});
+});
+
+// From here on the broker is hung or dies: what is above needs it.
+
+describe("a hung broker", () => {
+	test("row 4: is noticed, calls and publishes keep their own time, and all is back when it goes on", async () => {
+		const { target, lines } = await serve(async () => "back");
+		const client = open();
+		const rpc = new RpcClient(client.transport);
+		expect(await answered(rpc, target)).toBe("back");
+		broker.pause();
+		try {
+			const start = performance.now();
+			const to = { kind: "topic", exchange: `x_${newId()}`, key: "k" } as const;
+			const published = client.transport.publish(to, Buffer.from("x"), { timeout: 200 });
+			await expect(published).rejects.toThrow(MessageDeliveryFailure);
+			await expect(rpc.call(target, "m", {}, { timeout: 0.2 })).rejects.toThrow(MessagingTimeout);
+			expect(performance.now() - start).toBeLessThan(2_000);
+			await expect.poll(() => lines.join(""), { timeout: HUNG_BROKER_NOTICED }).toContain("Heartbeat timeout");
+		} finally {
+			broker.resume();
+		}
+		expect(await duration(() => answered(rpc, target))).toBeLessThan(BACK_AFTER_PORT_OPENS);
+		const peer = await observe();
+		for (const queue of [target.topic, serverKey(target)]) {
+			await expect.poll(async () => (await peer.checkQueue(queue)).consumerCount, { timeout: 10_000 }).toBe(1);
+		}
+	}, 60_000);
+
+	test("close ends quickly, connected or connecting", async () => {
+		const connected = open();
+		await connected.transport.listen(newTarget(), 64, () => undefined);
+		broker.pause();
+		try {
+			expect(await duration(() => connected.transport.close())).toBeLessThan(1_000);
+			const connecting = open();
+			expect(await duration(() => connecting.transport.close())).toBeLessThan(ONE_CONNECT_ATTEMPT);
+		} finally {
+			broker.resume();
+		}
+	});
+
+	test("row 5: one attempt to connect to it ends in time", async () => {
+		broker.pause();
+		try {
+			const { lines } = open();
+			const start = performance.now();
+			await expect.poll(() => lines.length, { timeout: 10_000, interval: 20 }).toBeGreaterThan(0);
+			expect(performance.now() - start).toBeLessThan(ONE_CONNECT_ATTEMPT);
+		} finally {
+			broker.resume();
+		}
+	});
+});
+
+describe("a broker that dies", () => {
+	test("row 1, P14: kill -9 and restart: serving again, same names, one consumer per queue", async () => {
+		const target = newTarget();
+		const { lines } = await serve(async () => "back", target);
+		const fanouts = new Inbox();
+		const beside = open();
+		await beside.transport.listen({ ...target, server: "host-b" }, 64, fanouts.ack);
+		const client = new RpcClient(open().transport);
+		expect(await answered(client, { ...target, server: "host-a" })).toBe("back");
+
+		await broker.kill();
+		const absent = open();
+		const start = performance.now();
+		const queue = `reply_${newId()}`;
+		const published = absent.transport.publish({ kind: "reply", queue }, Buffer.from("x"), { timeout: 200 });
+		await expect(published).rejects.toThrow("no connection to RabbitMQ");
+		const call = new RpcClient(absent.transport).call(target, "m", {}, { timeout: 0.2 });
+		await expect(call).rejects.toThrow(MessagingTimeout);
+		expect(performance.now() - start).toBeLessThan(2_000);
+
+		await broker.start();
+		expect(await duration(() => answered(client, { ...target, server: "host-a" }))).toBeLessThan(BACK_AFTER_PORT_OPENS);
+		const peer = await observe();
+		const consumers = async (name: string) => (await peer.checkQueue(name)).consumerCount;
+		await expect.poll(() => consumers(target.topic), { timeout: BACK_AFTER_PORT_OPENS }).toBe(2);
+		for (const server of ["host-a", "host-b"]) expect(await consumers(serverKey({ ...target, server }))).toBe(1);
+		await beside.transport.publish({ kind: "fanout", exchange: fanoutExchange(target) }, Buffer.from("{}"), {
+			timeout: 5_000,
+		});
+		expect((await fanouts.at(0)).body.toString()).toBe("{}");
+		expect(lines.filter((line) => line.includes(" WARNING ") && !line.includes("ECONNREFUSED")).length).toBeGreaterThan(
+			0,
+		);
+	}, 60_000);
+});

@@ -1,0 +1,91 @@
+#!/bin/sh
+# Installs the real peers of the interop tests from Debian, when they are absent:
+#
+#   rabbitmq-server           the broker; tests start private copies of it as child processes
+#   python3-oslo.messaging    the messaging library of Nova, as a client of this service
+#   python3-nova              Nova itself: its compute RPC client and its objects
+#
+# Silent and quick when all are present. As root it calls apt-get, else sudo -n; when neither is possible it
+# says what to type and exits 1. It never leaves a broker running that the package would start by itself.
+set -u
+
+PYTHON=/usr/bin/python3
+POLICY=/usr/sbin/policy-rc.d
+
+say() { printf 'install-peers: %s\n' "$*" >&2; }
+
+can_import() { [ -x "$PYTHON" ] && "$PYTHON" -c "import $1" >/dev/null 2>&1; }
+
+missing() {
+    [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    # Nova imports oslo.messaging: one interpreter start is enough when both are there.
+    can_import 'nova.compute.rpcapi, nova.objects' && return
+    can_import oslo_messaging || echo python3-oslo.messaging
+    echo python3-nova
+}
+
+why() {
+    case $1 in
+    rabbitmq-server) echo 'the broker that the interop tests run privately' ;;
+    python3-oslo.messaging) echo "the messaging library of Nova, the service's real client" ;;
+    python3-nova) echo "Nova's own compute RPC client and objects" ;;
+    esac
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+
+give_up() {
+    say "$1"
+    say 'Type this as root, then run the command again:'
+    # shellcheck disable=SC2086
+    say "    apt-get update && apt-get install -y --no-install-recommends" $packages
+    exit 1
+}
+
+# Debian starts a service as soon as its package is unpacked, unless this policy file says 101 ("not allowed").
+# A policy that the administrator wrote is left as it is.
+policy_written=no
+remove_policy() {
+    [ "$policy_written" = yes ] && as_root rm -f "$POLICY"
+    policy_written=no
+}
+forbid_service_starts() {
+    [ -e "$POLICY" ] && return
+    trap 'remove_policy' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    policy_written=yes
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null && as_root chmod 755 "$POLICY"
+}
+
+packages=$(missing | tr '\n' ' ' | sed 's/ $//')
+[ -z "$packages" ] && exit 0
+
+say 'the interop tests need Debian packages that are not installed:'
+for package in $packages; do say "    $package: $(why "$package")"; done
+
+{ [ -e /etc/debian_version ] && command -v apt-get >/dev/null; } ||
+    give_up 'this is not a Debian machine, so they cannot be installed from here.'
+[ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null ||
+    give_up 'this user is not root and sudo asks for a password, so they cannot be installed from here.'
+
+# shellcheck disable=SC2086
+apt-cache show $packages >/dev/null 2>&1 || apt update || give_up 'apt-get update failed.'
+
+forbid_service_starts || give_up "cannot write $POLICY, which keeps the package from starting a broker."
+say 'installing them now (once; about 400 MB, one to two minutes)'
+# shellcheck disable=SC2086
+apt install -y --no-install-recommends $packages ||
+    { apt update && apt install -y --no-install-recommends $packages; } || # the lists were out of date
+    give_up 'apt-get install failed, see above.'
+
+left=$(missing | tr '\n' ' ')
+[ -z "$left" ] || give_up "installed, but still not usable: $left"
+say 'done'

@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+/** A private broker of one test file: a child process on a port of its own, with nothing in it. */
+export interface TestBroker {
+	/** As guest, virtual host "/". */
+	readonly url: string;
+	readonly port: number;
+	/** Ends it as a crash does. Its port stays its own, `start` brings it back there. */
+	kill(): Promise<void>;
+	start(): Promise<void>;
+	/** Hung: connections stay open and nothing answers. */
+	pause(): void;
+	resume(): void;
+	/** Ends it and removes its directory. */
+	stop(): Promise<void>;
+}
+
+const SCRIPT = fileURLToPath(new URL("rabbitmq.sh", import.meta.url));
+const START_TIMEOUT_MS = 60_000;
+const PROBE_TIMEOUT_MS = 1_000;
+
+export async function startRabbitMq(): Promise<TestBroker> {
+	const dir = mkdtempSync(join(tmpdir(), "novacompat-rabbitmq-"));
+	const [port, distPort] = [await freePort(), await freePort()];
+	let broker = await launch(dir, port, distPort);
+	const kill = async () => {
+		if (broker.exitCode !== null || broker.signalCode !== null) return;
+		const exited = once(broker, "exit");
+		broker.kill("SIGKILL");
+		await exited;
+	};
+	return {
+		url: `rabbit://guest:guest@127.0.0.1:${port}/`,
+		port,
+		kill,
+		async start() {
+			broker = await launch(dir, port, distPort);
+		},
+		pause: () => void broker.kill("SIGSTOP"),
+		resume: () => void broker.kill("SIGCONT"),
+		async stop() {
+			await kill();
+			rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+		},
+	};
+}
+
+/** Resolves when it speaks AMQP; the port is open some seconds before. */
+async function launch(dir: string, port: number, distPort: number): Promise<ChildProcess> {
+	const broker = spawn("sh", [SCRIPT, dir, String(port), String(distPort)], { stdio: ["ignore", "pipe", "pipe"] });
+	let output = "";
+	for (const stream of [broker.stdout, broker.stderr]) {
+		stream.on("data", (chunk: Buffer) => {
+			output = (output + chunk.toString()).slice(-4_000);
+		});
+	}
+	const giveUp = performance.now() + START_TIMEOUT_MS;
+	while (!(await speaksAmqp(port))) {
+		const ended = broker.exitCode !== null || broker.signalCode !== null;
+		if (ended || performance.now() > giveUp) {
+			broker.kill("SIGKILL");
+			throw new Error(`RabbitMQ ${ended ? "ended" : "is silent"} instead of starting:\n${output}`);
+		}
+		await sleep(50);
+	}
+	return broker;
+}
+
+/** Whether the answer to the protocol header is a method frame: Connection.Start. */
+function speaksAmqp(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1", () => socket.write("AMQP\0\0\x09\x01"));
+		const finish = (answer: boolean) => {
+			socket.destroy();
+			resolve(answer);
+		};
+		socket.setTimeout(PROBE_TIMEOUT_MS, () => finish(false));
+		socket.once("data", (chunk) => finish(chunk[0] === 1));
+		socket.once("error", () => finish(false));
+		socket.once("close", () => finish(false));
+	});
+}
+
+async function freePort(): Promise<number> {
+	const server = createServer().listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const address = server.address();
+	server.close();
+	await once(server, "close");
+	if (address === null || typeof address === "string") throw new Error("no port");
+	return address.port;
+}
