@@ -1,0 +1,61 @@
+"""A broker that dies and comes back."""
+
+import time
+import unittest
+
+import amqp.exceptions
+
+import rig
+import world
+
+
+class RecoveryTest(unittest.TestCase):
+    def test_broker_restart(self):
+        """After kill -9 and a start the service consumes again; an answer found meanwhile is delivered.
+
+        Python does both: the server repeats a reply for up to 60 s, the client declares its reply queue again.
+        """
+        broker = rig.Broker()
+        self.addCleanup(broker.kill)
+        cloud = rig.Cloud(broker)
+        self.addCleanup(cloud.close)
+        for host, device in [("cmp-01", world.seed_device()), ("cmp-02", world.target_device())]:
+            cloud.http_agent(host, lambda handler, host=host, device=device: rig.reply(
+                handler, rig.snapshot(host, device)))
+
+        def slow(handler):
+            time.sleep(1.5)  # ends while the broker is down
+            rig.reply(handler, rig.snapshot("cmp-slow", world.target_device()))
+
+        cloud.http_agent("cmp-slow", slow)
+        service = cloud.serve()
+        self.assertEqual("accept", cloud.check("cmp-01", "cmp-02", instance_uuid=world.SEED)["verdict"])
+
+        def slow_check():
+            return cloud.check("cmp-01", "cmp-slow", instance_uuid=world.SEED, timeout=30)["verdict"]
+
+        def restart():
+            time.sleep(1)
+            broker.kill()
+            broker.start()
+            start = time.monotonic()
+            rig.wait_until(lambda: self._answers(cloud), 10, "an answer after the restart")
+            return time.monotonic() - start
+
+        # Children die with the thread that started them, so the restart belongs to this one.
+        with rig.concurrent.futures.ThreadPoolExecutor(1) as pool:
+            spanning = pool.submit(slow_check)
+            seconds = restart()
+            self.assertLess(seconds, 10)
+            self.assertTrue(service.running())
+            with self.subTest("the check that was on"):
+                self.assertEqual("accept", spanning.result())
+        self.assertEqual("accept", cloud.check("cmp-01", "cmp-02", instance_uuid=world.SEED)["verdict"])
+
+    def _answers(self, cloud):
+        request = {"instance_uuid": world.SEED, "source_host": "cmp-01", "dest_host": "cmp-02"}
+        try:
+            with cloud.raw() as raw:
+                return raw.replies(raw.request("check_live_migration", args={"request": request}), 2)
+        except (OSError, amqp.exceptions.AMQPError):
+            return False  # the exchange is not there before the service has declared it again
