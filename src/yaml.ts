@@ -24,7 +24,7 @@ export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" 
 }
 
 /** The same for text; `file` is its name in errors. */
-export function parseYaml<T>(
+function parseYaml<T>(
 	text: string,
 	file: string,
 	schema: z.ZodType<T>,
