@@ -2,10 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { DEFAULT_POLICY } from "../src/compat/policy.ts";
 import { REASON_CODES } from "../src/compat/reason.ts";
 import { Config, readConfig } from "../src/config.ts";
 import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
+import { Snapshot } from "../src/snapshot/snapshot.ts";
 
 const CONFIG = `${import.meta.dirname}/../config`;
 const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
@@ -27,6 +29,11 @@ test("the sample configuration loads, and names the sample policy", () => {
 test("the sample policy is the built-in one, and so is an empty file", () => {
 	expect(readPolicy(`${CONFIG}/policy.yaml`)).toEqual(DEFAULT_POLICY);
 	expect(readPolicy(file(""))).toEqual(DEFAULT_POLICY);
+});
+
+test("config/snapshot.schema.json is the schema of the snapshot (vitest -u writes it anew)", async () => {
+	const schema = { $id: "urn:novacompat:snapshot:1", ...z.toJSONSchema(Snapshot) };
+	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);
 });
 
 describe("config/README.md", () => {
