@@ -24,12 +24,7 @@ export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" 
 }
 
 /** The same for text; `file` is its name in errors. */
-function parseYaml<T>(
-	text: string,
-	file: string,
-	schema: z.ZodType<T>,
-	flavour: "core" | "failsafe" = "core",
-): T {
+function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe" = "core"): T {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, schema: flavour, prettyErrors: false });
 	const at = (offset: number) => {
