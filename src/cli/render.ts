@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
-import type { Comparison, Decision, ExplainedDecision, Verdict } from "../compat/decide.ts";
-import { outcome, type Reason } from "../compat/reason.ts";
+import type { Comparison, Decision, ExplainedDecision } from "../compat/decide.ts";
+import { outcome, type Reason, type Verdict } from "../compat/reason.ts";
 import { printable } from "../log.ts";
 
 const COLOURS = { accept: "green", conditional: "yellow", unknown: "yellow", reject: "red" } as const;

@@ -2,9 +2,7 @@ import { compare } from "./compare.ts";
 import type { Candidate, Device, DeviceKind } from "./device.ts";
 import { type Choice, match } from "./match.ts";
 import type { Policy } from "./policy.ts";
-import { outcome, type Reason, ranked, reason } from "./reason.ts";
-
-export type Verdict = "accept" | "conditional" | "reject" | "unknown";
+import { outcome, type Reason, ranked, reason, type Verdict } from "./reason.ts";
 
 /** The answer to Nova's question; everything that a person or Nova can see is a rendering of it. */
 export interface Decision {
@@ -45,7 +43,7 @@ interface Option {
 	readonly tier: number;
 }
 
-const TIERS = { clean: 0, with_warnings: 1, unknown: 2, impossible: 3 } as const;
+const TIERS = { clean: 0, with_warnings: 1, conditional: 2, unknown: 3, impossible: 4 } as const;
 
 /** What a device of each kind can land on. */
 const LANDS_ON: Readonly<Record<DeviceKind, readonly DeviceKind[]>> = {
@@ -72,14 +70,14 @@ export function decide(question: Question): ExplainedDecision {
 			return { device, candidates: good.sort(byPreference).map(({ candidate }) => candidate) };
 		});
 
-	for (const tier of [TIERS.clean, TIERS.with_warnings, TIERS.unknown]) {
+	for (const tier of [TIERS.clean, TIERS.with_warnings, TIERS.conditional, TIERS.unknown]) {
 		const { assigned, contested } = match(upTo(tier));
 		if (contested.length > 0) continue;
 		const mapping = Object.fromEntries(devices.map((device) => [device.id, assigned.get(device)?.id ?? ""]));
 		const reasons = comparisons
 			.filter(({ device, candidate }) => mapping[device] === candidate)
 			.flatMap((c) => c.reasons);
-		const verdict = tier === TIERS.unknown ? "unknown" : "accept";
+		const verdict = tier === TIERS.unknown ? "unknown" : tier === TIERS.conditional ? "conditional" : "accept";
 		return { ...conclude(verdict, reasons, question.policy, mapping), comparisons };
 	}
 
@@ -92,7 +90,10 @@ export function decide(question: Question): ExplainedDecision {
 	return { ...conclude("reject", reasons, question.policy), comparisons };
 }
 
-/** A decision from its verdict and reasons: the policy says what an unknown verdict means for Nova. */
+/**
+ * A decision from its verdict and reasons: the policy says what an unknown verdict means for Nova. A conditional one is not
+ * allowed, because Nova itself provisions nothing: whoever does may ask again afterwards.
+ */
 export function conclude(
 	verdict: Verdict,
 	reasons: readonly Reason[],
@@ -113,7 +114,8 @@ function optionsOf(device: Device, { candidates, source_host, target_host, polic
 
 function tierOf(reasons: readonly Reason[]): number {
 	if (reasons.length === 0) return TIERS.clean;
-	return { accept: TIERS.with_warnings, unknown: TIERS.unknown, reject: TIERS.impossible }[outcome(reasons)];
+	const { with_warnings: accept, conditional, unknown, impossible: reject } = TIERS;
+	return { accept, conditional, unknown, reject }[outcome(reasons)];
 }
 
 function byPreference(a: Option, b: Option): number {

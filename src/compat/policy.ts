@@ -17,6 +17,10 @@ export interface Policy {
 	readonly newer_source: "warn" | "reject";
 	/** Different mdev types, although the target's own list accepts the source's type. */
 	readonly cross_type: "warn" | "never";
+	/** Format G's `compatible_type`, which the proposal tells management to ignore for now; 26 August used it. */
+	readonly compatible_type: "ignore" | "allow";
+	/** Format G's `compatible_<x>`: the target's list has all of the source's, or both are the same ("1:1"). */
+	readonly compatible_lists: "superset" | "exact";
 	/** Attributes that neither a declaration nor a rule names. */
 	readonly other_attributes: "warn" | "equal" | "ignore";
 	/** Whether a migration may go on when the verdict is unknown. */
@@ -28,6 +32,8 @@ export const DEFAULT_POLICY: Policy = {
 	direction: "target-accepts",
 	newer_source: "warn",
 	cross_type: "warn",
+	compatible_type: "ignore",
+	compatible_lists: "superset",
 	other_attributes: "warn",
 	unknown: "reject",
 	rules: [

@@ -1,7 +1,7 @@
 /**
  * Every reason that a decision can give. The codes are a public contract: `<subject>.<what is wrong>`, never renamed,
- * never used again for something else. `incompatible` and `unknown` are errors, `note` is a warning; a policy may turn
- * one into the other, the family stays. `config/README.md` says for each what it means and how to mend it.
+ * never used again for something else. `incompatible` and `unknown` are errors, `obligation` (what must be provisioned on the
+ * target first) and `note` are warnings; a policy may turn one into the other, the family stays. `config/README.md` says for each what it means and how to mend it.
  */
 export const REASON_CODES = {
 	"device_api.mismatch": "incompatible",
@@ -19,7 +19,13 @@ export const REASON_CODES = {
 	"attribute.missing_source": "incompatible",
 	"attribute.missing_target": "incompatible",
 	"attribute.only_on_target": "note",
+	"attribute.not_covered": "incompatible",
 	"attribute.unreadable": "unknown",
+	"block.none": "incompatible",
+	"set.not_superset": "incompatible",
+	"opaque.differs": "unknown",
+	"dynamic.set": "obligation",
+	"dynamic.not_settable": "incompatible",
 	"rule.malformed": "incompatible",
 	"direction.assumed": "note",
 	"declaration.none": "unknown",
@@ -34,7 +40,7 @@ export const REASON_CODES = {
 	"agent.timeout": "unknown",
 	"agent.bad_reply": "unknown",
 	"agent.identity": "unknown",
-} as const satisfies Record<string, "incompatible" | "unknown" | "note">;
+} as const satisfies Record<string, "incompatible" | "unknown" | "obligation" | "note">;
 
 export type ReasonCode = keyof typeof REASON_CODES;
 export type Severity = "error" | "warning";
@@ -61,14 +67,18 @@ export function reason(
 	message: string,
 	details: Omit<Partial<Reason>, "code" | "rule" | "message"> = {},
 ): Reason {
-	const severity = REASON_CODES[code] === "note" ? "warning" : "error";
+	const family = REASON_CODES[code];
+	const severity = family === "note" || family === "obligation" ? "warning" : "error";
 	return { code, severity, message, rule, ...details };
 }
 
-/** What the reasons of one comparison come to: an incompatibility outweighs an unknown, which outweighs warnings. */
-export function outcome(reasons: readonly Reason[]): "accept" | "unknown" | "reject" {
+export type Verdict = "accept" | "conditional" | "reject" | "unknown";
+
+/** What the reasons of one comparison come to: incompatible outweighs unknown, unknown an obligation, that warnings. */
+export function outcome(reasons: readonly Reason[]): Verdict {
 	const errors = reasons.filter(({ severity }) => severity === "error");
-	if (errors.length === 0) return "accept";
+	if (errors.length === 0)
+		return reasons.some(({ code }) => REASON_CODES[code] === "obligation") ? "conditional" : "accept";
 	return errors.every(({ code }) => REASON_CODES[code] === "unknown") ? "unknown" : "reject";
 }
 

@@ -9,6 +9,8 @@ export const PolicyFile = z.strictObject({
 	direction: z.enum(DIRECTIONS).default(DEFAULT_POLICY.direction),
 	newer_source: z.enum(["warn", "reject"]).default(DEFAULT_POLICY.newer_source),
 	cross_type: z.enum(["warn", "never"]).default(DEFAULT_POLICY.cross_type),
+	compatible_type: z.enum(["ignore", "allow"]).default(DEFAULT_POLICY.compatible_type),
+	compatible_lists: z.enum(["superset", "exact"]).default(DEFAULT_POLICY.compatible_lists),
 	other_attributes: z.enum(["warn", "equal", "ignore"]).default(DEFAULT_POLICY.other_attributes),
 	unknown: z.enum(["reject", "accept"]).default(DEFAULT_POLICY.unknown),
 	rules: z.array(Rule).default([...DEFAULT_POLICY.rules]),

@@ -17,7 +17,7 @@ const Scenario = z.strictObject({
 	source_unreadable: Texts.default({}),
 	target: Texts,
 	target_unreadable: Texts.default({}),
-	verdict: z.enum(["accept", "reject", "unknown"]),
+	verdict: z.enum(["accept", "conditional", "reject", "unknown"]),
 	reasons: z.array(z.string()).default([]),
 	/** The exact text of the first reason. */
 	message: z.string().optional(),

@@ -1,0 +1,170 @@
+import { MalformedTemplate, matches, parseTemplate, type Template, type Variable, variablesOf } from "./template.ts";
+
+/** The fields of a SELF block: concrete text by key. */
+export type Self = ReadonlyMap<string, string>;
+
+/** One COMPATIBLE block: every field must hold, under one assignment of the variables. */
+export interface Block {
+	/** Line of its header, from 1. */
+	readonly line: number;
+	readonly fields: readonly { readonly key: string; readonly text: string; readonly template: Template }[];
+	readonly variables: ReadonlyMap<string, Variable>;
+}
+
+/** A block that breaks the grammar is void, the others count (D2). */
+export interface VoidBlock {
+	readonly line: number;
+	readonly problem: string;
+}
+
+export interface Blocks {
+	readonly self: Self | undefined;
+	readonly compatible: readonly (Block | VoidBlock)[];
+}
+
+/** A file that is no list of blocks; `line` counts from 1. */
+export class MalformedBlocks extends Error {
+	override readonly name = "MalformedBlocks";
+}
+
+const MAX_BYTES = 64 * 1024;
+const MAX_ASSIGNMENTS = 4096;
+/** What all the blocks of one file may cost together: a hostile file must not hold up the decision. */
+const MAX_STEPS = 100_000;
+
+/**
+ * Reads a file of blocks; `headless` says which block the fields before any header belong to (format F1). Throws
+ * MalformedBlocks. The grammar is blocks.bnf.
+ */
+export function parseBlocks(text: string, headless?: "SELF" | "COMPATIBLE"): Blocks {
+	if (text.length > MAX_BYTES) throw new MalformedBlocks(`more than ${MAX_BYTES} characters`);
+	const sections: { kind: "SELF" | "COMPATIBLE"; line: number; fields: Map<string, string> }[] = [];
+	if (headless) sections.push({ kind: headless, line: 1, fields: new Map() });
+	for (const [index, raw] of text.split("\n").entries()) {
+		const line = index + 1;
+		const content = withoutComment(raw).trim();
+		const section = sections.at(-1);
+		if (content === "") continue;
+		if (content === "SELF:" || content === "COMPATIBLE:") {
+			const kind = content === "SELF:" ? "SELF" : "COMPATIBLE";
+			if (kind === "SELF" && sections.length > 0)
+				throw new MalformedBlocks(`line ${line}: SELF must come once and first`);
+			sections.push({ kind, line, fields: new Map() });
+			continue;
+		}
+		const [match, key, value] = /^([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)$/.exec(content) ?? [];
+		if (match === undefined || key === undefined || value === undefined) {
+			throw new MalformedBlocks(`line ${line}: expected SELF:, COMPATIBLE: or key=value`);
+		}
+		if (section === undefined) throw new MalformedBlocks(`line ${line}: a field before SELF: or COMPATIBLE:`);
+		if (section.fields.has(key)) throw new MalformedBlocks(`line ${line}: ${key} is given twice in one block`);
+		section.fields.set(key.toLowerCase(), value);
+	}
+	const self = sections.find(({ kind }) => kind === "SELF");
+	return {
+		self: self && new Map([...self.fields].map(([key, value]) => [key, unquote(value)])),
+		compatible: sections
+			.filter(({ kind }) => kind === "COMPATIBLE")
+			.map(({ line, fields }) => parseBlock(line, fields)),
+	};
+}
+
+/** Reads the fields of one COMPATIBLE block; also those of a directory with one file a field (format F2). */
+export function parseBlock(line: number, fields: ReadonlyMap<string, string>): Block | VoidBlock {
+	const variables = new Map<string, Variable>();
+	try {
+		const parsed = [...fields].map(([key, text]) => ({ key, text, template: parseValue(text, variables) }));
+		const assignments = [...variables.values()].reduce((product, { values }) => product * values.length, 1);
+		if (assignments > MAX_ASSIGNMENTS)
+			return { line, problem: `${assignments} combinations, expected at most ${MAX_ASSIGNMENTS}` };
+		return { line, fields: parsed, variables };
+	} catch (error) {
+		if (error instanceof MalformedTemplate) return { line, problem: error.message };
+		throw error;
+	}
+}
+
+function parseValue(text: string, variables: Map<string, Variable>): Template {
+	if (!text.startsWith('"')) return parseTemplate(text, variables);
+	const value = unquote(text);
+	if (value === text || value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
+	return { parts: value === "" ? [] : [value], divisor: 1 };
+}
+
+function withoutComment(line: string): string {
+	return /^(?:[^"#]|"[^"]*"|"(?![^"]*"))*/.exec(line)?.[0] ?? "";
+}
+
+function unquote(text: string): string {
+	return /^".*"$/.test(text) ? text.slice(1, -1) : text;
+}
+
+export interface Evaluation {
+	/** Keys whose values do not fit, under the assignment that leaves the fewest. */
+	readonly mismatches: readonly string[];
+}
+
+/** Counts down over all blocks of a file; a file that uses it up is not looked at any further. */
+export class StepBudget {
+	#left = MAX_STEPS;
+
+	spend(steps: number): boolean {
+		this.#left -= steps;
+		return this.#left >= 0;
+	}
+}
+
+/**
+ * The assignment of the block's variables under which the fewest fields differ from SELF; undefined when the budget ran
+ * out. Binds one variable after the other and leaves an assignment as soon as it is no better than the best so far. Of
+ * equally good ones it takes that in which the earlier fields fit: what a device is stands before how it is set up.
+ */
+export function evaluate({ fields, variables }: Block, self: Self, budget: StepBudget): Evaluation | undefined {
+	const order = [...variables.values()];
+	/** Fields by the number of variables that must be bound before they can be compared. */
+	const stages: Block["fields"][number][][] = Array.from({ length: order.length + 1 }, () => []);
+	for (const field of fields) {
+		const names = variablesOf(field.template);
+		const last = order.findLastIndex(({ name }) => names.includes(name));
+		stages[last + 1]?.push(field);
+	}
+	const bindings = new Map<string, string>();
+	let best: readonly string[] | undefined;
+
+	/** Fields that can be compared at this stage and differ; undefined when the budget ran out. */
+	function compareAt(stage: number): readonly number[] | undefined {
+		const compared = stages[stage] ?? [];
+		if (!budget.spend(1 + compared.length)) return undefined;
+		return compared.filter(({ key, template }) => !fits(template, self.get(key))).map((field) => fields.indexOf(field));
+	}
+	/** Tries the values that leave the fewest and the latest fields differing first; false when the budget ran out. */
+	function visit(stage: number, mismatches: readonly number[]): boolean {
+		const variable = order[stage];
+		if (variable === undefined) {
+			best = mismatches.map((index) => fields[index]?.key ?? "");
+			return true;
+		}
+		const options: { readonly value: string; readonly found: readonly number[] }[] = [];
+		for (const value of variable.values) {
+			bindings.set(variable.name, value);
+			const found = compareAt(stage + 1);
+			if (found === undefined) return false;
+			options.push({ value, found });
+		}
+		options.sort((one, two) => one.found.length - two.found.length || (two.found[0] ?? 0) - (one.found[0] ?? 0));
+		for (const { value, found } of options) {
+			if (best !== undefined && mismatches.length + found.length >= best.length) break;
+			bindings.set(variable.name, value);
+			if (!visit(stage + 1, [...mismatches, ...found])) return false;
+		}
+		return true;
+	}
+	/** An empty value means absent or empty (D6); an absent one fits nothing else (D7). */
+	function fits(template: Template, value: string | undefined): boolean {
+		if (template.parts.length === 0) return (value ?? "") === "";
+		return value !== undefined && value !== "" && matches(template, value, bindings, variables);
+	}
+
+	const fixed = compareAt(0);
+	return fixed !== undefined && visit(0, fixed) && best !== undefined ? { mismatches: best } : undefined;
+}

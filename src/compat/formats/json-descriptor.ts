@@ -1,0 +1,155 @@
+import { attributeOf } from "../device.ts";
+import { attributeReason, type Judgement, type Pair, show, sourceName, targetName } from "../pair.ts";
+import type { Reason, ReasonCode } from "../reason.ts";
+import { isJson } from "./migration-version.ts";
+
+/**
+ * Formats B and C: JSON instead of an opaque text. B is a list of descriptors, of which any pair may fit (Alex Williamson,
+ * 14 July 2020); C says what the device is (`self`) and lists what it accepts (`compatible`) (Yan Zhao, 16 July 2020).
+ * The mails name no file of their own: the text stands in `migration_version`.
+ */
+const RULE = "json-descriptor";
+const ATTRIBUTE = "migration_version";
+
+type Fields = Readonly<Record<string, unknown>>;
+/** What one descriptor of B says against another, or one entry of C's list against `self`. */
+type Finding = readonly [code: ReasonCode, attribute: string, message: string];
+
+export function jsonDescriptor(pair: Pair): Judgement {
+	const [source, target] = [attributeOf(pair.source, ATTRIBUTE), attributeOf(pair.target, ATTRIBUTE)];
+	if (source === undefined || target === undefined || !isJson(source) || !isJson(target))
+		return { covers: [], reasons: [] };
+	const [ours, theirs] = [parse(source), parse(target)];
+	const malformed = [
+		...(ours === undefined ? [`${ATTRIBUTE} of ${sourceName(pair)}`] : []),
+		...(theirs === undefined ? [`${ATTRIBUTE} of ${targetName(pair)}`] : []),
+	];
+	if (ours === undefined || theirs === undefined) {
+		const message = `${malformed.join(" and ")} is no JSON of the thread: expected a list of descriptors, or self and compatible`;
+		return { covers: [ATTRIBUTE], reasons: [attributeReason(pair, "rule.malformed", ATTRIBUTE, RULE, message)] };
+	}
+	if (!("self" in ours) && !("self" in theirs)) return descriptors(pair, ours, theirs);
+	if ("self" in ours && "self" in theirs) return selfAndCompatible(pair, ours, theirs);
+	const message = `${ATTRIBUTE} of ${sourceName(pair)} and of ${targetName(pair)} have different forms of JSON`;
+	return { covers: [ATTRIBUTE], reasons: [attributeReason(pair, "opaque.differs", ATTRIBUTE, RULE, message)] };
+}
+
+interface SelfAndCompatible {
+	readonly self: Fields;
+	readonly compatible: readonly Fields[];
+}
+
+/** Strict JSON only: what lacks a comma or has a comment is not repaired. */
+function parse(text: string): readonly Fields[] | SelfAndCompatible | undefined {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+	if (isFieldsList(value)) return value.length > 0 ? value : undefined;
+	if (!isFields(value)) return undefined;
+	const { self, compatible } = value;
+	const [only, ...more] = isFieldsList(self) ? self : [];
+	return only && more.length === 0 && isFieldsList(compatible) ? { self: only, compatible } : undefined;
+}
+
+/** B: any descriptor of the source may fit any of the target; the pair that comes closest is reported. */
+function descriptors(pair: Pair, ours: readonly Fields[], theirs: readonly Fields[]): Judgement {
+	const findings = ours.flatMap((source) => theirs.map((target) => compareDescriptors(pair, source, target)));
+	const errors = (list: readonly Finding[]) => list.filter(([code]) => code !== "dynamic.set").length;
+	const [closest = []] = findings.sort((a, b) => errors(a) - errors(b) || a.length - b.length);
+	return { covers: [ATTRIBUTE, "device_api", "mdev_type"], reasons: toReasons(pair, closest) };
+}
+
+function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonly Finding[] {
+	const api = source["device_api"];
+	const findings: Finding[] = [];
+	const differs = (code: ReasonCode, name: string, a: unknown, b: unknown) => {
+		const message = `${name} ${text(a)} of ${sourceName(pair)} differs from ${text(b)} of ${targetName(pair)}`;
+		findings.push([code, name, message]);
+	};
+	if (!same(api, target["device_api"])) differs("device_api.mismatch", "device_api", api, target["device_api"]);
+	if (!same(source["vendor"], target["vendor"]))
+		differs("attribute.differs", "vendor", source["vendor"], target["vendor"]);
+	const [have, want] = [version(target["version"]), version(source["version"])];
+	if (have.major !== want.major) differs("version.major_mismatch", "version.major", want.major, have.major);
+	else if (!(have.minor >= want.minor)) differs("version.minor_downgrade", "version.minor", want.minor, have.minor);
+	for (const section of [...(typeof api === "string" ? [api] : []), "vendor_fields"]) {
+		const [a, b] = [flat(source[section]), flat(target[section])];
+		for (const name of [...new Set([...a.keys(), ...b.keys()])].sort()) {
+			if (!same(a.get(name), b.get(name))) differs("attribute.differs", `${section}.${name}`, a.get(name), b.get(name));
+		}
+	}
+	const [wanted, has] = [flat(source["mdev_attrs"]), flat(target["mdev_attrs"])];
+	for (const [name, value] of wanted) {
+		if (same(value, has.get(name))) continue;
+		findings.push(["dynamic.set", name, `set ${name}=${text(value)} when creating the mdev on ${targetName(pair)}`]);
+	}
+	return findings;
+}
+
+/** C: one side's list must have an object equal to the other side's `self`. */
+function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAndCompatible): Judgement {
+	const { direction } = pair.policy;
+	const findings = [
+		...(direction !== "source-declares"
+			? listed(source.self, target.compatible, sourceName(pair), targetName(pair))
+			: []),
+		...(direction !== "target-accepts"
+			? listed(target.self, source.compatible, targetName(pair), sourceName(pair))
+			: []),
+	];
+	const keys = [...Object.keys(source.self), ...Object.keys(target.self)].map((key) => key.replaceAll("-", "_"));
+	return { covers: [ATTRIBUTE, ...keys], reasons: toReasons(pair, findings) };
+}
+
+function listed(self: Fields, list: readonly Fields[], selfName: string, ownerName: string): readonly Finding[] {
+	const differences = list.map((entry) =>
+		[...new Set([...Object.keys(self), ...Object.keys(entry)])]
+			.sort()
+			.filter((key) => !same(self[key], entry[key]))
+			.map((key) => [key, entry[key]] as const),
+	);
+	const [closest] = differences.sort((a, b) => a.length - b.length);
+	if (closest === undefined)
+		return [["block.none", ATTRIBUTE, `${ownerName} accepts nothing: its list "compatible" is empty`]];
+	return closest.map(([key, wanted]) => [
+		"attribute.differs",
+		key.replaceAll("-", "_"),
+		`${key} ${text(self[key])} of ${selfName} is not ${text(wanted)}, which ${ownerName} accepts`,
+	]);
+}
+
+function toReasons(pair: Pair, findings: readonly Finding[]): readonly Reason[] {
+	return findings.map(([code, attribute, message]) => attributeReason(pair, code, attribute, RULE, message));
+}
+
+function version(value: unknown): { readonly major: number; readonly minor: number } {
+	const { major, minor } = isFields(value) ? value : {};
+	return { major: Number(major ?? 0), minor: Number(minor ?? 0) };
+}
+
+/** `{k: v}` and `[{k: v}, ...]` alike, as the mail has both. */
+function flat(value: unknown): ReadonlyMap<string, unknown> {
+	const objects = isFieldsList(value) ? value : isFields(value) ? [value] : [];
+	return new Map(objects.flatMap((object) => Object.entries(object)));
+}
+
+function same(a: unknown, b: unknown): boolean {
+	return text(a) === text(b);
+}
+
+/** Ids come as `0x1234` or as numbers: both are compared as text, in lower case without `0x`. */
+function text(value: unknown): string {
+	if (value === undefined) return "(absent)";
+	return typeof value === "string" ? show(value.toLowerCase().replace(/^0x/, "")) : JSON.stringify(value);
+}
+
+function isFields(value: unknown): value is Fields {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isFieldsList(value: unknown): value is readonly Fields[] {
+	return Array.isArray(value) && value.every(isFields);
+}

@@ -1,0 +1,214 @@
+import {
+	type Block,
+	evaluate,
+	MalformedBlocks,
+	parseBlock,
+	parseBlocks,
+	type Self,
+	StepBudget,
+	type VoidBlock,
+} from "../blocks.ts";
+import type { Device } from "../device.ts";
+import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, unreadableReason } from "../pair.ts";
+import type { Reason, ReasonCode } from "../reason.ts";
+import { softwareVersion } from "./software-version.ts";
+
+/**
+ * Formats D and F1-F3: what a device is (SELF) and what it accepts (COMPATIBLE blocks with variables), as one file
+ * `migration_compatible`, as files `migration/self` and `migration/compatible`, or as directories of that name with one
+ * file a field. Yan Zhao, 29 July, 5 and 20 August 2020; ambiguities D1-D18 of the specification.
+ */
+const RULE = "text-blocks";
+const FILE = "migration_compatible";
+const SELF = "migration/self";
+const PATH = /^migration\/(self|compatible\d*)(?:\/([A-Za-z][A-Za-z0-9_]*))?$/;
+/** D16: versions of the migration stream need not be listed; where they are not, format H judges them. */
+const UNLISTED = "software_version";
+
+/** What one device says in this format; `files` are the attributes that it says it in. */
+interface Declaration {
+	readonly files: readonly string[];
+	readonly self: Self | undefined;
+	readonly compatible: readonly (Block | VoidBlock)[];
+	/** Why the files are no declaration. */
+	readonly problem?: string;
+}
+
+export function textBlocks(pair: Pair): Judgement {
+	const source = readDeclaration(pair.source);
+	const target = readDeclaration(pair.target);
+	const files = [...new Set([...source.files, ...target.files])];
+	if (files.length === 0) return { covers: [], reasons: [] };
+	const { direction } = pair.policy;
+	const reasons = [
+		...(direction !== "source-declares" ? judge(pair, target, source, "target") : []),
+		...(direction !== "target-accepts" ? judge(pair, source, target, "source") : []),
+	];
+	const blocks = [...source.compatible, ...target.compatible].flatMap((block) =>
+		"fields" in block ? block.fields : [],
+	);
+	const keys = [source.self, target.self].flatMap((self) => [...(self?.keys() ?? [])]);
+	return { covers: [...files, ...keys, ...blocks.map(({ key }) => key)], reasons };
+}
+
+function readDeclaration(device: Device): Declaration {
+	const files = [...Object.keys(device.attributes), ...Object.keys(device.unreadable)].filter(
+		(name) => name === FILE || PATH.test(name),
+	);
+	const text = (name: string) => (files.includes(name) ? device.attributes[name] : undefined);
+	try {
+		const file = text(FILE);
+		if (file !== undefined) return { files, ...parseBlocks(file) };
+		const self = text(SELF);
+		const flat = files.filter((name) => /^migration\/compatible\d*$/.test(name));
+		return {
+			files,
+			self: self === undefined ? folder(device, files, "self") : parseBlocks(self, "SELF").self,
+			compatible: [
+				...flat.flatMap((name) => parseBlocks(text(name) ?? "", "COMPATIBLE").compatible),
+				...folders(files).map((name, index) =>
+					parseBlock(index + 1, inDefinitionOrder(folder(device, files, name) ?? new Map())),
+				),
+			],
+		};
+	} catch (error) {
+		if (error instanceof MalformedBlocks) return { files, self: undefined, compatible: [], problem: error.message };
+		throw error;
+	}
+}
+
+/** Names of the directories that are a block each: `compatible`, `compatible0001` ... (D17). */
+function folders(files: readonly string[]): readonly string[] {
+	const names = files.map((name) => PATH.exec(name)).filter((match) => match?.[2] !== undefined && match[1] !== "self");
+	return [...new Set(names.map((match) => match?.[1] ?? ""))].sort();
+}
+
+/** The fields of one directory, a file each. */
+function folder({ attributes }: Device, files: readonly string[], name: string): Map<string, string> | undefined {
+	const fields = files.flatMap((file) => {
+		const [, directory, field] = PATH.exec(file) ?? [];
+		return directory === name && field !== undefined ? [[field.toLowerCase(), attributes[file] ?? ""] as const] : [];
+	});
+	return fields.length === 0 ? undefined : new Map(fields);
+}
+
+/** Files have no order, so a variable's definition goes before its uses; without variables, commas separate values (D17). */
+function inDefinitionOrder(fields: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+	const defines = (text: string) => /\{[^{}:]*:/.test(text);
+	const texts = [...fields].map(
+		([key, text]) => [key, text.includes("{") || !text.includes(",") ? text : anyOf(key, text)] as const,
+	);
+	return new Map([...texts.filter(([, text]) => defines(text)), ...texts.filter(([, text]) => !defines(text))]);
+}
+
+function anyOf(key: string, list: string): string {
+	const items = list.split(",").map((item) => `"${item.trim().replaceAll('"', "")}"`);
+	return `{one_of_${key}:string:${items.join(",")}}`;
+}
+
+/** Judges one side's SELF by the other side's blocks. */
+function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "source" | "target"): readonly Reason[] {
+	const [ownerName, judgedName] =
+		declaring === "target" ? [targetName(pair), sourceName(pair)] : [sourceName(pair), targetName(pair)];
+	const [ownerDevice, judgedDevice] = declaring === "target" ? [pair.target, pair.source] : [pair.source, pair.target];
+	const attribute = owner.files[0] ?? judged.files[0] ?? FILE;
+	const found = (code: ReasonCode, message: string, key = attribute) => attributeReason(pair, code, key, RULE, message);
+
+	const unreadable = [
+		...owner.files.map((file) => unreadableReason(pair, ownerDevice, file, RULE)),
+		...judged.files.map((file) => unreadableReason(pair, judgedDevice, file, RULE)),
+	].filter((one) => one !== undefined);
+	if (unreadable.length > 0) return unreadable;
+	const malformed = [
+		...(owner.problem === undefined ? [] : [found("rule.malformed", `${attribute} of ${ownerName}: ${owner.problem}`)]),
+		...(judged.problem === undefined
+			? []
+			: [found("rule.malformed", `${attribute} of ${judgedName}: ${judged.problem}`)]),
+	];
+	if (malformed.length > 0) return malformed;
+	const { self } = judged;
+	if (self === undefined) {
+		const code = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
+		return [found(code, `${judgedName} does not say what it is (SELF); ${ownerName} has a list of what it accepts`)];
+	}
+	if (owner.compatible.length === 0)
+		return [found("block.none", `${ownerName} accepts nothing: it has no COMPATIBLE block`)];
+
+	const budget = new StepBudget();
+	const results = owner.compatible.map((block) => match(pair, block, self, budget));
+	const [closest] = results.filter((result) => "missing" in result).sort((a, b) => total(a) - total(b));
+	const problems = results.filter((result) => "problem" in result);
+	if (closest && total(closest) === 0) return unlistedVersion(pair, self, owner.self, closest.block, declaring);
+	const voided = problems.map(({ line, problem }) =>
+		found("rule.malformed", `${attribute} of ${ownerName}, block at line ${line}: ${problem}`),
+	);
+	return [...(closest ? mismatches(pair, closest, self, { ownerName, judgedName, declaring }) : []), ...voided];
+}
+
+interface Match {
+	readonly block: Block;
+	/** Fields of the block that SELF does not fit, and fields of SELF that the block does not mention (D8). */
+	readonly missing: readonly string[];
+	readonly uncovered: readonly string[];
+}
+
+function total({ missing, uncovered }: Match): number {
+	return missing.length + uncovered.length;
+}
+
+function match(pair: Pair, block: Block | VoidBlock, self: Self, budget: StepBudget): Match | VoidBlock {
+	if ("problem" in block) return block;
+	const evaluation = evaluate(block, self, budget);
+	if (evaluation === undefined) return { line: block.line, problem: "too many combinations to try" };
+	const named = new Set(block.fields.map(({ key }) => key));
+	const ignored = new Set(pair.policy.rules.filter(({ kind }) => kind === "ignore").map(({ attribute }) => attribute));
+	const uncovered = [...self]
+		.filter(([key, value]) => value !== "" && key !== UNLISTED && !named.has(key) && !ignored.has(key))
+		.map(([key]) => key);
+	return { block, missing: evaluation.mismatches, uncovered };
+}
+
+function mismatches(
+	pair: Pair,
+	{ block, missing, uncovered }: Match,
+	self: Self,
+	{ ownerName, judgedName, declaring }: { ownerName: string; judgedName: string; declaring: "source" | "target" },
+): readonly Reason[] {
+	const judgedSide = declaring === "target" ? "source" : "target";
+	const differing = missing.map((key) => {
+		const value = self.get(key);
+		const wanted = block.fields.find((field) => field.key === key)?.text ?? "";
+		const details = { [declaring]: wanted, ...(value !== undefined && { [judgedSide]: value }) };
+		const absent = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
+		const message = `${key} ${value === undefined ? "(absent)" : show(value)} of ${judgedName} does not fit ${show(wanted)} of ${ownerName}`;
+		return attributeReason(pair, value === undefined ? absent : "attribute.differs", key, RULE, message, details);
+	});
+	const unknown = uncovered.map((key) => {
+		const value = self.get(key) ?? "";
+		const message = `${key} ${show(value)} of ${judgedName} is not mentioned in any block of ${ownerName} that fits otherwise`;
+		return attributeReason(pair, "attribute.not_covered", key, RULE, message, { [judgedSide]: value });
+	});
+	return [...differing, ...unknown];
+}
+
+/** D16: a version that the block does not list is judged by format H. */
+function unlistedVersion(
+	pair: Pair,
+	judged: Self,
+	owner: Self | undefined,
+	{ fields }: Block,
+	declaring: "source" | "target",
+): readonly Reason[] {
+	if (fields.some(({ key }) => key === UNLISTED)) return [];
+	const version = (self: Self | undefined) => {
+		const value = self?.get(UNLISTED);
+		return { attributes: value === undefined ? {} : { [UNLISTED]: value }, unreadable: {} };
+	};
+	const [source, target] = declaring === "target" ? [judged, owner] : [owner, judged];
+	const versions: Pair = {
+		...pair,
+		source: { ...pair.source, ...version(source) },
+		target: { ...pair.target, ...version(target) },
+	};
+	return softwareVersion(versions, new Set()).reasons;
+}

@@ -1,0 +1,105 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Block, evaluate, MalformedBlocks, parseBlocks, StepBudget } from "../../src/compat/blocks.ts";
+
+function blockOf(fields: string): Block {
+	const [block] = parseBlocks(`COMPATIBLE:\n${fields}`).compatible;
+	if (!block || "problem" in block) throw new Error(`void: ${block?.problem}`);
+	return block;
+}
+
+/** The fewest mismatches over every assignment, by enumeration. */
+function bruteForce(block: Block, self: ReadonlyMap<string, string>): number {
+	let assignments: ReadonlyMap<string, string>[] = [new Map()];
+	for (const { name, values } of block.variables.values()) {
+		assignments = assignments.flatMap((one) => values.map((value) => new Map(one).set(name, value)));
+	}
+	const wrong = assignments.map(
+		(bindings) =>
+			block.fields.filter(({ key, template: { parts, divisor } }) => {
+				const have = self.get(key) ?? "";
+				if (parts.length === 0) return have !== "";
+				const [part] = parts;
+				if (parts.length === 1 && typeof part === "object" && block.variables.get(part.variable)?.kind === "int") {
+					return !/^\d+$/.test(have) || Number(have) !== Number(bindings.get(part.variable)) / divisor;
+				}
+				return have !== parts.map((one) => (typeof one === "string" ? one : bindings.get(one.variable))).join("");
+			}).length,
+	);
+	return Math.min(...wrong);
+}
+
+const small = fc.constantFrom("1", "2", "3", "4");
+const field = fc.constantFrom("{x}", "{y}", "{x}/2", "t{x}", "{x}-{y}", "1", "t2", '""', "{z}", "{z}{x}");
+const world = fc.record({
+	x: fc.uniqueArray(small, { minLength: 1 }),
+	y: fc.uniqueArray(small, { minLength: 1 }),
+	z: fc.uniqueArray(fc.constantFrom("a", "t"), { minLength: 1 }),
+	fields: fc.array(field, { maxLength: 5 }),
+	self: fc.array(fc.constantFrom("", "1", "2", "02", "t1", "t2", "1-2", "a", "t", "a1", "t3"), {
+		minLength: 8,
+		maxLength: 8,
+	}),
+});
+
+test("the fewest mismatching fields are those of enumerating the variables", () => {
+	fc.assert(
+		fc.property(world, ({ x, y, z, fields, self }) => {
+			const definitions = [`dx={x:int:${x}}`, `dy={y:int:${y}}`, `dz={z:string:${z.map((one) => `"${one}"`)}}`];
+			const block = blockOf([...definitions, ...fields.map((text, index) => `f${index}=${text}`)].join("\n"));
+			const keys = ["dx", "dy", "dz", "f0", "f1", "f2", "f3", "f4"];
+			const values = new Map(keys.map((key, index) => [key, self[index] ?? ""]));
+			expect(evaluate(block, values, new StepBudget())?.mismatches).toHaveLength(bruteForce(block, values));
+		}),
+		{ numRuns: 1000 },
+	);
+});
+
+test("of equally good assignments the one in which the earlier fields fit (worked example, row 26)", () => {
+	const block = blockOf("mdev_type=V5_{v:int:1,2,4,8}\naggregator={v}/2");
+	const self = new Map([
+		["mdev_type", "V5_4"],
+		["aggregator", "1"],
+	]);
+	expect(evaluate(block, self, new StepBudget())).toEqual({ mismatches: ["aggregator"] });
+});
+
+describe("hostile files", () => {
+	const list = Array.from({ length: 64 }, (_value, index) => index).join(",");
+	const heavy = `a={a:int:${list}}\nb={b:int:${list}}\n${Array.from({ length: 40 }, (_value, index) => `f${index}={a}x{b}`).join("\n")}\n`;
+	test("a file that would cost too much is given up in bounded time", () => {
+		const text = `COMPATIBLE:\n${heavy}`.repeat(60);
+		const budget = new StepBudget();
+		const self = new Map([["a", "x"]]);
+		const started = performance.now();
+		const results = parseBlocks(text).compatible.map((block) =>
+			"problem" in block ? block : evaluate(block, self, budget),
+		);
+		expect(results.at(-1)).toBeUndefined();
+		expect(performance.now() - started).toBeLessThan(2_000);
+	});
+
+	test("more than 64 KiB are refused", () => {
+		expect(() => parseBlocks("#".repeat(65_537))).toThrow(MalformedBlocks);
+	});
+
+	test("no text makes the parser throw anything else", () => {
+		const soup = fc.array(
+			fc.constantFrom("SELF:", "COMPATIBLE:", "a=1", 'b="x"', "c={v:int:1,2}", "d={v}/2", "# c", "", "x", "=", 'e="'),
+			{ maxLength: 12 },
+		);
+		fc.assert(
+			fc.property(
+				soup.map((lines) => lines.join("\n")),
+				(text) => {
+					try {
+						parseBlocks(text);
+					} catch (error) {
+						expect(error).toBeInstanceOf(MalformedBlocks);
+					}
+				},
+			),
+			{ numRuns: 1000 },
+		);
+	});
+});
