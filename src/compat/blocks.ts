@@ -1,3 +1,4 @@
+import { normalise } from "./normalise.ts";
 import { MalformedTemplate, matches, parseTemplate, type Template, type Variable, variablesOf } from "./template.ts";
 
 /** The fields of a SELF block: concrete text by key. */
@@ -38,42 +39,55 @@ const MAX_STEPS = 100_000;
  */
 export function parseBlocks(text: string, headless?: "SELF" | "COMPATIBLE"): Blocks {
 	if (text.length > MAX_BYTES) throw new MalformedBlocks(`more than ${MAX_BYTES} characters`);
-	const sections: { kind: "SELF" | "COMPATIBLE"; line: number; fields: Map<string, string> }[] = [];
-	if (headless) sections.push({ kind: headless, line: 1, fields: new Map() });
-	for (const [index, raw] of text.split("\n").entries()) {
-		const line = index + 1;
-		const content = withoutComment(raw).trim();
-		const section = sections.at(-1);
-		if (content === "") continue;
-		if (content === "SELF:" || content === "COMPATIBLE:") {
-			const kind = content === "SELF:" ? "SELF" : "COMPATIBLE";
-			if (kind === "SELF" && sections.length > 0)
-				throw new MalformedBlocks(`line ${line}: SELF must come once and first`);
-			sections.push({ kind, line, fields: new Map() });
-			continue;
-		}
-		const [match, key, value] = /^([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)$/.exec(content) ?? [];
-		if (match === undefined || key === undefined || value === undefined) {
-			throw new MalformedBlocks(`line ${line}: expected SELF:, COMPATIBLE: or key=value`);
-		}
-		if (section === undefined) throw new MalformedBlocks(`line ${line}: a field before SELF: or COMPATIBLE:`);
-		if (section.fields.has(key)) throw new MalformedBlocks(`line ${line}: ${key} is given twice in one block`);
-		section.fields.set(key.toLowerCase(), value);
-	}
+	const sections = readSections(text, headless);
 	const self = sections.find(({ kind }) => kind === "SELF");
 	return {
-		self: self && new Map([...self.fields].map(([key, value]) => [key, unquote(value)])),
+		self: self && new Map([...self.fields].map(([key, value]) => [key, normalise(key, unquote(value))])),
 		compatible: sections
 			.filter(({ kind }) => kind === "COMPATIBLE")
 			.map(({ line, fields }) => parseBlock(line, fields)),
 	};
 }
 
+interface Section {
+	readonly kind: "SELF" | "COMPATIBLE";
+	readonly line: number;
+	readonly fields: Map<string, string>;
+}
+
+function readSections(text: string, headless: Section["kind"] | undefined): readonly Section[] {
+	const sections: Section[] = headless ? [{ kind: headless, line: 1, fields: new Map() }] : [];
+	for (const [index, raw] of text.split("\n").entries()) {
+		const line = index + 1;
+		const content = withoutComment(raw).trim();
+		if (content === "") continue;
+		const header = /^(SELF|COMPATIBLE):$/.exec(content)?.[1];
+		if (header === "SELF" || header === "COMPATIBLE") {
+			// A headless file may have headers all the same.
+			if (headless && sections.length === 1 && sections[0]?.fields.size === 0) sections.pop();
+			if (header === "SELF" && sections.length > 0)
+				throw new MalformedBlocks(`line ${line}: SELF must come once and first`);
+			sections.push({ kind: header, line, fields: new Map() });
+			continue;
+		}
+		const [, name, value] = /^([A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)$/.exec(content) ?? [];
+		if (name === undefined || value === undefined) {
+			throw new MalformedBlocks(`line ${line}: expected SELF:, COMPATIBLE: or key=value`);
+		}
+		const fields = sections.at(-1)?.fields;
+		const key = name.toLowerCase();
+		if (fields === undefined) throw new MalformedBlocks(`line ${line}: a field before SELF: or COMPATIBLE:`);
+		if (fields.has(key)) throw new MalformedBlocks(`line ${line}: ${key} is given twice in one block`);
+		fields.set(key, value);
+	}
+	return sections;
+}
+
 /** Reads the fields of one COMPATIBLE block; also those of a directory with one file a field (format F2). */
 export function parseBlock(line: number, fields: ReadonlyMap<string, string>): Block | VoidBlock {
 	const variables = new Map<string, Variable>();
 	try {
-		const parsed = [...fields].map(([key, text]) => ({ key, text, template: parseValue(text, variables) }));
+		const parsed = [...fields].map(([key, text]) => ({ key, text, template: parseValue(key, text, variables) }));
 		const assignments = [...variables.values()].reduce((product, { values }) => product * values.length, 1);
 		if (assignments > MAX_ASSIGNMENTS)
 			return { line, problem: `${assignments} combinations, expected at most ${MAX_ASSIGNMENTS}` };
@@ -84,8 +98,8 @@ export function parseBlock(line: number, fields: ReadonlyMap<string, string>): B
 	}
 }
 
-function parseValue(text: string, variables: Map<string, Variable>): Template {
-	if (!text.startsWith('"')) return parseTemplate(text, variables);
+function parseValue(key: string, text: string, variables: Map<string, Variable>): Template {
+	if (!text.startsWith('"')) return parseTemplate(text.includes("{") ? text : normalise(key, text), variables);
 	const value = unquote(text);
 	if (value === text || value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
 	return { parts: value === "" ? [] : [value], divisor: 1 };

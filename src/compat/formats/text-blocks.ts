@@ -9,6 +9,7 @@ import {
 	type VoidBlock,
 } from "../blocks.ts";
 import type { Device } from "../device.ts";
+import { normalise } from "../normalise.ts";
 import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, unreadableReason } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
 import { softwareVersion } from "./software-version.ts";
@@ -87,7 +88,9 @@ function folders(files: readonly string[]): readonly string[] {
 function folder({ attributes }: Device, files: readonly string[], name: string): Map<string, string> | undefined {
 	const fields = files.flatMap((file) => {
 		const [, directory, field] = PATH.exec(file) ?? [];
-		return directory === name && field !== undefined ? [[field.toLowerCase(), attributes[file] ?? ""] as const] : [];
+		return directory === name && field !== undefined
+			? [[field.toLowerCase(), normalise(field.toLowerCase(), attributes[file] ?? "")] as const]
+			: [];
 	});
 	return fields.length === 0 ? undefined : new Map(fields);
 }
