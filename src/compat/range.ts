@@ -31,19 +31,18 @@ export function parseRanges(text: string): readonly Range[] | MalformedList {
 
 function parseItem(item: string): Range | string {
 	if (item === "") return "an item is empty";
-	const [match, from, dash, to] = ITEM.exec(item) ?? [];
-	const named = from ?? to;
-	if (match === undefined || named === undefined) return `expected a version or a range, got "${item}"`;
-	const major = Number(named.split(".", 1)[0]);
-	const low = from === undefined ? { major, minor: 0, bugfix: 0 } : parseVersion(from);
-	const end = dash === undefined ? from : to;
-	const high =
-		end === undefined
-			? { major, minor: Number.POSITIVE_INFINITY, bugfix: Number.POSITIVE_INFINITY }
-			: parseVersion(end, Number.POSITIVE_INFINITY);
-	if (low === undefined || high === undefined) return `expected a version or a range, got "${item}"`;
-	if (compareVersions(low, high) > 0) return `the range "${item}" is reversed`;
-	return { low, high };
+	const [, from = "", dash, to = ""] = ITEM.exec(item) ?? [];
+	const low = parseVersion(from);
+	const high = parseVersion(dash === undefined ? from : to, Number.POSITIVE_INFINITY);
+	const named = low ?? high;
+	if (named === undefined) return `expected a version or a range, got "${item}"`;
+	// An open end stays within the major version that the item names (E1).
+	const { major } = named;
+	const range = {
+		low: low ?? { major, minor: 0, bugfix: 0 },
+		high: high ?? { major, minor: Number.POSITIVE_INFINITY, bugfix: Number.POSITIVE_INFINITY },
+	};
+	return compareVersions(range.low, range.high) > 0 ? `the range "${item}" is reversed` : range;
 }
 
 export function isMalformed(list: readonly Range[] | MalformedList): list is MalformedList {

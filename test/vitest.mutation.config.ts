@@ -1,0 +1,9 @@
+import { defineConfig } from "vitest/config";
+
+/** The engine's own tests only, with fewer random runs: a mutant that survives them is looked at by a person. */
+export default defineConfig({
+	test: {
+		root: new URL("..", import.meta.url).pathname,
+		include: ["test/compat/**/*.test.ts"],
+	},
+});
