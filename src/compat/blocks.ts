@@ -8,8 +8,15 @@ export type Self = ReadonlyMap<string, string>;
 export interface Block {
 	/** Line of its header, from 1. */
 	readonly line: number;
-	readonly fields: readonly { readonly key: string; readonly text: string; readonly template: Template }[];
+	readonly fields: readonly Field[];
 	readonly variables: ReadonlyMap<string, Variable>;
+}
+
+interface Field {
+	readonly key: string;
+	/** The value as it was written. */
+	readonly text: string;
+	readonly template: Template;
 }
 
 /** A block that breaks the grammar is void, the others count (D2). */
@@ -106,16 +113,11 @@ function parseValue(key: string, text: string, variables: Map<string, Variable>)
 }
 
 function withoutComment(line: string): string {
-	return /^(?:[^"#]|"[^"]*"|"(?![^"]*"))*/.exec(line)?.[0] ?? "";
+	return line.replace(/("[^"]*")|#.*$/g, (_whole, quoted?: string) => quoted ?? "");
 }
 
 function unquote(text: string): string {
 	return /^".*"$/.test(text) ? text.slice(1, -1) : text;
-}
-
-export interface Evaluation {
-	/** Keys whose values do not fit, under the assignment that leaves the fewest. */
-	readonly mismatches: readonly string[];
 }
 
 /** Counts down over all blocks of a file; a file that uses it up is not looked at any further. */
@@ -128,57 +130,60 @@ export class StepBudget {
 	}
 }
 
+/** A variable, and the fields that can be compared once it and those before it are bound. */
+interface Stage {
+	readonly variable: Variable;
+	readonly fields: readonly Field[];
+}
+
 /**
- * The assignment of the block's variables under which the fewest fields differ from SELF; undefined when the budget ran
- * out. Binds one variable after the other and leaves an assignment as soon as it is no better than the best so far. Of
- * equally good ones it takes that in which the earlier fields fit: what a device is stands before how it is set up.
+ * The fields that differ from SELF under the assignment of the block's variables that leaves the fewest; undefined when
+ * the budget ran out. Binds one variable after the other and leaves an assignment as soon as it is no better than the best
+ * so far. Of equally good ones it takes that in which the earlier fields fit: what a device is stands before how it is
+ * set up.
  */
-export function evaluate({ fields, variables }: Block, self: Self, budget: StepBudget): Evaluation | undefined {
+export function evaluate({ fields, variables }: Block, self: Self, budget: StepBudget): readonly Field[] | undefined {
 	const order = [...variables.values()];
-	/** Fields by the number of variables that must be bound before they can be compared. */
-	const stages: Block["fields"][number][][] = Array.from({ length: order.length + 1 }, () => []);
-	for (const field of fields) {
-		const names = variablesOf(field.template);
-		const last = order.findLastIndex(({ name }) => names.includes(name));
-		stages[last + 1]?.push(field);
-	}
+	const stageOf = ({ template }: Field) => order.findLastIndex(({ name }) => variablesOf(template).includes(name));
+	const stages = order.map((variable, stage) => ({
+		variable,
+		fields: fields.filter((field) => stageOf(field) === stage),
+	}));
 	const bindings = new Map<string, string>();
-	let best: readonly string[] | undefined;
+	let best: readonly Field[] | undefined;
+	let exhausted = false;
 
-	/** Fields that can be compared at this stage and differ; undefined when the budget ran out. */
-	function compareAt(stage: number): readonly number[] | undefined {
-		const compared = stages[stage] ?? [];
-		if (!budget.spend(1 + compared.length)) return undefined;
-		return compared.filter(({ key, template }) => !fits(template, self.get(key))).map((field) => fields.indexOf(field));
-	}
-	/** Tries the values that leave the fewest and the latest fields differing first; false when the budget ran out. */
-	function visit(stage: number, mismatches: readonly number[]): boolean {
-		const variable = order[stage];
-		if (variable === undefined) {
-			best = mismatches.map((index) => fields[index]?.key ?? "");
-			return true;
-		}
-		const options: { readonly value: string; readonly found: readonly number[] }[] = [];
-		for (const value of variable.values) {
-			bindings.set(variable.name, value);
-			const found = compareAt(stage + 1);
-			if (found === undefined) return false;
-			options.push({ value, found });
-		}
-		options.sort((one, two) => one.found.length - two.found.length || (two.found[0] ?? 0) - (one.found[0] ?? 0));
-		for (const { value, found } of options) {
-			if (best !== undefined && mismatches.length + found.length >= best.length) break;
-			bindings.set(variable.name, value);
-			if (!visit(stage + 1, [...mismatches, ...found])) return false;
-		}
-		return true;
-	}
 	/** An empty value means absent or empty (D6); an absent one fits nothing else (D7). */
-	function fits(template: Template, value: string | undefined): boolean {
-		if (template.parts.length === 0) return (value ?? "") === "";
-		return value !== undefined && value !== "" && matches(template, value, bindings, variables);
+	function fits({ key, template }: Field): boolean {
+		const value = self.get(key) ?? "";
+		if (template.parts.length === 0 || value === "") return template.parts.length === 0 && value === "";
+		return matches(template, value, bindings, variables);
+	}
+	function compare(compared: readonly Field[]): readonly Field[] {
+		exhausted = !budget.spend(1 + compared.length);
+		return compared.filter((field) => !fits(field));
+	}
+	/** Tries the values that leave the fewest and the latest fields differing first. */
+	function visit([next, ...rest]: readonly Stage[], mismatches: readonly Field[]): void {
+		if (next === undefined) {
+			best = mismatches;
+			return;
+		}
+		const options = [];
+		for (const value of next.variable.values) {
+			bindings.set(next.variable.name, value);
+			const found = compare(next.fields);
+			if (exhausted) return;
+			options.push({ value, found, first: next.fields.findIndex((field) => found.includes(field)) });
+		}
+		options.sort((one, two) => one.found.length - two.found.length || two.first - one.first);
+		for (const { value, found } of options) {
+			if (exhausted || (best !== undefined && mismatches.length + found.length >= best.length)) return;
+			bindings.set(next.variable.name, value);
+			visit(rest, [...mismatches, ...found]);
+		}
 	}
 
-	const fixed = compareAt(0);
-	return fixed !== undefined && visit(0, fixed) && best !== undefined ? { mismatches: best } : undefined;
+	visit(stages, compare(fields.filter((field) => stageOf(field) < 0)));
+	return exhausted ? undefined : best;
 }

@@ -19,38 +19,36 @@ export interface Matching<D, C> {
  * paths (Kuhn), in which a candidate can be taken `capacity` times. Same input, same matching.
  */
 export function match<D, C extends { readonly capacity: number }>(choices: readonly Choice<D, C>[]): Matching<D, C> {
-	const candidatesOf = new Map(choices.map(({ device, candidates }) => [device, candidates]));
-	const takers = new Map<C, D[]>();
+	const takers = new Map<C, Choice<D, C>[]>();
 	const takersOf = (candidate: C) => takers.get(candidate) ?? [];
 
 	/** Finds room for the device, moving others if need be; `visited` collects the candidates that were asked. */
-	function place(device: D, visited: Set<C>): boolean {
-		for (const candidate of candidatesOf.get(device) ?? []) {
+	function place(choice: Choice<D, C>, visited: Set<C>): boolean {
+		for (const candidate of choice.candidates) {
 			if (visited.has(candidate)) continue;
 			visited.add(candidate);
 			const seated = takersOf(candidate);
 			if (seated.length < candidate.capacity) {
-				takers.set(candidate, [...seated, device]);
+				takers.set(candidate, [...seated, choice]);
 				return true;
 			}
 			const mover = seated.find((taker) => place(taker, visited));
 			if (mover !== undefined) {
-				takers.set(candidate, [...takersOf(candidate).filter((taker) => taker !== mover), device]);
+				takers.set(candidate, [...takersOf(candidate).filter((taker) => taker !== mover), choice]);
 				return true;
 			}
 		}
 		return false;
 	}
 
-	const contested = choices.flatMap(({ device }) => {
+	const contested = choices.flatMap((choice) => {
 		const visited = new Set<C>();
-		if (place(device, visited)) return [];
+		if (place(choice, visited)) return [];
 		// What the failed search has seen is full of devices that have nowhere else to go (Hall's theorem).
 		const candidates = [...visited];
-		return [{ device, rivals: candidates.flatMap(takersOf), candidates }];
+		const rivals = candidates.flatMap(takersOf).map(({ device }) => device);
+		return [{ device: choice.device, rivals, candidates }];
 	});
-	const assigned = new Map(
-		[...takers].flatMap(([candidate, devices]) => devices.map((device) => [device, candidate] as const)),
-	);
-	return { assigned, contested };
+	const pairs = [...takers].flatMap(([candidate, seated]) => seated.map(({ device }) => [device, candidate] as const));
+	return { assigned: new Map(pairs), contested };
 }

@@ -21,12 +21,12 @@ export function normalise(attribute: string, value: string): string {
 }
 
 /** What the lines of a `uevent` file say, as attributes; PCI class and ids as the files beside it have them. */
-const UEVENT: Readonly<Record<string, readonly string[]>> = {
-	DRIVER: ["driver"],
-	PCI_CLASS: ["class"],
-	PCI_ID: ["vendor", "device"],
-	PCI_SUBSYS_ID: ["subsystem_vendor", "subsystem_device"],
-};
+const UEVENT: ReadonlyMap<string, readonly string[]> = new Map([
+	["DRIVER", ["driver"]],
+	["PCI_CLASS", ["class"]],
+	["PCI_ID", ["vendor", "device"]],
+	["PCI_SUBSYS_ID", ["subsystem_vendor", "subsystem_device"]],
+]);
 
 /**
  * Takes attributes from the lines of a `uevent` file (quoted in the thread on 19 August 2020); an attribute that has a file
@@ -37,7 +37,7 @@ export function expandUevent<T extends Device>(device: T): T {
 	if (uevent === undefined) return device;
 	const found = uevent.split("\n").flatMap((line): readonly (readonly [string, string])[] => {
 		const [, key = "", value = ""] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
-		const names = Object.hasOwn(UEVENT, key) ? (UEVENT[key] ?? []) : [];
+		const names = UEVENT.get(key) ?? [];
 		const values = names.length === 2 ? value.split(":") : [value];
 		// The line has no leading zero (30000), the file beside it has (0x030000).
 		return names.map((name, index) => [

@@ -33,8 +33,11 @@ export function parseTemplate(text: string, variables: Map<string, Variable>): T
 		if (whole === undefined || name === undefined) {
 			const literal = /^[^{}"]+/.exec(rest)?.[0];
 			if (literal === undefined) throw new MalformedTemplate(`unexpected ${rest.charAt(0)} in ${text}`);
-			const divisor = parts.length === 1 && typeof parts[0] === "object" ? /^\/(\d+)$/.exec(rest)?.[1] : undefined;
-			if (divisor !== undefined) return division(parts, parseInteger(divisor), variables);
+			const [only] = parts;
+			const divisor = /^\/(\d+)$/.exec(rest)?.[1];
+			if (divisor !== undefined && parts.length === 1 && typeof only === "object") {
+				return { parts, divisor: parseDivisor(divisor, variables.get(only.variable)) };
+			}
 			if (typeof parts.at(-1) === "object" && OPERATOR.test(literal)) {
 				throw new MalformedTemplate(`expected nothing but /<integer> after a sole variable, got ${literal} in ${text}`);
 			}
@@ -42,7 +45,7 @@ export function parseTemplate(text: string, variables: Map<string, Variable>): T
 			rest = rest.slice(literal.length);
 			continue;
 		}
-		if (kind === "int" || kind === "string") define({ name, kind, values: parseList(kind, list ?? "") }, variables);
+		if (kind === "int" || kind === "string") define({ name, kind, values: parseList(kind, String(list)) }, variables);
 		else if (!variables.has(name)) throw new MalformedTemplate(`variable ${name} is used before it is defined`);
 		parts.push({ variable: name });
 		rest = rest.slice(whole.length);
@@ -69,12 +72,11 @@ function parseInteger(text: string): number {
 	return value;
 }
 
-function division(parts: Template["parts"], divisor: number, variables: ReadonlyMap<string, Variable>): Template {
-	const [part] = parts;
-	const variable = typeof part === "object" ? variables.get(part.variable) : undefined;
-	if (variable?.kind !== "int") throw new MalformedTemplate("only an int variable can be divided");
+function parseDivisor(text: string, dividend: Variable | undefined): number {
+	if (dividend?.kind !== "int") throw new MalformedTemplate("only an int variable can be divided");
+	const divisor = parseInteger(text);
 	if (divisor === 0) throw new MalformedTemplate("division by zero");
-	return { parts, divisor };
+	return divisor;
 }
 
 /** The names of the variables that must be bound before the template can be compared. */

@@ -8,7 +8,7 @@ import {
 	StepBudget,
 	type VoidBlock,
 } from "../blocks.ts";
-import type { Device } from "../device.ts";
+import { attributeOf, type Device } from "../device.ts";
 import { normalise } from "../normalise.ts";
 import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, unreadableReason } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
@@ -53,23 +53,20 @@ export function textBlocks(pair: Pair): Judgement {
 }
 
 function readDeclaration(device: Device): Declaration {
-	const files = [...Object.keys(device.attributes), ...Object.keys(device.unreadable)].filter(
-		(name) => name === FILE || PATH.test(name),
-	);
-	const text = (name: string) => (files.includes(name) ? device.attributes[name] : undefined);
+	const names = [...Object.keys(device.attributes), ...Object.keys(device.unreadable)];
+	const files = names.filter((name) => name === FILE || PATH.test(name));
 	try {
-		const file = text(FILE);
+		const file = attributeOf(device, FILE);
 		if (file !== undefined) return { files, ...parseBlocks(file) };
-		const self = text(SELF);
+		const self = attributeOf(device, SELF);
 		const flat = files.filter((name) => /^migration\/compatible\d*$/.test(name));
+		const { self: selfFolder, ...blocks } = folders(device, files);
 		return {
 			files,
-			self: self === undefined ? folder(device, files, "self") : parseBlocks(self, "SELF").self,
+			self: self === undefined ? selfFolder : parseBlocks(self, "SELF").self,
 			compatible: [
-				...flat.flatMap((name) => parseBlocks(text(name) ?? "", "COMPATIBLE").compatible),
-				...folders(files).map((name, index) =>
-					parseBlock(index + 1, inDefinitionOrder(folder(device, files, name) ?? new Map())),
-				),
+				...flat.flatMap((name) => parseBlocks(attributeOf(device, name) ?? "", "COMPATIBLE").compatible),
+				...Object.values(blocks).map((fields, index) => parseBlock(index + 1, inDefinitionOrder(fields))),
 			],
 		};
 	} catch (error) {
@@ -78,21 +75,16 @@ function readDeclaration(device: Device): Declaration {
 	}
 }
 
-/** Names of the directories that are a block each: `compatible`, `compatible0001` ... (D17). */
-function folders(files: readonly string[]): readonly string[] {
-	const names = files.map((name) => PATH.exec(name)).filter((match) => match?.[2] !== undefined && match[1] !== "self");
-	return [...new Set(names.map((match) => match?.[1] ?? ""))].sort();
-}
-
-/** The fields of one directory, a file each. */
-function folder({ attributes }: Device, files: readonly string[], name: string): Map<string, string> | undefined {
-	const fields = files.flatMap((file) => {
-		const [, directory, field] = PATH.exec(file) ?? [];
-		return directory === name && field !== undefined
-			? [[field.toLowerCase(), normalise(field.toLowerCase(), attributes[file] ?? "")] as const]
-			: [];
-	});
-	return fields.length === 0 ? undefined : new Map(fields);
+/** The fields of `migration/<directory>/<field>` by directory, of which each but `self` is a block (D17). */
+function folders(device: Device, files: readonly string[]): Readonly<Record<string, Map<string, string>>> {
+	const found: Record<string, Map<string, string>> = {};
+	for (const file of [...files].sort()) {
+		const [, directory, name] = file.split("/").map((part) => part.toLowerCase());
+		if (directory === undefined || name === undefined) continue;
+		found[directory] ??= new Map();
+		found[directory].set(name, normalise(name, attributeOf(device, file) ?? ""));
+	}
+	return found;
 }
 
 /** Files have no order, so a variable's definition goes before its uses; without variables, commas separate values (D17). */
@@ -114,7 +106,7 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 	const [ownerName, judgedName] =
 		declaring === "target" ? [targetName(pair), sourceName(pair)] : [sourceName(pair), targetName(pair)];
 	const [ownerDevice, judgedDevice] = declaring === "target" ? [pair.target, pair.source] : [pair.source, pair.target];
-	const attribute = owner.files[0] ?? judged.files[0] ?? FILE;
+	const attribute = String([...owner.files, ...judged.files][0]);
 	const found = (code: ReasonCode, message: string, key = attribute) => attributeReason(pair, code, key, RULE, message);
 
 	const unreadable = [
@@ -151,8 +143,8 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 interface Match {
 	readonly block: Block;
 	/** Fields of the block that SELF does not fit, and fields of SELF that the block does not mention (D8). */
-	readonly missing: readonly string[];
-	readonly uncovered: readonly string[];
+	readonly missing: Block["fields"];
+	readonly uncovered: readonly (readonly [key: string, value: string])[];
 }
 
 function total({ missing, uncovered }: Match): number {
@@ -161,33 +153,31 @@ function total({ missing, uncovered }: Match): number {
 
 function match(pair: Pair, block: Block | VoidBlock, self: Self, budget: StepBudget): Match | VoidBlock {
 	if ("problem" in block) return block;
-	const evaluation = evaluate(block, self, budget);
-	if (evaluation === undefined) return { line: block.line, problem: "too many combinations to try" };
+	const missing = evaluate(block, self, budget);
+	if (missing === undefined) return { line: block.line, problem: "too many combinations to try" };
 	const named = new Set(block.fields.map(({ key }) => key));
 	const ignored = new Set(pair.policy.rules.filter(({ kind }) => kind === "ignore").map(({ attribute }) => attribute));
-	const uncovered = [...self]
-		.filter(([key, value]) => value !== "" && key !== UNLISTED && !named.has(key) && !ignored.has(key))
-		.map(([key]) => key);
-	return { block, missing: evaluation.mismatches, uncovered };
+	const uncovered = [...self].filter(
+		([key, value]) => value !== "" && key !== UNLISTED && !named.has(key) && !ignored.has(key),
+	);
+	return { block, missing, uncovered };
 }
 
 function mismatches(
 	pair: Pair,
-	{ block, missing, uncovered }: Match,
+	{ missing, uncovered }: Match,
 	self: Self,
 	{ ownerName, judgedName, declaring }: { ownerName: string; judgedName: string; declaring: "source" | "target" },
 ): readonly Reason[] {
 	const judgedSide = declaring === "target" ? "source" : "target";
-	const differing = missing.map((key) => {
+	const differing = missing.map(({ key, text: wanted }) => {
 		const value = self.get(key);
-		const wanted = block.fields.find((field) => field.key === key)?.text ?? "";
 		const details = { [declaring]: wanted, ...(value !== undefined && { [judgedSide]: value }) };
 		const absent = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
 		const message = `${key} ${value === undefined ? "(absent)" : show(value)} of ${judgedName} does not fit ${show(wanted)} of ${ownerName}`;
 		return attributeReason(pair, value === undefined ? absent : "attribute.differs", key, RULE, message, details);
 	});
-	const unknown = uncovered.map((key) => {
-		const value = self.get(key) ?? "";
+	const unknown = uncovered.map(([key, value]) => {
 		const message = `${key} ${show(value)} of ${judgedName} is not mentioned in any block of ${ownerName} that fits otherwise`;
 		return attributeReason(pair, "attribute.not_covered", key, RULE, message, { [judgedSide]: value });
 	});

@@ -34,8 +34,8 @@ export function versionRanges(pair: Pair): Judgement {
 		const { direction } = pair.policy;
 		if (direction !== "source-declares" && target) reasons.push(...judge(pair, attribute, "target"));
 		if (direction !== "target-accepts" && source) reasons.push(...judge(pair, attribute, "source"));
-		const consulted = direction === "both" ? target || source : direction === "target-accepts" ? target : source;
-		if (consulted) covers.push(attribute);
+		const consulted = { "target-accepts": target, "source-declares": source, both: target || source };
+		if (consulted[direction]) covers.push(attribute);
 		else reasons.push(notConsulted(pair, attribute, list));
 	}
 	return { covers, reasons };
@@ -84,7 +84,7 @@ function judge(pair: Pair, attribute: string, declaring: "source" | "target"): r
 
 	const [ownerName, judgedName] =
 		declaring === "target" ? [targetName(pair), sourceName(pair)] : [sourceName(pair), targetName(pair)];
-	const accepted = (attributeOf(owner, list) ?? "").trim();
+	const accepted = String(attributeOf(owner, list)).trim();
 	const own = attributeOf(owner, attribute)?.trim();
 	const value = attributeOf(judged, attribute)?.trim();
 	if (value === undefined) {
