@@ -38,7 +38,9 @@ export class MalformedBlocks extends Error {
 const MAX_BYTES = 64 * 1024;
 const MAX_ASSIGNMENTS = 4096;
 /** What all the blocks of one file may cost together: a hostile file must not hold up the decision. */
-const MAX_STEPS = 100_000;
+const MAX_STEPS = 10_000;
+/** The samples of the thread have 20. */
+const MAX_LINES = 1024;
 
 /**
  * Reads a file of blocks; `headless` says which block the fields before any header belong to (format F1). Throws
@@ -46,7 +48,9 @@ const MAX_STEPS = 100_000;
  */
 export function parseBlocks(text: string, headless?: "SELF" | "COMPATIBLE"): Blocks {
 	if (text.length > MAX_BYTES) throw new MalformedBlocks(`more than ${MAX_BYTES} characters`);
-	const sections = readSections(text, headless);
+	const lines = text.split("\n");
+	if (lines.length > MAX_LINES) throw new MalformedBlocks(`more than ${MAX_LINES} lines`);
+	const sections = readSections(lines, headless);
 	const self = sections.find(({ kind }) => kind === "SELF");
 	return {
 		self: self && new Map([...self.fields].map(([key, value]) => [key, normalise(key, unquote(value))])),
@@ -62,9 +66,9 @@ interface Section {
 	readonly fields: Map<string, string>;
 }
 
-function readSections(text: string, headless: Section["kind"] | undefined): readonly Section[] {
+function readSections(lines: readonly string[], headless: Section["kind"] | undefined): readonly Section[] {
 	const sections: Section[] = headless ? [{ kind: headless, line: 1, fields: new Map() }] : [];
-	for (const [index, raw] of text.split("\n").entries()) {
+	for (const [index, raw] of lines.entries()) {
 		const line = index + 1;
 		const content = withoutComment(raw).trim();
 		if (content === "") continue;

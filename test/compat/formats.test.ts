@@ -44,8 +44,15 @@ describe("hostile blocks", () => {
 	const fields = Array.from({ length: 40 }, (_value, index) => `f${index}={a}x{b}`).join("\n");
 	const block = `COMPATIBLE:\na={a:int:${list}}\nb={b:int:${list}}\n${fields}\n`;
 
+	test("more than 1024 files are malformed", () => {
+		const files = Object.fromEntries(
+			Array.from({ length: 1025 }, (_value, index) => [`migration/compatible${index}/a`, "1"]),
+		);
+		expect(textBlocks(pair({ "migration/self/a": "1" }, files)).reasons).toMatchObject([{ code: "rule.malformed" }]);
+	});
+
 	test("what would cost too much is malformed, not slow", () => {
-		const target = { migration_compatible: `SELF:\na=1\n${block.repeat(50)}` };
+		const target = { migration_compatible: `SELF:\na=1\n${block.repeat(20)}` };
 		const { reasons } = textBlocks(pair({ migration_compatible: "SELF:\na=x\nb=x\n" }, target));
 		expect(reasons.at(-1)).toMatchObject({
 			code: "rule.malformed",

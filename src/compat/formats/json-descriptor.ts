@@ -10,6 +10,8 @@ import { isJson } from "./migration-version.ts";
  */
 const RULE = "json-descriptor";
 const ATTRIBUTE = "migration_version";
+/** The mails have one or two; each of the source is compared with each of the target. */
+const MAX_DESCRIPTORS = 32;
 
 type Fields = Readonly<Record<string, unknown>>;
 /** What one descriptor of B says against another, or one entry of C's list against `self`. */
@@ -25,7 +27,7 @@ export function jsonDescriptor(pair: Pair): Judgement {
 		...(theirs === undefined ? [`${ATTRIBUTE} of ${targetName(pair)}`] : []),
 	];
 	if (ours === undefined || theirs === undefined) {
-		const message = `${malformed.join(" and ")} is no JSON of the thread: expected a list of descriptors, or self and compatible`;
+		const message = `${malformed.join(" and ")} is no JSON of the thread: expected a list of 1 to ${MAX_DESCRIPTORS} descriptors, or self and compatible`;
 		return { covers: [ATTRIBUTE], reasons: [attributeReason(pair, "rule.malformed", ATTRIBUTE, RULE, message)] };
 	}
 	if (!("self" in ours) && !("self" in theirs)) return descriptors(pair, ours, theirs);
@@ -47,7 +49,7 @@ function parse(text: string): readonly Fields[] | SelfAndCompatible | undefined 
 	} catch {
 		return undefined;
 	}
-	if (isFieldsList(value)) return value.length > 0 ? value : undefined;
+	if (isFieldsList(value)) return value.length > 0 && value.length <= MAX_DESCRIPTORS ? value : undefined;
 	if (!isFields(value)) return undefined;
 	const { self, compatible } = value;
 	const [only, ...more] = isFieldsList(self) ? self : [];

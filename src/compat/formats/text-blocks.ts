@@ -22,6 +22,7 @@ import { softwareVersion } from "./software-version.ts";
 const RULE = "text-blocks";
 const FILE = "migration_compatible";
 const SELF = "migration/self";
+const MAX_FILES = 1024;
 const PATH = /^migration\/(self|compatible\d*)(?:\/([A-Za-z][A-Za-z0-9_]*))?$/;
 /** D16: versions of the migration stream need not be listed; where they are not, format H judges them. */
 const UNLISTED = "software_version";
@@ -78,6 +79,7 @@ function readDeclaration(device: Device): Declaration {
 /** The fields of `migration/<directory>/<field>` by directory, of which each but `self` is a block (D17). */
 function folders(device: Device, files: readonly string[]): Readonly<Record<string, Map<string, string>>> {
 	const found: Record<string, Map<string, string>> = {};
+	if (files.length > MAX_FILES) throw new MalformedBlocks(`more than ${MAX_FILES} files`);
 	for (const file of [...files].sort()) {
 		const [, directory, name] = file.split("/").map((part) => part.toLowerCase());
 		if (directory === undefined || name === undefined) continue;
