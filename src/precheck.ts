@@ -1,14 +1,17 @@
-import { conclude, type Decision, decide } from "./compat/decide.ts";
+import { decide } from "./compat/decide.ts";
+import { conclude, type Decision } from "./compat/decision.ts";
+import { fleetOf, type HostOffer } from "./compat/fleet.ts";
+import { override, overridesFor } from "./compat/override.ts";
 import type { Policy } from "./compat/policy.ts";
-import { type Reason, reason } from "./compat/reason.ts";
+import { byStanding, type RankedHost, rankDecisions } from "./compat/rank.ts";
+import { type Reason, reason, type Verdict } from "./compat/reason.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
-/** Nova's question: may this instance move from here to there? */
-export interface PrecheckRequest {
+/** Which instance shall leave which host. */
+export interface Departure {
 	readonly instance_uuid: string;
 	readonly source_host: string;
-	readonly dest_host: string;
 	/** Device ids on the source; left out, what the source's snapshot says the instance uses. */
 	readonly devices?: readonly string[] | undefined;
 	/** PCI addresses on the source that are Neutron ports. */
@@ -17,7 +20,18 @@ export interface PrecheckRequest {
 	readonly announced: { readonly count: number; readonly names: string };
 }
 
+/** Nova's question: may this instance move from here to there? */
+export interface PrecheckRequest extends Departure {
+	readonly dest_host: string;
+}
+
+/** The question of whoever chooses the destination: to which of these hosts best? */
+export interface RankRequest extends Departure {
+	readonly dest_hosts: readonly string[];
+}
+
 export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Decision>;
+export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<readonly RankedHost[]>;
 
 /** The use case: take both snapshots, pick the devices and what is free for them, decide. */
 export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {
@@ -27,24 +41,87 @@ export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy):
 			attempt(snapshots, source_host, options),
 			attempt(snapshots, dest_host, options),
 		]);
-		if (source instanceof SnapshotError) return conclude("unknown", failures(source, target), policy());
-
-		const devices = devicesThatStay(source, request);
-		const missing = missingDevices(source, request, devices);
-		if (missing.length > 0) return conclude("unknown", missing, policy());
-		if (devices.length === 0) return conclude("accept", [nothingStays(request)], policy());
-		if (target instanceof SnapshotError) return conclude("unknown", failures(target), policy());
-		return withoutComparisons(
-			decide({ source_host, target_host: dest_host, devices, candidates: freeDevices(target), policy: policy() }),
-		);
+		const outset = outsetOf(source, request);
+		if ("reasons" in outset) {
+			const reasons = source instanceof SnapshotError ? failures(source, target) : outset.reasons;
+			return withoutComparison(outset.verdict, reasons, request, policy());
+		}
+		if (target instanceof SnapshotError) return unanswered(target, { ...request, dest_host }, policy());
+		const { devices } = outset;
+		return decide({ source_host, target_host: dest_host, devices, candidates: freeDevices(target), policy: policy() });
 	};
 }
 
+/** The same for many destinations: all snapshots at once, the hosts in order; one that cannot be asked is unknown. */
+export function createRanking(snapshots: SnapshotSource, policy: () => Policy): RankDestinations {
+	return async (request, options) => {
+		const { dest_hosts, ...departure } = request;
+		const hosts = [...new Set(dest_hosts)];
+		const [source, ...targets] = await Promise.all(
+			[request.source_host, ...hosts].map((host) => attempt(snapshots, host, options)),
+		);
+		const current = policy();
+		const outset = outsetOf(source, request);
+		if ("reasons" in outset) {
+			const { verdict, reasons } = outset;
+			return hosts
+				.map((host) => unplaced(host, withoutComparison(verdict, reasons, { ...departure, dest_host: host }, current)))
+				.sort(byStanding);
+		}
+		const offers: HostOffer[] = [];
+		const silent: RankedHost[] = [];
+		for (const [index, host] of hosts.entries()) {
+			const target = targets[index];
+			if (target instanceof SnapshotError) {
+				silent.push(unplaced(host, unanswered(target, { ...departure, dest_host: host }, current)));
+			} else if (target) offers.push({ host, candidates: freeDevices(target) });
+		}
+		const { source_host } = request;
+		const asker = { source_host, devices: outset.devices, policy: current };
+		return [...rankDecisions(asker, fleetOf(offers)), ...silent].sort(byStanding);
+	};
+}
+
+function unanswered(failure: SnapshotError, request: PrecheckRequest, policy: Policy): Decision {
+	return withoutComparison("unknown", failures(failure), request, policy);
+}
+
+/** A decision that no device was compared for; an override may apply to it all the same. */
+function withoutComparison(
+	verdict: Verdict,
+	reasons: readonly Reason[],
+	request: PrecheckRequest,
+	policy: Policy,
+): Decision {
+	const place = { source_host: request.source_host, target_host: request.dest_host };
+	const left = override(reasons, overridesFor(policy.overrides, place));
+	return conclude(verdict, left, policy, [request, reasons]);
+}
+
+/** A host of a ranking of which nothing more is known than the decision. */
+function unplaced(host: string, decision: Decision): RankedHost {
+	return { host, bugfix: null, free_capacity: 0, ...decision };
+}
+
+/** The devices that must continue; or what can be said whatever the destination has. */
+function outsetOf(
+	source: Snapshot | SnapshotError | undefined,
+	departure: Departure,
+):
+	| { readonly devices: readonly SnapshotDevice[] }
+	| { readonly verdict: "accept" | "unknown"; readonly reasons: readonly Reason[] } {
+	if (source === undefined || source instanceof SnapshotError) {
+		return { verdict: "unknown", reasons: source ? failures(source) : [] };
+	}
+	const devices = devicesThatStay(source, departure);
+	const missing = missingDevices(source, departure, devices);
+	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
+	if (devices.length === 0) return { verdict: "accept", reasons: [nothingStays(departure)] };
+	return { devices };
+}
+
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
-function devicesThatStay(
-	source: Snapshot,
-	{ instance_uuid, devices, ports }: PrecheckRequest,
-): readonly SnapshotDevice[] {
+function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
 	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !ports.includes(id));
 }
@@ -54,11 +131,7 @@ export function freeDevices(target: Snapshot): readonly SnapshotDevice[] {
 	return target.devices.filter(({ instance, port }) => instance === undefined && !port);
 }
 
-function missingDevices(
-	source: Snapshot,
-	request: PrecheckRequest,
-	found: readonly SnapshotDevice[],
-): readonly Reason[] {
+function missingDevices(source: Snapshot, request: Departure, found: readonly SnapshotDevice[]): readonly Reason[] {
 	const { devices, announced, instance_uuid } = request;
 	if (devices) {
 		const ids = new Set(found.map(({ id }) => id));
@@ -75,7 +148,7 @@ function missingDevices(
 	return [reason("device.unaccounted", "precheck", message)];
 }
 
-function nothingStays({ instance_uuid, source_host }: PrecheckRequest): Reason {
+function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 	return reason(
 		"device.none",
 		"precheck",
@@ -100,8 +173,4 @@ function failures(...results: readonly (Snapshot | SnapshotError)[]): readonly R
 	return results
 		.filter((result) => result instanceof SnapshotError)
 		.map(({ code, message }) => reason(code, "snapshot", message));
-}
-
-function withoutComparisons({ comparisons: _comparisons, ...decision }: ReturnType<typeof decide>): Decision {
-	return decision;
 }

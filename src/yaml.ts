@@ -14,6 +14,17 @@ type Path = readonly PropertyKey[];
  * With the `failsafe` flavour every scalar stays the text that it is: 1.10 is not 1.1.
  */
 export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe" = "core"): T {
+	return readYamlWithPlaces(file, schema, flavour).value;
+}
+
+/** What a file says, and where: `placeOf(["rules", 0])` is `file:line:column`. */
+export interface Placed<T> {
+	readonly value: T;
+	readonly placeOf: (path: Path) => string;
+}
+
+/** The same as `readYaml`, for whoever has more to say about what is in the file. */
+export function readYamlWithPlaces<T>(file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe"): Placed<T> {
 	let text: string;
 	try {
 		text = readFileSync(file, "utf8");
@@ -24,7 +35,7 @@ export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" 
 }
 
 /** The same for text; `file` is its name in errors. */
-function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe" = "core"): T {
+function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe"): Placed<T> {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, schema: flavour, prettyErrors: false });
 	const at = (offset: number) => {
@@ -35,9 +46,9 @@ function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, flavour:
 		throw new ConfigError(document.errors.map(({ pos, message }) => `${at(pos[0])}: ${message}`).join("\n"));
 	}
 	const result = schema.safeParse(document.toJS() ?? {});
-	if (result.success) return result.data;
+	const place = (path: Path, part: "key" | "value") => at(offsetOf(document.contents, path, part));
+	if (result.success) return { value: result.data, placeOf: (path) => place(path, "value") };
 	const problems = result.error.issues.flatMap((issue) => {
-		const place = (path: Path, part: "key" | "value") => at(offsetOf(document.contents, path, part));
 		const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
 		if (issue.code === "unrecognized_keys") {
 			return issue.keys.map((key) => `${place([...issue.path, key], "key")}: unknown option "${key}"`);

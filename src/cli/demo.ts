@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { takeSnapshot } from "../agent/scan.ts";
 import { startAgentServer } from "../agent/server.ts";
-import type { Decision } from "../compat/decide.ts";
+import type { Decision } from "../compat/decision.ts";
 import { DEFAULT_POLICY } from "../compat/policy.ts";
 import { Config } from "../config.ts";
 import { createLogger } from "../log.ts";

@@ -1,4 +1,4 @@
-import type { Decision } from "../compat/decide.ts";
+import type { Decision } from "../compat/decision.ts";
 
 /** Exit codes are a contract; 64 and 78 are those of sysexits.h, the rest follows `nova-status upgrade check`. */
 export const EXIT = { accept: 0, warnings: 1, reject: 2, unknown: 3, usage: 64, config: 78, bug: 255 } as const;
@@ -7,6 +7,12 @@ export const EXIT = { accept: 0, warnings: 1, reject: 2, unknown: 3, usage: 64, 
 export function exitCodeOf({ verdict, reasons }: Decision): number {
 	if (verdict === "accept") return reasons.length === 0 ? EXIT.accept : EXIT.warnings;
 	return verdict === "conditional" ? EXIT.warnings : EXIT[verdict];
+}
+
+/** Of several targets the best one counts. */
+export function bestExitCode(codes: readonly number[]): number {
+	const order: readonly number[] = [EXIT.accept, EXIT.warnings, EXIT.unknown, EXIT.reject];
+	return order.find((code) => codes.includes(code)) ?? EXIT.reject;
 }
 
 /** What the command line asks for cannot be done; the message says what was expected. */

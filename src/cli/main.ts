@@ -8,6 +8,9 @@ import { agent, snapshot } from "./agent.ts";
 import { demo } from "./demo.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
+import { matrix } from "./matrix.ts";
+import { policyCheck } from "./policy.ts";
+import { rank } from "./rank.ts";
 import { serve } from "./serve.ts";
 
 const program = new Command("novacompat")
@@ -34,17 +37,48 @@ scanOptions(program.command("snapshot"))
 program
 	.command("explain")
 	.description("decide offline, and show why; the exit code is the verdict")
-	.requiredOption("--source <path>", "snapshot file or sysfs root of the host that has the devices")
-	.requiredOption("--target <path>", "snapshot file or sysfs root of the host that shall take them")
+	.requiredOption("--source <path>", "snapshot file, host tree or sysfs root of the host that has the devices")
+	.requiredOption("--target <path...>", "the same of the host that shall take them; several make a block each")
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
 	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.addHelpText(
 		"after",
-		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.",
+		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.\nOf several targets the best one counts.",
 	)
 	.action((options) => {
 		process.exitCode = explain(options);
+	});
+
+program
+	.command("rank")
+	.description(
+		"order hosts by how well they can take the devices of another one, offline; the exit code is that of the first",
+	)
+	.requiredOption("--source <path>", "snapshot file, host tree or sysfs root of the host that has the devices")
+	.requiredOption("--targets <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
+	.option("--device <id...>", "device on the source (default: those that instances use)")
+	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+	.action((options) => {
+		process.exitCode = rank(options);
+	});
+
+program
+	.command("matrix")
+	.description("show which host takes which class of devices from which other host, whatever is in use now")
+	.requiredOption("--hosts <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
+	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addOption(new Option("--format <format>", "output").choices(["table", "json", "html"]).default("table"))
+	.action(matrix);
+
+program
+	.command("policy")
+	.description("work with policy files")
+	.command("check <file>")
+	.description("say what is wrong or odd about a policy file: 0 nothing, 1 warnings, 78 it cannot be used")
+	.action((file) => {
+		process.exitCode = policyCheck(file);
 	});
 
 program
@@ -74,6 +108,12 @@ function exitCodeOfFault(error: unknown): number {
 	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
 	return EXIT.bug;
 }
+
+// Whoever reads us may stop early: `novacompat matrix ... | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+	if (error.code === "EPIPE") process.exit();
+	throw error;
+});
 
 try {
 	await program.parseAsync();

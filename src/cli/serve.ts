@@ -1,4 +1,4 @@
-import { DEFAULT_POLICY } from "../compat/policy.ts";
+import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
@@ -7,21 +7,21 @@ import { RpcServer } from "../messaging/server.ts";
 import type { Transport } from "../messaging/transport.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPIC, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
-import { readPolicy } from "../policy/policy.ts";
-import { createPrecheck } from "../precheck.ts";
+import { loadPolicy } from "../policy/policy.ts";
+import { createPrecheck, createRanking } from "../precheck.ts";
 import { AgentSource } from "../snapshot/agent-source.ts";
 import { untilSignal } from "./signals.ts";
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string): Promise<void> {
 	const config = readConfig(configFile);
-	const policy = config.policy_file === undefined ? DEFAULT_POLICY : readPolicy(config.policy_file);
 	const log = createLogger("novacompat.serve", config.debug, (line) => process.stderr.write(line));
+	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
 	const transport =
 		config.transport_url.driver === "memory"
 			? new MemoryTransport()
 			: new RabbitTransport(config.transport_url, "novacompat-serve", log);
-	const server = createService({ config, policy: () => policy, transport, log });
+	const server = createService({ config, policy, transport, log });
 	const stopped = untilSignal();
 	await Promise.race([server.start(), stopped]);
 	const topics = [MIGRATION_COMPAT_TOPIC, ...config.stand_in_hosts.map((host) => `${COMPUTE_TOPIC}.${host}`)];
@@ -34,7 +34,7 @@ export async function serve(configFile: string): Promise<void> {
 
 export interface ServiceOptions {
 	readonly config: Config;
-	readonly policy: () => typeof DEFAULT_POLICY;
+	readonly policy: () => Policy;
 	readonly transport: Transport;
 	readonly log: Logger;
 }
@@ -49,7 +49,12 @@ export function createService({ config, policy, transport, log }: ServiceOptions
 			{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host },
 			...config.stand_in_hosts.map((server) => ({ exchange, topic: COMPUTE_TOPIC, server })),
 		],
-		endpoints: novaEndpoints({ precheck: createPrecheck(snapshots, policy), policy, log }),
+		endpoints: novaEndpoints({
+			precheck: createPrecheck(snapshots, policy),
+			rankDestinations: createRanking(snapshots, policy),
+			policy,
+			log,
+		}),
 		deserializeContext,
 		log,
 		maxInFlight: config.executor_thread_pool_size,

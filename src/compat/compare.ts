@@ -2,7 +2,8 @@ import { attributeOf } from "./device.ts";
 import { FORMATS } from "./formats/index.ts";
 import { attributeNames, attributeReason, type Pair, show, sourceName, targetName } from "./pair.ts";
 import { type Reason, ranked, reason } from "./reason.ts";
-import { RULES } from "./rules/index.ts";
+import { equal } from "./rules/equal.ts";
+import { applyRule, attributesOf } from "./rules/index.ts";
 
 /** Whether this device can continue as that candidate: every reason, without stopping at the first. */
 export function compare(pair: Pair): readonly Reason[] {
@@ -13,21 +14,31 @@ export function compare(pair: Pair): readonly Reason[] {
 		for (const attribute of judgement.covers) covered.add(attribute);
 		reasons.push(...judgement.reasons);
 	}
-	if (covered.size === 0) reasons.push(undeclared(pair));
+	if (covered.size === 0) reasons.push(...undeclared(pair));
 	reasons.push(...crossType(pair, covered));
-	for (const { attribute, kind } of pair.policy.rules) {
-		if (!covered.has(attribute)) reasons.push(...RULES[kind](pair, attribute));
+	const ruled = new Set<string>();
+	for (const rule of pair.policy.rules) {
+		for (const attribute of attributesOf(rule)) ruled.add(attribute);
+		if (!covered.has(rule.attribute)) reasons.push(...applyRule(pair, rule));
 	}
-	const ruled = new Set(pair.policy.rules.map(({ attribute }) => attribute));
 	reasons.push(...others(pair, (attribute) => !covered.has(attribute) && !ruled.has(attribute)));
-	return ranked(reasons);
+	const { device_class } = pair;
+	return ranked(device_class ? reasons.map((one) => ({ ...one, device_class: device_class.name })) : reasons);
 }
 
-function undeclared(pair: Pair): Reason {
+/** A device's own declaration goes before what its class is known for; without either, nobody can tell. */
+function undeclared(pair: Pair): readonly Reason[] {
+	const { device_class } = pair;
+	const devices = { device: pair.source.id, candidate: pair.target.id };
+	if (device_class?.refuse) {
+		const message = `${sourceName(pair)} (${device_class.name}): ${device_class.refuse.message}`;
+		return [reason("class.refused", device_class.name, message, devices)];
+	}
+	if (device_class?.migration === "known") return [];
 	const message =
 		`neither ${sourceName(pair)} nor ${targetName(pair)} declares what it can migrate ` +
 		"(software_version, interface_version or a list <attribute>_compatible)";
-	return reason("declaration.none", "compare", message, { device: pair.source.id, candidate: pair.target.id });
+	return [reason("declaration.none", "compare", message, devices)];
 }
 
 /** Nova pairs equal type names only, so a declaration that accepts another type deserves a word. */
@@ -46,7 +57,7 @@ function others(pair: Pair, isOther: (attribute: string) => boolean): readonly R
 	if (other_attributes === "ignore") return [];
 	const differences = attributeNames(pair)
 		.filter(isOther)
-		.flatMap((attribute) => RULES.equal(pair, attribute));
+		.flatMap((attribute) => equal(pair, { attribute }));
 	if (other_attributes === "equal") return differences;
 	return differences.map((difference) => ({
 		...difference,

@@ -1,31 +1,13 @@
-import { compare } from "./compare.ts";
-import type { Candidate, Device, DeviceKind } from "./device.ts";
-import { type Choice, match } from "./match.ts";
+import { createComparer } from "./comparer.ts";
+import { conclude, type Decision } from "./decision.ts";
+import type { Candidate, Device } from "./device.ts";
+import { digest } from "./digest.ts";
+import { nearestOf } from "./nearest.ts";
+import { expandUevent } from "./normalise.ts";
 import type { Policy } from "./policy.ts";
-import { outcome, type Reason, ranked, reason, type Verdict } from "./reason.ts";
-
-/** The answer to Nova's question; everything that a person or Nova can see is a rendering of it. */
-export interface Decision {
-	readonly verdict: Verdict;
-	/** The verdict after the policy: the only thing that Nova's hook looks at. */
-	readonly allowed: boolean;
-	/** Device id -> candidate id, the shape of Nova's `target_mdevs`; empty unless every device has a candidate. */
-	readonly mapping: Readonly<Record<string, string>>;
-	/** Errors first, then warnings; every one of them. */
-	readonly reasons: readonly Reason[];
-}
-
-/** One device against one candidate. */
-export interface Comparison {
-	readonly device: string;
-	readonly candidate: string;
-	readonly reasons: readonly Reason[];
-}
-
-/** A decision with every pair that was looked at, for people. */
-export interface ExplainedDecision extends Decision {
-	readonly comparisons: readonly Comparison[];
-}
+import { bugfixOf, byId, capacityOf, type Pool, poolsOf, type Seat } from "./pool.ts";
+import { type Reason, reason } from "./reason.ts";
+import { LANDS_ON, type Option, type Settlement, settle } from "./settle.ts";
 
 export interface Question {
 	readonly source_host: string;
@@ -36,113 +18,127 @@ export interface Question {
 	readonly policy: Policy;
 }
 
-/** An edge of the matching: a candidate, what speaks against it, and how good it is. */
-interface Option {
-	readonly candidate: Candidate;
-	readonly reasons: readonly Reason[];
-	readonly tier: number;
+/** The half of a question that all target hosts share. */
+export type Asker = Pick<Question, "source_host" | "devices" | "policy">;
+
+/** The other half: what one target host has free. */
+export interface Offer {
+	readonly target_host: string;
+	readonly pools: readonly Pool[];
 }
 
-const TIERS = { clean: 0, with_warnings: 1, conditional: 2, unknown: 3, impossible: 4 } as const;
-
-/** What a device of each kind can land on. */
-const LANDS_ON: Readonly<Record<DeviceKind, readonly DeviceKind[]>> = {
-	pci: ["pci"],
-	mdev: ["mdev", "mdev_type"],
-	mdev_type: ["mdev_type"],
-};
+/** A decision and how it came about, for explanations. */
+export interface Answer {
+	readonly decision: Decision;
+	readonly settlement: Settlement<Device, Pool>;
+	/** By id. */
+	readonly devices: readonly Device[];
+	/** What the device might land on by its kind, with how well it fits. */
+	readonly optionsOf: (device: Device) => readonly Option<Pool>[];
+	/** The reasons of one pair, with its names. */
+	readonly reasonsOf: (device: Device, candidate: Candidate, pool: Pool) => readonly Reason[];
+}
 
 /** Whether these devices, described by these attributes, can continue on that host. Pure: same question, same answer. */
-export function decide(question: Question): ExplainedDecision {
-	const devices = byId(question.devices);
-	const options = new Map(devices.map((device) => [device, optionsOf(device, question)]));
-	const comparisons = devices.flatMap((device) =>
-		(options.get(device) ?? []).map(({ candidate, reasons }) => ({
-			device: device.id,
-			candidate: candidate.id,
-			reasons,
-		})),
-	);
-	/** The options of a device that are at least this good, the best first. */
-	const upTo = (tier: number): readonly Choice<Device, Candidate>[] =>
-		devices.map((device) => {
-			const good = (options.get(device) ?? []).filter((option) => option.tier <= tier);
-			return { device, candidates: good.sort(byPreference).map(({ candidate }) => candidate) };
-		});
+export function decide(question: Question): Decision {
+	return answer(question).decision;
+}
 
-	for (const tier of [TIERS.clean, TIERS.with_warnings, TIERS.conditional, TIERS.unknown]) {
-		const { assigned, contested } = match(upTo(tier));
-		if (contested.length > 0) continue;
-		const mapping = Object.fromEntries(devices.map((device) => [device.id, assigned.get(device)?.id ?? ""]));
-		const reasons = comparisons
-			.filter(({ device, candidate }) => mapping[device] === candidate)
-			.flatMap((c) => c.reasons);
-		const verdict = tier === TIERS.unknown ? "unknown" : tier === TIERS.conditional ? "conditional" : "accept";
-		return { ...conclude(verdict, reasons, question.policy, mapping), comparisons };
+export function answer(question: Question): Answer {
+	return answerer(question)({ target_host: question.target_host, pools: poolsOf(question.candidates) });
+}
+
+/** Answers for any number of target hosts; classes of devices that were compared for one are not compared for the next. */
+export function answerer({ source_host, devices: unordered, policy }: Asker): (offer: Offer) => Answer {
+	const devices = byId(unordered).map(expandUevent);
+	const comparer = createComparer(policy);
+	const asked = digest([source_host, devices.map(identity), policy]);
+	return (offer) => {
+		const { target_host, pools } = offer;
+		const fitOf: FitOf = (device, candidate, { key }) =>
+			comparer.fit({ source_host, device, candidate, target_host }, key);
+		const reasonsOf: Answer["reasonsOf"] = (device, candidate, { key }) =>
+			comparer.reasons({ source_host, device, candidate, target_host }, key);
+		const optionsOf = (device: Device) => optionsAmong(pools, device, fitOf);
+		const settlement = settle(devices, optionsOf);
+		const question = [asked, target_host, pools.map(({ key, candidates }) => [key, candidates.map(slots)])];
+		const { verdict, assigned } = settlement;
+		const how = { settlement, devices, optionsOf, reasonsOf };
+		if (verdict === "reject") {
+			const reasons = settlement.contested.flatMap((contest) => objections(contest, target_host, how));
+			return { decision: conclude(verdict, reasons, policy, question), ...how };
+		}
+		const seats = seatsOf(devices, assigned);
+		const reasons = [...seats].flatMap(([device, { candidate, pool }]) => reasonsOf(device, candidate, pool));
+		const mapping = Object.fromEntries([...seats].map(([device, { candidate }]) => [device.id, candidate.id]));
+		return { decision: conclude(verdict, reasons, policy, question, mapping), ...how };
+	};
+}
+
+function identity({ id, kind, attributes, unreadable }: Device): Device {
+	return { id, kind, attributes, unreadable };
+}
+
+function slots({ id, capacity }: Candidate): readonly unknown[] {
+	return [id, capacity];
+}
+
+type FitOf = (device: Device, candidate: Candidate, pool: Pool) => Option<Pool>["fit"];
+
+/** What a device can land on by its kind; any candidate of a pool stands for all of them. */
+export function optionsAmong(pools: readonly Pool[], device: Device, fitOf: FitOf): readonly Option<Pool>[] {
+	return pools
+		.filter(({ first }) => LANDS_ON[device.kind].includes(first.kind))
+		.map((pool) => ({ candidate: pool, fit: fitOf(device, pool.first, pool), bugfix: bugfixOf(pool.first) }));
+}
+
+/** Which candidate of its pool each device takes: the devices of a pool by id, the candidates by id. */
+export function seatsOf(devices: readonly Device[], assigned: ReadonlyMap<Device, Pool>): ReadonlyMap<Device, Seat> {
+	const pools = new Set(assigned.values());
+	const seats = new Map(
+		[...pools].flatMap((pool) => [
+			...seated(
+				devices.filter((device) => assigned.get(device) === pool),
+				pool,
+			),
+		]),
+	);
+	return new Map(
+		devices.flatMap((device) => {
+			const seat = seats.get(device);
+			return seat ? [[device, seat] as const] : [];
+		}),
+	);
+}
+
+function* seated(devices: readonly Device[], pool: Pool): Generator<readonly [Device, Seat]> {
+	const waiting = devices.values();
+	for (const candidate of pool.candidates) {
+		for (let taken = 0; taken < candidate.capacity; taken++) {
+			const next = waiting.next();
+			if (next.done) return;
+			yield [next.value, { candidate, pool }];
+		}
 	}
-
-	const { contested } = match(upTo(TIERS.unknown));
-	const reasons = contested.flatMap(({ device, rivals, candidates }) =>
-		candidates.length > 0
-			? [exhausted(question, device, rivals, candidates)]
-			: nearest(question, device, options.get(device) ?? []),
-	);
-	return { ...conclude("reject", reasons, question.policy), comparisons };
 }
 
-/**
- * A decision from its verdict and reasons: the policy says what an unknown verdict means for Nova. A conditional one is not
- * allowed, because Nova itself provisions nothing: whoever does may ask again afterwards.
- */
-export function conclude(
-	verdict: Verdict,
-	reasons: readonly Reason[],
-	policy: Policy,
-	mapping: Decision["mapping"] = {},
-): Decision {
-	const allowed = verdict === "accept" || (verdict === "unknown" && policy.unknown === "accept");
-	return { verdict, allowed, mapping, reasons: ranked(reasons) };
-}
-
-function optionsOf(device: Device, { candidates, source_host, target_host, policy }: Question): readonly Option[] {
-	const possible = candidates.filter(({ kind }) => LANDS_ON[device.kind].includes(kind));
-	return byId(possible).map((candidate) => {
-		const reasons = compare({ source: device, target: candidate, source_host, target_host, policy });
-		return { candidate, reasons, tier: tierOf(reasons) };
-	});
-}
-
-function tierOf(reasons: readonly Reason[]): number {
-	if (reasons.length === 0) return TIERS.clean;
-	const { with_warnings: accept, conditional, unknown, impossible: reject } = TIERS;
-	return { accept, conditional, unknown, reject }[outcome(reasons)];
-}
-
-function byPreference(a: Option, b: Option): number {
-	return a.tier - b.tier || a.reasons.length - b.reasons.length;
-}
-
-function byId<T extends Device>(devices: readonly T[]): readonly T[] {
-	return [...devices].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
-}
-
-/** Why the device that comes closest does not do; a host that has nothing of the kind says so. */
-function nearest({ target_host }: Question, device: Device, options: readonly Option[]): readonly Reason[] {
-	const errors = ({ reasons }: Option) => reasons.filter(({ severity }) => severity === "error").length;
-	const [closest] = [...options].sort((a, b) => errors(a) - errors(b) || a.reasons.length - b.reasons.length);
-	if (closest) return closest.reasons;
+/** Why there is nothing for a device: others have it, or the one that comes closest does not do, or there is nothing of its kind. */
+function objections(
+	{ device, rivals, candidates: full }: Answer["settlement"]["contested"][number],
+	target_host: string,
+	{ optionsOf, reasonsOf }: Pick<Answer, "optionsOf" | "reasonsOf">,
+): readonly Reason[] {
+	if (full.length > 0) return [exhausted(target_host, device, rivals, full)];
+	const nearest = nearestOf(optionsOf(device));
+	if (nearest) return reasonsOf(device, nearest.candidate, nearest.pool);
 	const wanted = LANDS_ON[device.kind].join(" or ");
 	const message = `${target_host} has no free ${wanted} for ${device.id}`;
 	return [reason("candidate.none", "match", message, { device: device.id })];
 }
 
-function exhausted(
-	{ target_host }: Question,
-	device: Device,
-	rivals: readonly Device[],
-	full: readonly Candidate[],
-): Reason {
-	const capacity = full.reduce((sum, candidate) => sum + candidate.capacity, 0);
+function exhausted(target_host: string, device: Device, rivals: readonly Device[], pools: readonly Pool[]): Reason {
+	const full = byId(pools.flatMap(({ candidates }) => candidates));
+	const capacity = capacityOf(full);
 	const names = full.map(({ id }) => id).join(", ");
 	const all = byId([device, ...rivals]).map(({ id }) => id);
 	const demand = all.length === 1 ? `${all.join()} needs` : `${all.length} devices (${all.join(", ")}) compete for`;

@@ -1,5 +1,5 @@
 import { attributeOf, type Candidate, type Device, errnoOf } from "./device.ts";
-import type { Policy } from "./policy.ts";
+import type { DeviceClass, Policy } from "./policy.ts";
 import { type Reason, type ReasonCode, reason } from "./reason.ts";
 
 /** One device of the source beside one candidate of the target: all that a format or a rule may look at. */
@@ -9,7 +9,9 @@ export interface Pair {
 	/** Host names, for messages only. */
 	readonly source_host: string;
 	readonly target_host: string;
+	/** For the source's class: its rules are in place of the general ones. */
 	readonly policy: Policy;
+	readonly device_class?: DeviceClass | undefined;
 }
 
 /** What a format or a rule has to say about a pair. An attribute that is covered is judged by nobody after it. */
@@ -77,6 +79,28 @@ export function bothValues(
 		return { reason: attributeReason(pair, "attribute.missing_source", attribute, rule, message) };
 	}
 	return undefined;
+}
+
+/**
+ * The source's value of one attribute beside the target's value of another: what the source uses, what the target offers.
+ * A source that uses nothing asks for nothing, whatever is offered.
+ */
+export function usedAndOffered(
+	pair: Pair,
+	used: string,
+	offered: string,
+	rule: string,
+): { readonly source: string; readonly target: string } | { readonly reason: Reason } | undefined {
+	const unreadable = unreadableReason(pair, pair.source, used, rule);
+	if (unreadable) return { reason: unreadable };
+	const source = attributeOf(pair.source, used);
+	if (source === undefined) return undefined;
+	const hidden = unreadableReason(pair, pair.target, offered, rule);
+	if (hidden) return { reason: hidden };
+	const target = attributeOf(pair.target, offered);
+	if (target !== undefined) return { source, target };
+	const message = `${targetName(pair)} has no ${offered}; ${sourceName(pair)} has ${used} ${show(source)}`;
+	return { reason: attributeReason(pair, "attribute.missing_target", used, rule, message) };
 }
 
 export function unreadableReason(pair: Pair, device: Device, attribute: string, rule: string): Reason | undefined {

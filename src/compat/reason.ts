@@ -20,15 +20,21 @@ export const REASON_CODES = {
 	"attribute.missing_target": "incompatible",
 	"attribute.only_on_target": "note",
 	"attribute.not_covered": "incompatible",
+	"attribute.out_of_range": "incompatible",
+	"attribute.malformed": "incompatible",
+	"attribute.info": "note",
 	"attribute.unreadable": "unknown",
 	"block.none": "incompatible",
 	"set.not_superset": "incompatible",
+	"mask.not_superset": "incompatible",
 	"opaque.differs": "unknown",
 	"dynamic.set": "obligation",
 	"dynamic.not_settable": "incompatible",
 	"rule.malformed": "incompatible",
 	"direction.assumed": "note",
 	"declaration.none": "unknown",
+	"class.refused": "incompatible",
+	"override.used": "note",
 	"candidate.none": "incompatible",
 	"capacity.exhausted": "incompatible",
 	"device.none": "note",
@@ -56,6 +62,8 @@ export interface Reason {
 	/** The value on the source, and the value or the list of accepted values on the target. */
 	readonly source?: string;
 	readonly target?: string;
+	/** The class of the device in the policy. */
+	readonly device_class?: string;
 	/** The format, policy rule or step that gave the reason. */
 	readonly rule: string;
 }
@@ -85,6 +93,11 @@ export function outcome(reasons: readonly Reason[]): Verdict {
 /** Cornelia Huck's order of checks (4 August 2020): what the device is, then its versions, then the rest by name. */
 const ATTRIBUTE_ORDER = ["device_api", "vendor", "device", "mdev_type", "software_version", "interface_version"];
 
+/** Beside an incompatibility, what is unknown decides nothing. */
+function decisiveRank({ code, severity }: Reason): number {
+	return severity === "error" && REASON_CODES[code] === "unknown" ? 1 : 0;
+}
+
 function attributeRank({ attribute }: Reason): number {
 	const rank = ATTRIBUTE_ORDER.indexOf(attribute ?? "");
 	return rank < 0 ? ATTRIBUTE_ORDER.length : rank;
@@ -94,11 +107,12 @@ function compareText(a = "", b = ""): number {
 	return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Errors first; within one severity by device, then in the order of checks. The order depends on nothing else. */
+/** Errors first, of these the decisive ones; then by device, then in the order of checks. The order depends on nothing else. */
 export function ranked(reasons: readonly Reason[]): readonly Reason[] {
 	return [...reasons].sort(
 		(a, b) =>
 			compareText(a.severity, b.severity) ||
+			decisiveRank(a) - decisiveRank(b) ||
 			compareText(a.device, b.device) ||
 			attributeRank(a) - attributeRank(b) ||
 			compareText(a.attribute, b.attribute) ||

@@ -1,4 +1,6 @@
-import type { Decision } from "./decide.ts";
+import type { Decision } from "./decision.ts";
+import type { RankedHost } from "./rank.ts";
+import { VERDICT_ORDER } from "./settle.ts";
 
 /** What Nova shows an operator: the messages of the errors, the decisive one first, on one line. */
 export function reasonText({ reasons }: Decision): string {
@@ -6,13 +8,27 @@ export function reasonText({ reasons }: Decision): string {
 	return errors.map(({ message }) => message).join("; ");
 }
 
-/** A decision on one line, for logs: verdict, mapping when there is one, every reason with its code. */
-export function summary({ verdict, allowed, mapping, reasons }: Decision): string {
+/** A decision on one line, for logs: verdict, id, mapping when there is one, every reason with its code. */
+export function summary({ id, verdict, allowed, mapping, reasons }: Decision): string {
 	const pairs = Object.entries(mapping).map(([device, candidate]) => `${device} -> ${candidate}`);
 	const words = [
-		verdict === "unknown" ? `unknown (${allowed ? "allowed" : "refused"} by policy)` : verdict,
+		`${verdict === "unknown" ? `unknown (${allowed ? "allowed" : "refused"} by policy)` : verdict} [${id}]`,
 		...(pairs.length > 0 ? [pairs.join(", ")] : []),
 		...reasons.map(({ code, severity, message }) => `${severity === "warning" ? "warning " : ""}${code}: ${message}`),
 	];
 	return words.join("; ");
+}
+
+/** A ranking on one line, for logs: how many hosts of each verdict, and why the first one is first. */
+export function rankSummary(hosts: readonly RankedHost[]): string {
+	const counts = VERDICT_ORDER.map((verdict) => ({
+		verdict,
+		count: hosts.filter((host) => host.verdict === verdict).length,
+	}));
+	const told = counts.flatMap(({ verdict, count }) => (count > 0 ? [`${count} ${verdict}`] : []));
+	const [first] = hosts;
+	return [
+		`best of ${hosts.length}: ${told.join(", ")}`,
+		...(first ? [`${first.host} first: ${summary(first)}`] : []),
+	].join("; ");
 }

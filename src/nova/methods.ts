@@ -1,11 +1,12 @@
-import { conclude, type Decision } from "../compat/decide.ts";
+import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
+import type { RankedHost } from "../compat/rank.ts";
 import { reason } from "../compat/reason.ts";
-import { reasonText, summary } from "../compat/summary.ts";
+import { rankSummary, reasonText, summary } from "../compat/summary.ts";
 import type { LogContext, Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
-import type { Precheck, PrecheckRequest } from "../precheck.ts";
+import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
 import {
 	announcedDevices,
@@ -21,6 +22,9 @@ import {
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
 export const COMPUTE_TOPIC = "compute";
 
+/** Every one of them is asked at once. */
+const MAX_DEST_HOSTS = 1024;
+
 /** Nova adds minor versions with every release and never changes these two arguments: any minor will do. */
 const ANY_MINOR = 1_000_000;
 
@@ -29,6 +33,7 @@ type Args = Readonly<Record<string, unknown>>;
 
 export interface NovaMethodsOptions {
 	readonly precheck: Precheck;
+	readonly rankDestinations: RankDestinations;
 	readonly policy: () => Policy;
 	readonly log: Logger;
 }
@@ -40,15 +45,23 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 		optional: ["devices"],
 		handler: (args, call) => check_live_migration(options, args, call),
 	};
+	const rankDestinations: Method<RequestContext> = {
+		required: ["request"],
+		optional: ["devices"],
+		handler: (args, call) => rank_destinations(options, args, call),
+	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: ["block_migration", "disk_over_commit", "migration", "limits"],
 		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
 	};
-	const ours = new Map([["check_live_migration", checkLiveMigration]]);
+	const ours = new Map([
+		["check_live_migration", checkLiveMigration], // 1.0
+		["rank_destinations", rankDestinations], // 1.1
+	]);
 	const novas = new Map([["check_can_live_migrate_destination", checkDestination]]);
 	return [
-		{ namespace: null, version: "1.0", methods: ours },
+		{ namespace: null, version: "1.1", methods: ours },
 		{ namespace: null, version: `5.${ANY_MINOR}`, methods: novas },
 		{ namespace: null, version: `6.${ANY_MINOR}`, methods: novas },
 	];
@@ -56,8 +69,26 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 
 /** Ours, 1.0: returns the Decision. What is not compatible is an answer, a malformed request a ValueError. */
 async function check_live_migration(options: NovaMethodsOptions, args: Args, call: NovaCall): Promise<Decision> {
+	return await answer(options, ours(readOwnRequest, args), call);
+}
+
+/** Ours, 1.1: returns the hosts, the best first, each with its Decision; a host that cannot be asked is unknown. */
+async function rank_destinations(
+	{ rankDestinations, log }: NovaMethodsOptions,
+	args: Args,
+	{ signal, context }: NovaCall,
+): Promise<{ readonly hosts: readonly RankedHost[] }> {
+	const request = ours(readRankRequest, args);
+	const hosts = await rankDestinations(request, { signal, request_id: context.request_id });
+	const about: LogContext = { ...context, instance: request.instance_uuid };
+	log.info(`live migration ${request.source_host} -> ${rankSummary(hosts)}`, about);
+	return { hosts };
+}
+
+/** A request of our own that cannot be read is the caller's mistake. */
+function ours<T>(read: (args: Args) => T, args: Args): T {
 	try {
-		return await answer(options, readOwnRequest(args), call);
+		return read(args);
 	} catch (error) {
 		if (error instanceof InvalidRequest) throw valueError(error.message);
 		throw error;
@@ -66,6 +97,19 @@ async function check_live_migration(options: NovaMethodsOptions, args: Args, cal
 
 function readOwnRequest(args: Args): PrecheckRequest {
 	const fields = fieldsOf(args["request"], "request");
+	return { ...readDeparture(args, fields), dest_host: requiredText(fields, "request", "dest_host") };
+}
+
+function readRankRequest(args: Args): RankRequest {
+	const fields = fieldsOf(args["request"], "request");
+	const dest_hosts = fields?.["dest_hosts"];
+	if (!isTextList(dest_hosts) || dest_hosts.length > MAX_DEST_HOSTS || !dest_hosts.every(isHostName)) {
+		throw new InvalidRequest(`request.dest_hosts is not a list of at most ${MAX_DEST_HOSTS} host names`);
+	}
+	return { ...readDeparture(args, fields), dest_hosts };
+}
+
+function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
 	const devices = args["devices"] ?? fields?.["devices"] ?? undefined;
 	if (devices !== undefined && !isTextList(devices)) {
 		throw new InvalidRequest("request.devices is not a list of device ids");
@@ -73,7 +117,6 @@ function readOwnRequest(args: Args): PrecheckRequest {
 	return {
 		instance_uuid: requiredText(fields, "request", "instance_uuid"),
 		source_host: requiredText(fields, "request", "source_host"),
-		dest_host: requiredText(fields, "request", "dest_host"),
 		devices,
 		ports: portAddresses(fields?.["vifs"]),
 		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
@@ -95,7 +138,7 @@ async function check_can_live_migrate_destination(
 	} catch (error) {
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
-		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy());
+		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
 	}
 	if (decision.allowed) return null;
 	throw migrationPreCheckError(reasonText(decision));
@@ -138,9 +181,14 @@ async function answer(
 	const decision = await precheck(request, { signal: call.signal, request_id: call.context.request_id });
 	const line = `live migration ${source_host} -> ${dest_host}: ${summary(decision)}`;
 	const about: LogContext = { ...call.context, instance: instance_uuid };
-	if (decision.verdict === "unknown") log.warning(line, about);
+	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
+	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
 	else log.info(line, about);
 	return decision;
+}
+
+function isHostName(text: string): boolean {
+	return text.length >= 1 && text.length <= 255;
 }
 
 function isTextList(value: unknown): value is readonly string[] {

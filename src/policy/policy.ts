@@ -1,10 +1,15 @@
 import { z } from "zod";
-import { DEFAULT_POLICY, DIRECTIONS, type Policy, RULE_KINDS } from "../compat/policy.ts";
+import { expiredText, hasExpired, inForce } from "../compat/override.ts";
+import { DEFAULT_POLICY, DIRECTIONS, type Policy, type Rule as RuleData } from "../compat/policy.ts";
 import { readYaml } from "../yaml.ts";
+import { DeviceClasses } from "./device-class.ts";
+import { Override } from "./override.ts";
+import { Rule } from "./rule.ts";
+import { Unknown } from "./unknown.ts";
 
-const Rule = z.strictObject({ attribute: z.string().min(1), kind: z.enum(RULE_KINDS) });
+const Rules: z.ZodType<readonly RuleData[]> = z.array(Rule);
 
-/** The YAML of a policy file; what it leaves out is as in the default policy. `rules` replaces the default rules. */
+/** The YAML of a policy file; what it leaves out is as in the default policy. A list in it replaces the default list. */
 export const PolicyFile = z.strictObject({
 	direction: z.enum(DIRECTIONS).default(DEFAULT_POLICY.direction),
 	newer_source: z.enum(["warn", "reject"]).default(DEFAULT_POLICY.newer_source),
@@ -12,11 +17,29 @@ export const PolicyFile = z.strictObject({
 	compatible_type: z.enum(["ignore", "allow"]).default(DEFAULT_POLICY.compatible_type),
 	compatible_lists: z.enum(["superset", "exact"]).default(DEFAULT_POLICY.compatible_lists),
 	other_attributes: z.enum(["warn", "equal", "ignore"]).default(DEFAULT_POLICY.other_attributes),
-	unknown: z.enum(["reject", "accept"]).default(DEFAULT_POLICY.unknown),
-	rules: z.array(Rule).default([...DEFAULT_POLICY.rules]),
+	unknown: Unknown.default({ ...DEFAULT_POLICY.unknown }),
+	rules: Rules.default(DEFAULT_POLICY.rules),
+	classes: DeviceClasses.default(DEFAULT_POLICY.classes),
+	overrides: z.array(Override).default([]),
 }) satisfies z.ZodType<Policy>;
 
-/** Reads a policy; throws ConfigError with file:line:column. */
+/** Reads a policy with all its overrides, also those that have expired; throws ConfigError with file:line:column. */
 export function readPolicy(file: string): Policy {
 	return readYaml(file, PolicyFile, "failsafe");
+}
+
+/**
+ * The policy of a file, or the one that is built in, as it is whenever it is asked for: overrides come and go with time.
+ * @param note is told of overrides that have expired already
+ */
+export function loadPolicy(
+	file: string | undefined,
+	note: (text: string) => void,
+	now: () => number = Date.now,
+): () => Policy {
+	const policy = file === undefined ? DEFAULT_POLICY : readPolicy(file);
+	for (const one of policy.overrides) {
+		if (hasExpired(one, now())) note(`${file}: ${expiredText(one)} and is ignored`);
+	}
+	return () => inForce(policy, now());
 }

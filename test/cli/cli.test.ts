@@ -16,11 +16,11 @@ function file(name: string, content: unknown): string {
 }
 
 function snapshotFile(host: string, attributes: Record<string, string>): string {
-	return file(`${host}.json`, {
-		schema_version: "1.0",
-		host,
-		devices: [mdev("0b3c5d2e-0000-4000-8000-000000000001", attributes)],
-	});
+	return file(`${host}.json`, snapshotOf(host, attributes));
+}
+
+function snapshotOf(host: string, attributes: Record<string, string>) {
+	return { schema_version: "1.0", host, devices: [mdev("0b3c5d2e-0000-4000-8000-000000000001", attributes)] };
 }
 
 describe("explain: the exit code is the verdict", () => {
@@ -37,29 +37,30 @@ describe("explain: the exit code is the verdict", () => {
 		expect(result.stdout.split(/\s/, 1)[0]).toBe(word);
 	});
 
-	test("a sysfs root is as good as a snapshot file, and a device may be named", () => {
-		const { status, stdout } = novacompat(
-			...[
-				"explain",
-				"--source",
-				`${HOSTS}/test_compute0/sys`,
-				"--target",
-				`${HOSTS}/test_compute1/sys`,
-				"--device",
-				"0000:3b:10.2",
-			],
-		);
-		expect(status).toBe(2);
-		expect(stdout).toBe(`REJECT  test_compute0 -> test_compute1
-  error  version.minor_downgrade  software_version 1.3.0 needs at least 1.3; test_compute1 0000:3b:10.0 has 1.2.4
-  error  version.not_in_range     interface_version 2.0.1 is not accepted by test_compute1 0000:3b:10.0 (accepts 2.0.2-2.0.4,2.1.0-)
+	test("a sysfs root or a host tree is as good as a snapshot file, and a device may be named", () => {
+		const device = ["--device", "0000:3b:10.2"];
+		const roots = ["--source", `${HOSTS}/test_compute0/sys`, "--target", `${HOSTS}/test_compute1/sys`];
+		const trees = ["--source", `${HOSTS}/test_compute0`, "--target", `${HOSTS}/test_compute1`];
+		const result = novacompat("explain", ...roots, ...device);
+		expect(result).toMatchObject({ status: 2, stdout: expect.stringContaining("comes closest to 0000:3b:10.0") });
+		expect(novacompat("explain", ...trees, ...device)).toEqual(result);
+	});
 
-  DEVICE        CANDIDATE     RESULT  REASONS
-  0000:3b:10.2  0000:3b:00.0  reject  attribute.missing_target, attribute.differs
-  0000:3b:10.2  0000:3b:10.0  reject  version.minor_downgrade, version.not_in_range
-  0000:3b:10.2  0000:3b:10.2  reject  version.minor_downgrade, version.not_in_range
-  0000:3b:10.2  0000:3b:10.4  reject  attribute.missing_target, attribute.differs
-`);
+	test("of several targets each has a block, and the best one is the exit code", () => {
+		const source = snapshotFile("a", { software_version: "1.1.0" });
+		const older = snapshotFile("b", { software_version: "1.0.0" });
+		const newer = snapshotFile("c", { software_version: "1.2.0" });
+		const { status, stdout } = novacompat("explain", "--source", source, "--target", older, newer);
+		expect(stdout.match(/^[A-Z]+ {2}.*$/gm)).toEqual([
+			expect.stringMatching(/^REJECT {2}a -> b {2}\[[0-9a-f]{12}\]$/),
+			expect.stringMatching(/^ACCEPT {2}a -> c {2}\[[0-9a-f]{12}\]$/),
+		]);
+		expect(status).toBe(0);
+		const json = novacompat("explain", "--source", source, "--target", older, newer, "--format", "json");
+		expect(JSON.parse(json.stdout)).toMatchObject([
+			{ target_host: "b", verdict: "reject" },
+			{ target_host: "c", verdict: "accept" },
+		]);
 	});
 
 	test("JSON is the decision with its comparisons", () => {
@@ -77,7 +78,10 @@ describe("explain: the exit code is the verdict", () => {
 			verdict: "accept",
 			allowed: true,
 			reasons: [],
-			comparisons: [{ reasons: [] }],
+			source_host: "a",
+			target_host: "b",
+			devices: [{ verdict: "accept", changes: [], obligations: [] }],
+			comparisons: [{ verdict: "accept", reasons: [] }],
 		});
 	});
 
@@ -107,6 +111,72 @@ describe("explain: the exit code is the verdict", () => {
 	});
 });
 
+describe("rank", () => {
+	const source = () => snapshotFile("a", { software_version: "1.1.0" });
+
+	test("orders the hosts of a directory, without the source itself; the exit code is that of the first", () => {
+		const folder = mkdtempSync(join(directory, "fleet-"));
+		for (const [host, software_version] of [
+			["a", "1.1.0"],
+			["b", "1.0.0"],
+			["c", "1.2.1"],
+			["d", "1.2.3"],
+		] as const) {
+			writeFileSync(join(folder, `${host}.json`), JSON.stringify(snapshotOf(host, { software_version })));
+		}
+		const { status, stdout } = novacompat("rank", "--source", source(), "--targets", folder);
+		expect(stdout.split("\n").map((line) => line.split(/ {2,}/).slice(0, 4).join(" "))).toEqual([
+			" HOST VERDICT BUGFIX",
+			"1 d accept 3",
+			"2 c accept 1",
+			"3 b reject -",
+			"",
+		]);
+		expect(status).toBe(0);
+		const json = novacompat("rank", "--source", source(), "--targets", folder, "--format", "json");
+		expect(JSON.parse(json.stdout)).toMatchObject({
+			source_host: "a",
+			hosts: [
+				{ host: "d", verdict: "accept", bugfix: 3, free_capacity: 1, reasons: [] },
+				{ host: "c", verdict: "accept", bugfix: 1 },
+				{ host: "b", verdict: "reject", bugfix: null, reasons: [{ code: "version.minor_downgrade" }] },
+			],
+		});
+	});
+
+	test("nowhere to go is a reject", () => {
+		const worse = snapshotFile("b", { software_version: "1.0.0" });
+		expect(novacompat("rank", "--source", source(), "--targets", worse).status).toBe(2);
+		expect(novacompat("rank", "--source", source(), "--targets", source())).toMatchObject({ status: 2, stderr: "" });
+	});
+});
+
+/** Run `npm run test:unit -- test/cli -u` to write them anew, and read the difference. */
+describe("the output for the sample hosts", () => {
+	const GOLDEN: readonly (readonly [string, readonly string[], number])[] = [
+		["explain-contest", ["explain", "--source", "cmp-01", "--target", "cmp-02"], 2],
+		["explain-reject", ["explain", "--source", "test_compute0", "--target", "test_compute1", "cmp-02"], 2],
+		["explain-json", ["explain", "--source", "test_compute0", "--target", "test_compute1", "--format", "json"], 2],
+		["rank", ["rank", "--source", "test_compute0", "--device", "0000:3b:10.4", "--targets", "."], 1],
+		["rank-json", ["rank", "--source", "cmp-01", "--targets", "cmp-02", "--format", "json"], 2],
+		["matrix", ["matrix", "--hosts", "."], 0],
+		["matrix-json", ["matrix", "--hosts", ".", "--format", "json"], 0],
+	];
+	test.each(GOLDEN)("%s", async (name, args, status) => {
+		const paths = args.map((arg) => (/^(\.|cmp-\d+|test_compute\d)$/.test(arg) ? join(HOSTS, arg) : arg));
+		const result = novacompat(...paths);
+		expect(result).toMatchObject({ status, stderr: "" });
+		// Every change of the built-in policy would change the ids.
+		const stdout = result.stdout.replaceAll(/(\[|"id": ")[0-9a-f]{12}(?=[\]"])/g, "$1<id>");
+		await expect(stdout).toMatchFileSnapshot(`golden/${name}.txt`);
+	});
+
+	test("in colour only on a terminal", () => {
+		const { stdout } = novacompat("rank", "--source", `${HOSTS}/test_compute0`, "--targets", HOSTS);
+		expect(stdout).not.toContain("\u001b");
+	});
+});
+
 test("snapshot prints what the agent would serve", () => {
 	const { status, stdout } = novacompat("snapshot", "--sysfs-root", `${HOSTS}/cmp-02/sys`, "--host", "cmp-02");
 	expect(status).toBe(0);
@@ -120,7 +190,7 @@ describe("mistakes have an exit code and say what was expected", () => {
 	const MISTAKES: readonly (readonly [readonly string[], number, RegExp])[] = [
 		[[], 64, /Usage: novacompat/],
 		[["serv"], 64, /unknown command 'serv'/],
-		[["explain", "--source", "x"], 64, /required option '--target <path>'/],
+		[["explain", "--source", "x"], 64, /required option '--target <path...>'/],
 		[["explain", "--source", "none.json", "--target", good], 64, /ENOENT: no such file or directory, stat 'none.json'/],
 		[
 			["explain", "--source", "README.md", "--target", good],
@@ -132,6 +202,13 @@ describe("mistakes have an exit code and say what was expected", () => {
 		[["explain", "--source", good, "--target", good], 64, /a has no device that an instance could use/],
 		[["explain", "--source", good, "--target", good, "--device", "x"], 64, /a has no device "x"/],
 		[["explain", "--source", good, "--target", good, "--format", "xml"], 64, /Allowed choices are table, json/],
+		[
+			["rank", "--source", good, "--targets", "src"],
+			64,
+			/src has no hosts, expected snapshot files \*\.json or host trees/,
+		],
+		[["matrix", "--hosts", good, good], 64, /two of the snapshots are of host "a"/],
+		[["matrix", "--hosts", good, "--format", "xml"], 64, /Allowed choices are table, json, html/],
 		[["snapshot", "--sysfs-root", "/nonexistent"], 64, /sysfs root \/nonexistent cannot be used \(ENOENT\)/],
 		[["agent", "--listen", "localhost"], 64, /--listen is "localhost", expected address:port/],
 		[["agent", "--sysfs-root", "/nonexistent"], 64, /sysfs root \/nonexistent/],

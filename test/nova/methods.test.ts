@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
 import { startService } from "../support/service.ts";
 
@@ -43,11 +44,28 @@ describe("check_live_migration", () => {
 
 	test("returns the decision, without the comparisons", async () => {
 		expect(await call("check_live_migration", { request })).toEqual({
+			id: expect.stringMatching(/^[0-9a-f]{12}$/),
 			verdict: "accept",
 			allowed: true,
 			mapping: { "0000:3b:10.0": "0000:3b:10.0" },
 			reasons: [],
+			text: expect.stringMatching(/^accept \[[0-9a-f]{12}\]$/),
 		});
+	});
+
+	test("the same question has the same id, in the reply, the text and the log", async () => {
+		const [first, second] = [
+			await call("check_live_migration", { request }),
+			await call("check_live_migration", { request }),
+		];
+		expect(second).toEqual(first);
+		expect(rig.lines.at(-1)).toContain(`accept [${(first as Decision).id}]; 0000:3b:10.0 -> 0000:3b:10.0`);
+		const refused = (await call("check_live_migration", {
+			request: { ...request, devices: ["0000:3b:10.2"] },
+		})) as Decision;
+		expect(refused.id).not.toBe((first as Decision).id);
+		expect(refused.text).toContain("software_version 1.3.0 needs at least 1.3");
+		expect(refused.text.endsWith(` [${refused.id}]`)).toBe(true);
 	});
 
 	test("devices may be named, inside the request or beside it", async () => {
@@ -126,6 +144,84 @@ describe("check_live_migration", () => {
 	];
 	test.each(MISTAKES)("%j", async (args, excType, value) => {
 		expect(await call("check_live_migration", args)).toMatchObject({ excType, module: "builtins", value });
+	});
+});
+
+describe("rank_destinations", () => {
+	const request = {
+		instance_uuid: UUID,
+		source_host: "test_compute0",
+		dest_hosts: ["elsewhere", "cmp-02", "test_compute1"],
+	};
+	const rank = (fields: Record<string, unknown> = {}) =>
+		call("rank_destinations", { request: { ...request, ...fields } }, { ...OURS, version: "1.1" });
+	const hosts = (reply: unknown) => (reply as { hosts: (Decision & { host: string })[] }).hosts;
+
+	test("returns every host with its decision, the best first; one that cannot be asked is unknown", async () => {
+		const reply = await rank();
+		expect(hosts(reply)).toMatchObject([
+			{
+				host: "test_compute1",
+				verdict: "accept",
+				allowed: true,
+				mapping: { "0000:3b:10.0": "0000:3b:10.0" },
+				bugfix: 4,
+				free_capacity: 1,
+			},
+			{ host: "elsewhere", verdict: "unknown", allowed: false, reasons: [{ code: "agent.unconfigured" }] },
+			{ host: "cmp-02", verdict: "reject", allowed: false, mapping: {}, bugfix: null },
+		]);
+		expect(rig.lines.at(-1)).toContain(
+			"live migration test_compute0 -> best of 3: 1 accept, 1 unknown, 1 reject; test_compute1 first: accept [",
+		);
+	});
+
+	test("the decision about a host is what check_live_migration says", async () => {
+		const [best] = hosts(await rank());
+		const { instance_uuid, source_host } = request;
+		const dest_host = best?.host;
+		const decision = await call("check_live_migration", { request: { instance_uuid, source_host, dest_host } });
+		expect(best).toEqual({ host: dest_host, bugfix: 4, free_capacity: 1, ...(decision as Decision) });
+	});
+
+	test("what is wrong with the source is wrong for every host, in the same words as for one", async () => {
+		const dest_hosts = ["test_compute1", "cmp-02", "cmp-02"];
+		const failed = hosts(await rank({ source_host: "nowhere", dest_hosts }));
+		expect(failed).toMatchObject(
+			["cmp-02", "test_compute1"].map((host) => ({
+				host,
+				verdict: "unknown",
+				reasons: [{ code: "agent.unconfigured" }],
+			})),
+		);
+		const plain = hosts(await rank({ instance_uuid: "11111111-2222-3333-4444-555555555555" }));
+		expect(plain.map(({ host, verdict }) => `${host} ${verdict}`)).toEqual([
+			"cmp-02 accept",
+			"elsewhere accept",
+			"test_compute1 accept",
+		]);
+		expect(hosts(await rank({ devices: ["0000:ff:00.0"] }))).toMatchObject(
+			[1, 2, 3].map(() => ({ reasons: [{ code: "device.not_found" }] })),
+		);
+		expect(await rank({ dest_hosts: [] })).toEqual({ hosts: [] });
+	});
+
+	test("it is of version 1.1", async () => {
+		expect(await call("rank_destinations", { request }, { ...OURS, version: "1.2" })).toMatchObject({
+			excType: "UnsupportedVersion",
+		});
+	});
+
+	/** fields of the request, text of the ValueError */
+	const MISTAKES: readonly (readonly [Record<string, unknown>, string])[] = [
+		[{ dest_hosts: undefined }, "request.dest_hosts is not a list of at most 1024 host names"],
+		[{ dest_hosts: "cmp-02" }, "request.dest_hosts is not a list of at most 1024 host names"],
+		[{ dest_hosts: [""] }, "request.dest_hosts is not a list of at most 1024 host names"],
+		[{ dest_hosts: Array(1025).fill("cmp-02") }, "request.dest_hosts is not a list of at most 1024 host names"],
+		[{ source_host: null }, "request.source_host is null, expected a text of 1 to 255 characters"],
+	];
+	test.each(MISTAKES)("%j", async (fields, value) => {
+		expect(await rank(fields)).toMatchObject({ excType: "ValueError", module: "builtins", value });
 	});
 });
 
@@ -222,7 +318,7 @@ describe("other methods and versions", () => {
 		["constructor", "1.0", "NoSuchMethod"],
 		["__proto__", "1.0", "NoSuchMethod"],
 		["_read", "1.0", "NoSuchMethod"],
-		["check_live_migration", "1.1", "UnsupportedVersion"],
+		["check_live_migration", "1.2", "UnsupportedVersion"],
 		["check_live_migration", "2.0", "UnsupportedVersion"],
 		["check_live_migration", "6.0", "NoSuchMethod"],
 	];

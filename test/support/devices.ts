@@ -15,3 +15,12 @@ export function mdev(
 		...rest,
 	};
 }
+
+/** A PCI function with exactly these attributes. */
+export function pci(
+	id: string,
+	attributes: Readonly<Record<string, string>>,
+	rest: Partial<Candidate> = {},
+): Candidate {
+	return { id, kind: "pci", capacity: 1, attributes, unreadable: {}, ...rest };
+}

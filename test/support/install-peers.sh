@@ -4,6 +4,7 @@
 #   rabbitmq-server           the broker; tests start private copies of it as child processes
 #   python3-oslo.messaging    the messaging library of Nova, as a client of this service
 #   python3-nova              Nova itself: its compute RPC client and its objects
+#   chromium                  the browser in which the page of `novacompat matrix` is looked at
 #
 # Silent and quick when all are present. As root it calls apt-get, else sudo -n; when neither is possible it
 # says what to type and exits 1. It never leaves a broker running that the package would start by itself.
@@ -18,6 +19,7 @@ can_import() { [ -x "$PYTHON" ] && "$PYTHON" -c "import $1" >/dev/null 2>&1; }
 
 missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    [ -x /usr/bin/chromium ] || echo chromium
     # Nova imports oslo.messaging: one interpreter start is enough when both are there.
     can_import 'nova.compute.rpcapi, nova.objects' && return
     can_import oslo_messaging || echo python3-oslo.messaging
@@ -28,6 +30,7 @@ why() {
     case $1 in
     rabbitmq-server) echo 'the broker that the interop tests run privately' ;;
     python3-oslo.messaging) echo "the messaging library of Nova, the service's real client" ;;
+    chromium) echo 'the browser in which the page of `novacompat matrix` is tested' ;;
     python3-nova) echo "Nova's own compute RPC client and objects" ;;
     esac
 }
@@ -80,7 +83,7 @@ for package in $packages; do say "    $package: $(why "$package")"; done
 apt-cache show $packages >/dev/null 2>&1 || apt update || give_up 'apt-get update failed.'
 
 forbid_service_starts || give_up "cannot write $POLICY, which keeps the package from starting a broker."
-say 'installing them now (once; about 400 MB, one to two minutes)'
+say 'installing them now (once; about 800 MB, one to three minutes)'
 # shellcheck disable=SC2086
 apt install -y --no-install-recommends $packages ||
     { apt update && apt install -y --no-install-recommends $packages; } || # the lists were out of date

@@ -64,7 +64,7 @@ class AnswersTest(unittest.TestCase):
         [reason] = errors(self.cloud.check("cmp-01", "cmp-02", instance_uuid=OLD))
         self.assertEqual(
             {"code": "version.not_in_range", "severity": "error", "device": world.OLD_VF, "candidate": TARGET_VF,
-             "attribute": "interface_version", "source": "2.0.1", "target": world.ACCEPTED},
+             "attribute": "interface_version", "source": "2.0.1", "target": world.ACCEPTED, "device_class": "vfio-pci"},
             {key: value for key, value in reason.items() if key not in ("message", "rule")})
         self.assertEqual("interface_version 2.0.1 is not accepted by cmp-02 0000:5e:00.2 (accepts 2.0.2-2.0.4,2.1.0-)",
                          reason["message"])

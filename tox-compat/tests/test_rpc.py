@@ -37,6 +37,18 @@ class RpcTest(unittest.TestCase):
         decision = self.cloud.call("check_live_migration", timeout=5, request=request(str(uuid.uuid4())))
         self.assertEqual("accept", decision["verdict"])
 
+    def test_rank_destinations(self):
+        """1.1: every host with its decision, the best first; a client that asks in version 1.0 is served all the same."""
+        asked = {"source_host": "cmp-01", "dest_hosts": ["cmp-unheard-of", "cmp-02"], "instance_uuid": world.SEED,
+                 "devices": [world.SEED_VF]}
+        for version in ["1.1", "1.0"]:
+            reply = self.cloud.call("rank_destinations", timeout=5, target={"version": version}, request=asked)
+            self.assertEqual([("cmp-02", "accept"), ("cmp-unheard-of", "unknown")],
+                             [(host["host"], host["verdict"]) for host in reply["hosts"]], reply)
+            for host in reply["hosts"]:
+                self.assertLessEqual(len(host["text"].encode()), 228)
+                self.assertTrue(host["text"].endswith(f"[{host['id']}]"), host)
+
     def assert_refused(self, exc_type, method, **target):
         with self.assertRaises(oslo_messaging.RemoteError) as caught:
             self.cloud.call(method, timeout=5, target=target)
@@ -54,7 +66,7 @@ class RpcTest(unittest.TestCase):
 
     def test_version(self):
         """Another major or a higher minor is UnsupportedVersion; a version of the other endpoint lacks the method."""
-        for version in ["1.1", "1.10", "2.0", "0.9"]:
+        for version in ["1.2", "1.10", "2.0", "0.9"]:
             with self.subTest(version):
                 self.assert_refused("UnsupportedVersion", "check_live_migration", version=version)
         self.assert_refused("UnsupportedVersion", "check_can_live_migrate_destination", version="7.0")

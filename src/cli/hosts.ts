@@ -1,0 +1,86 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
+import { takeSnapshot } from "../agent/scan.ts";
+import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import { UsageError } from "./exit-codes.ts";
+
+/** One host: a snapshot file, a sysfs root, or a host tree that has `sys/` and perhaps `libvirt/`. */
+export function readHost(path: string): Snapshot {
+	if (!statSync(path).isDirectory()) return readSnapshot(path);
+	const root = isHostTree(path) ? join(path, "sys") : path;
+	// The domains of this machine use no device of a copy: beside it is where they were copied to.
+	const libvirtDir = resolve(root) === "/sys" ? DEFAULT_LIBVIRT_DIR : join(dirname(resolve(root)), "libvirt");
+	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir });
+}
+
+/** Many hosts: each path is one, or a directory of them. Two with one name would be taken for each other. */
+export function readHosts(paths: readonly string[]): readonly Snapshot[] {
+	const snapshots = paths.flatMap(hostPaths).map(readHost);
+	const seen = new Set<string>();
+	for (const { host } of snapshots) {
+		if (seen.has(host)) throw new UsageError(`two of the snapshots are of host ${JSON.stringify(host)}`);
+		seen.add(host);
+	}
+	return snapshots;
+}
+
+function hostPaths(path: string): readonly string[] {
+	if (!statSync(path).isDirectory() || isSysfsRoot(path) || isHostTree(path)) return [path];
+	const hosts = readdirSync(path, { withFileTypes: true })
+		.filter((entry) => entry.name.endsWith(".json") || isHostTree(join(path, entry.name)))
+		.map((entry) => join(path, entry.name))
+		.sort();
+	if (hosts.length > 0) return hosts;
+	throw new UsageError(`${path} has no hosts, expected snapshot files *.json or host trees <host>/sys`);
+}
+
+function isSysfsRoot(path: string): boolean {
+	return existsSync(join(path, "bus"));
+}
+
+function isHostTree(path: string): boolean {
+	return isSysfsRoot(join(path, "sys"));
+}
+
+function readSnapshot(path: string): Snapshot {
+	let json: unknown;
+	try {
+		json = JSON.parse(readFileSync(path, "utf8"));
+	} catch (cause) {
+		throw new UsageError(`${path} is not JSON, expected a snapshot or a sysfs root`, { cause });
+	}
+	const result = Snapshot.safeParse(json);
+	if (result.success) return result.data;
+	throw new UsageError(`${path} is no snapshot:\n${z.prettifyError(result.error)}`);
+}
+
+/** `/sys` is this machine; `.../cmp-01/sys` and `.../cmp-01` are both called cmp-01. */
+function hostOf(path: string): string {
+	const root = resolve(path);
+	if (root === "/sys") return hostname();
+	return basename(root) === "sys" ? basename(dirname(root)) : basename(root);
+}
+
+/** The devices asked for; else what instances use; else, on a host without instances, everything an instance could use. */
+export function chosenDevices(source: Snapshot, ids: readonly string[] | undefined): readonly SnapshotDevice[] {
+	if (ids === undefined || ids.length === 0) {
+		const used = source.devices.filter(({ instance, port }) => instance !== undefined && !port);
+		if (used.length > 0) return used;
+		const assignable = source.devices.filter(
+			({ kind, attributes }) => kind === "mdev" || (kind === "pci" && attributes["device_api"]),
+		);
+		if (assignable.length > 0) return assignable;
+		throw new UsageError(`${source.host} has no device that an instance could use: name one with --device`);
+	}
+	return [...new Set(ids)].map((id) => {
+		const device = source.devices.find((candidate) => candidate.id === id);
+		if (device) return device;
+		const known = source.devices.map((candidate) => candidate.id);
+		throw new UsageError(
+			`${source.host} has no device ${JSON.stringify(id)}, expected one of ${known.join(", ") || "(none)"}`,
+		);
+	});
+}

@@ -1,0 +1,86 @@
+import type { Comparison, DeviceExplanation, ExplainedDecision } from "../compat/explain.ts";
+import { REASON_CODES, type Reason } from "../compat/reason.ts";
+import { printable } from "../log.ts";
+import { heading, paint, type RenderOptions } from "./render.ts";
+import { clip, table } from "./table.ts";
+
+const MAX_IDS = 4;
+
+/** A decision as a person reads it, device by device: where it lands or comes closest, what is wrong there, what to do. */
+export function renderExplanation(decision: ExplainedDecision, options: RenderOptions): string {
+	const { source_host, target_host, reasons, devices } = decision;
+	const general = reasons.filter(({ code }) => code === "capacity.exhausted" || code === "candidate.none");
+	const lines = [
+		heading(decision, `${source_host} -> ${target_host}`, options),
+		...table(
+			general.map(({ severity, code, message }) => [severity, code, message]),
+			"  ",
+		),
+		...devices.flatMap((device) => ["", ...renderDevice(device, decision, options)]),
+	];
+	return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Beside errors the warnings of a pair are noise. */
+function renderDevice(
+	{ device, verdict, candidate, obligations, contest }: DeviceExplanation,
+	{ comparisons, mapping }: ExplainedDecision,
+	{ colour }: RenderOptions,
+): readonly string[] {
+	const own = comparisons.filter((comparison) => comparison.device === device);
+	const shown = own.find((comparison) => comparison.candidate === candidate);
+	const word = mapping[device] !== undefined ? "->" : verdict === "reject" ? "comes closest to" : "fits";
+	const place = candidate === undefined ? "has nothing of its kind there" : `${word} ${candidate}`;
+	const rivals = contest === undefined ? "" : ` (${contest.devices.length} devices want it, ${contest.capacity} free)`;
+	const others = own.filter((comparison) => comparison !== shown);
+	return [
+		`  ${paint(verdict, verdict, colour)}  ${printable(`${device} ${place}${rivals}`)}`,
+		...reasonRows(shown?.reasons.filter(({ severity }) => verdict !== "reject" || severity === "error") ?? []),
+		...obligations.map(({ message }) => `    to do first: ${printable(message)}`),
+		...otherRows(others),
+	];
+}
+
+/** Attribute by attribute, with both values; what has no attribute is said in its own words. */
+function reasonRows(reasons: readonly Reason[]): readonly string[] {
+	const told = reasons.filter(({ code }) => REASON_CODES[code] !== "obligation");
+	const compared = told.filter(({ attribute }) => attribute !== undefined);
+	const rows = compared.map(({ severity, code, attribute, source, target }) => [
+		severity,
+		code,
+		attribute ?? "",
+		value(source),
+		value(target),
+	]);
+	const header = ["", "", "ATTRIBUTE", "SOURCE HAS", "TARGET HAS"];
+	return [
+		...(rows.length > 0 ? table([header, ...rows], "    ") : []),
+		...table(
+			told.flatMap(({ attribute, severity, code, message }) =>
+				attribute === undefined ? [[severity, code, message]] : [],
+			),
+			"    ",
+		),
+	];
+}
+
+function value(text: string | undefined): string {
+	if (text === undefined) return "-";
+	return text === "" ? '""' : clip(text);
+}
+
+/** What else was compared, one line for all that failed alike. */
+function otherRows(comparisons: readonly Comparison[]): readonly string[] {
+	const alike = new Map<string, Comparison[]>();
+	for (const comparison of comparisons) {
+		const { verdict, reasons } = comparison;
+		const codes = [...new Set(reasons.map(({ code }) => code))].join(", ");
+		const key = codes === "" ? verdict : `${verdict} (${codes})`;
+		alike.set(key, [...(alike.get(key) ?? []), comparison]);
+	}
+	return [...alike].map(([what, found]) => {
+		const ids = found.slice(0, MAX_IDS).map(({ candidate }) => candidate);
+		const more = found.length > MAX_IDS ? `, and ${found.length - MAX_IDS} more` : "";
+		return printable(`    others: ${ids.join(", ")}${more}: ${what}`);
+	});
+}

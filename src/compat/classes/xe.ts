@@ -1,0 +1,20 @@
+import type { DeviceClass } from "../policy.ts";
+
+const DRIVER = { source: "drivers/vfio/pci/xe, Linux 6.19", date: "2026-08" } as const;
+const PROFILE = { source: "sriov_admin/vf<N>/profile of the Xe driver", date: "2026-08" } as const;
+
+/** VFs of Intel Xe GPUs; scheduling may differ between hosts, memory may not. */
+export const xeVf: DeviceClass = {
+	name: "xe-vf",
+	match: { kind: ["pci"], driver: ["xe_vfio_pci", "xe-vfio-pci"] },
+	migration: "known",
+	...DRIVER,
+	rules: [
+		{ attribute: "driver", kind: "equal", ...DRIVER },
+		{ attribute: "device", kind: "equal", ...DRIVER },
+		{ attribute: "vram_quota", kind: "equal", ...PROFILE },
+		{ attribute: "exec_quantum_ms", kind: "info", ...PROFILE },
+		{ attribute: "preempt_timeout_us", kind: "info", ...PROFILE },
+		{ attribute: "sched_priority", kind: "info", ...PROFILE },
+	],
+};

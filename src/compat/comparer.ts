@@ -1,0 +1,74 @@
+import { compare } from "./compare.ts";
+import type { Candidate, Device } from "./device.ts";
+import { type Classified, classify } from "./device-class.ts";
+import { override, overridesFor } from "./override.ts";
+import type { Override, Policy } from "./policy.ts";
+import { classKey } from "./pool.ts";
+import { type Reason, ranked } from "./reason.ts";
+import { type Fit, fitOf } from "./settle.ts";
+
+/** One device of the source and one candidate of a target host. */
+interface Encounter {
+	readonly source_host: string;
+	readonly device: Device;
+	readonly candidate: Candidate;
+	readonly target_host: string;
+}
+
+/** Compares alike devices with alike candidates once, however many hosts have them. */
+export interface Comparer {
+	/** How the device fits any candidate of the class; the names in the reasons are those of some pair of the two classes. */
+	fit(encounter: Encounter, candidateKey: string): Fit;
+	/** The reasons with the names of this very pair. */
+	reasons(encounter: Encounter, candidateKey: string): readonly Reason[];
+}
+
+interface Known extends Encounter {
+	readonly fit: Fit;
+}
+
+interface SourceDevice extends Classified {
+	readonly key: string;
+}
+
+export function createComparer(policy: Policy): Comparer {
+	const sources = new Map<Device, SourceDevice>();
+	const known = new Map<string, Map<string, Known>>();
+
+	function sourceOf(device: Device): SourceDevice {
+		const source = sources.get(device) ?? { key: classKey(device), ...classify(device, policy) };
+		sources.set(device, source);
+		return source;
+	}
+	function overridesOf({ source_host, device, target_host }: Encounter): readonly Override[] {
+		return overridesFor(policy.overrides, { source_host, target_host, device: device.id });
+	}
+	function compareNow(encounter: Encounter): readonly Reason[] {
+		const { source_host, device, candidate, target_host } = encounter;
+		const { policy: ofClass, device_class } = sourceOf(device);
+		const pair = { source: device, target: candidate, source_host, target_host, policy: ofClass, device_class };
+		const overrides = overridesOf(encounter);
+		return overrides.length === 0 ? compare(pair) : ranked(override(compare(pair), overrides));
+	}
+	function lookUp(encounter: Encounter, candidateKey: string): Known {
+		const { key } = sourceOf(encounter.device);
+		// Alike devices are not judged alike when an override names one of them, or one of the hosts.
+		const overridden = overridesOf(encounter).map((one) => policy.overrides.indexOf(one));
+		const rowKey = overridden.length === 0 ? key : `${overridden.join()} ${key}`;
+		const row = known.get(rowKey) ?? new Map<string, Known>();
+		known.set(rowKey, row);
+		const found = row.get(candidateKey) ?? { ...encounter, fit: fitOf(compareNow(encounter)) };
+		row.set(candidateKey, found);
+		return found;
+	}
+	return {
+		fit: (encounter, candidateKey) => lookUp(encounter, candidateKey).fit,
+		reasons(encounter, candidateKey) {
+			const found = lookUp(encounter, candidateKey);
+			const isSame = (["source_host", "device", "candidate", "target_host"] as const).every(
+				(name) => found[name] === encounter[name],
+			);
+			return isSame || found.fit.reasons.length === 0 ? found.fit.reasons : compareNow(encounter);
+		},
+	};
+}

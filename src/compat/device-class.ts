@@ -1,0 +1,38 @@
+import { attributeOf, type Device } from "./device.ts";
+import type { DeviceClass, Policy } from "./policy.ts";
+
+/** The class of a device, and the policy for it: the class's rules in place of the general ones for the same attributes. */
+export interface Classified {
+	readonly device_class: DeviceClass | undefined;
+	readonly policy: Policy;
+}
+
+export function classify(device: Device, policy: Policy): Classified {
+	const device_class = policy.classes.find(({ match }) => isOf(device, match));
+	if (device_class === undefined) return { device_class, policy };
+	const replaced = new Set(device_class.rules.map(({ attribute }) => attribute));
+	const general = policy.rules.filter(({ attribute }) => !replaced.has(attribute));
+	return { device_class, policy: { ...policy, rules: [...general, ...device_class.rules] } };
+}
+
+function isOf(device: Device, match: DeviceClass["match"]): boolean {
+	return Object.entries(match).every(([name, patterns]) => {
+		const value = name === "kind" ? device.kind : attributeOf(device, name);
+		return value !== undefined && patterns.some((pattern) => fits(pattern, value));
+	});
+}
+
+/** Whether a text fits a pattern in which `*` stands for any text, also none; everything else stands for itself. */
+export function fits(pattern: string, text: string): boolean {
+	const [head = "", ...parts] = pattern.split("*");
+	const tail = parts.pop();
+	if (tail === undefined) return pattern === text;
+	if (!text.startsWith(head)) return false;
+	let from = head.length;
+	for (const part of parts) {
+		const at = text.indexOf(part, from);
+		if (at < 0) return false;
+		from = at + part.length;
+	}
+	return text.length - tail.length >= from && text.endsWith(tail);
+}

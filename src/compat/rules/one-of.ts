@@ -1,0 +1,39 @@
+import { attributeOf, errnoOf } from "../device.ts";
+import { attributeReason, bothValues, type Pair, show, sourceName, targetName, usedAndOffered } from "../pair.ts";
+import type { Rule } from "../policy.ts";
+import type { Reason } from "../reason.ts";
+
+/**
+ * The source's value is in a list of the target's; or, with `values`, both sides have one of them. Items are separated by
+ * comma, semicolon or line, `A2+B2` is one item. Yan Zhao, 20 August 2020.
+ */
+export function oneOf(pair: Pair, { attribute, values, lists = [attribute] }: Rule): readonly Reason[] {
+	return values === undefined ? inList(pair, attribute, lists) : amongValues(pair, attribute, values);
+}
+
+/** The first list that the target has counts: what a VF is set up as, before what it could be set up as. */
+function inList(pair: Pair, attribute: string, lists: readonly string[]): readonly Reason[] {
+	const { target } = pair;
+	const isThere = (name: string) => attributeOf(target, name) !== undefined || errnoOf(target, name) !== undefined;
+	const list = lists.find(isThere) ?? lists.join(" or ");
+	const found = usedAndOffered(pair, attribute, list, "one_of");
+	if (found === undefined) return [];
+	if ("reason" in found) return [found.reason];
+	const items = found.target.split(/[,;\n]/).map((item) => item.trim());
+	if (items.includes(found.source.trim())) return [];
+	const message = `${attribute} ${show(found.source)} of ${sourceName(pair)} is not in ${list} of ${targetName(pair)} (${show(found.target)})`;
+	return [attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message, { target: found.target })];
+}
+
+function amongValues(pair: Pair, attribute: string, values: readonly string[]): readonly Reason[] {
+	const found = bothValues(pair, attribute, "one_of");
+	if (found === undefined) return [];
+	if ("reason" in found) return [found.reason];
+	return (["source", "target"] as const)
+		.filter((side) => !values.includes(found[side].trim()))
+		.map((side) => {
+			const name = side === "source" ? sourceName(pair) : targetName(pair);
+			const message = `${attribute} ${show(found[side])} of ${name} is not one of ${values.join(", ")}`;
+			return attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message);
+		});
+}

@@ -1,0 +1,108 @@
+import { componentsOf } from "./components.ts";
+import type { DeviceKind } from "./device.ts";
+import { type Matching, match } from "./match.ts";
+import { outcome, type Reason, type Verdict } from "./reason.ts";
+
+/** How well a device fits something that can take devices, the better the smaller. */
+const TIERS = { clean: 0, with_warnings: 1, overridden: 2, conditional: 3, unknown: 4, impossible: 5 } as const;
+
+/** What it comes to when every device has something of this tier or a better one. */
+const VERDICTS = [
+	[TIERS.clean, "accept"],
+	[TIERS.with_warnings, "accept"],
+	[TIERS.overridden, "accept"],
+	[TIERS.conditional, "conditional"],
+	[TIERS.unknown, "unknown"],
+] as const satisfies readonly (readonly [number, Verdict])[];
+
+/** What a device of each kind can land on. */
+export const LANDS_ON: Readonly<Record<DeviceKind, readonly DeviceKind[]>> = {
+	pci: ["pci"],
+	mdev: ["mdev", "mdev_type"],
+	mdev_type: ["mdev_type"],
+};
+
+/** What a comparison came to. */
+export interface Fit {
+	readonly reasons: readonly Reason[];
+	readonly tier: number;
+}
+
+export function fitOf(reasons: readonly Reason[]): Fit {
+	if (reasons.length === 0) return { reasons, tier: TIERS.clean };
+	const { conditional, unknown, impossible: reject } = TIERS;
+	// What somebody took upon himself is not as good as what the hosts say.
+	const accept = reasons.some(({ code }) => code === "override.used") ? TIERS.overridden : TIERS.with_warnings;
+	return { reasons, tier: { accept, conditional, unknown, reject }[outcome(reasons)] };
+}
+
+export function isPossible({ tier }: Fit): boolean {
+	return tier < TIERS.impossible;
+}
+
+/** Something that can take devices, and how well a certain device fits it. */
+export interface Option<C> {
+	readonly candidate: C;
+	readonly fit: Fit;
+	readonly bugfix: number;
+}
+
+export interface Settlement<D, C> extends Matching<D, C> {
+	readonly verdict: Verdict;
+}
+
+/** A device with what it may take, the best first. */
+interface Wish<D, C> {
+	readonly device: D;
+	readonly options: readonly Option<C>[];
+}
+
+/** The best first. */
+export const VERDICT_ORDER: readonly Verdict[] = ["accept", "conditional", "unknown", "reject"];
+
+/**
+ * Gives each device the best that all of them can have: nothing doubtful as long as something certain is left. Devices that want
+ * nothing in common do not spoil it for each other. `optionsOf` is asked once per device.
+ */
+export function settle<D, C extends { readonly capacity: number }>(
+	devices: readonly D[],
+	optionsOf: (device: D) => readonly Option<C>[],
+): Settlement<D, C> {
+	const wishes = devices.map((device) => ({
+		device,
+		options: optionsOf(device)
+			.filter(({ fit }) => isPossible(fit))
+			.sort(byPreference),
+	}));
+	const parts = componentsOf(wishes, ({ options }) => options.map(({ candidate }) => candidate)).map(settleTogether);
+	return {
+		verdict: worst(parts),
+		assigned: new Map(parts.flatMap(({ assigned }) => [...assigned])),
+		contested: parts.flatMap(({ contested }) => contested),
+	};
+}
+
+/** Accept when there is nothing at all. */
+export function worst(parts: readonly { readonly verdict: Verdict }[]): Verdict {
+	return VERDICT_ORDER.findLast((verdict) => parts.some((part) => part.verdict === verdict)) ?? "accept";
+}
+
+function settleTogether<D, C extends { readonly capacity: number }>(wishes: readonly Wish<D, C>[]): Settlement<D, C> {
+	const upTo = (tier: number) =>
+		match(
+			wishes.map(({ device, options }) => ({
+				device,
+				candidates: options.filter(({ fit }) => fit.tier <= tier).map(({ candidate }) => candidate),
+			})),
+		);
+	for (const [tier, verdict] of VERDICTS) {
+		const matching = upTo(tier);
+		if (matching.contested.length === 0) return { ...matching, verdict };
+	}
+	return { ...upTo(TIERS.unknown), verdict: "reject" };
+}
+
+/** The best fit, of equal ones the target with more bugfixes; the order of the options decides the rest. */
+function byPreference<C>(a: Option<C>, b: Option<C>): number {
+	return a.fit.tier - b.fit.tier || a.fit.reasons.length - b.fit.reasons.length || b.bugfix - a.bugfix;
+}

@@ -1,0 +1,24 @@
+import type { Policy, UnknownPolicy } from "./policy.ts";
+import type { Reason } from "./reason.ts";
+
+/** Somebody may be lying: no policy and no override makes an accept of these (specification reliability 1.0.3). */
+export const TAMPERING: ReadonlySet<string> = new Set(["agent.bad_reply", "agent.identity"]);
+
+/** Whether a migration may go on despite a reason that nobody can tell: the class of the device is asked first. */
+export function isTolerated({ code, device_class }: Reason, policy: Policy): boolean {
+	if (TAMPERING.has(code)) return false;
+	const ofClass = policy.classes.find(({ name }) => name === device_class)?.unknown ?? {};
+	return (mapped(ofClass, code) ?? mapped(policy.unknown, code)) === "accept";
+}
+
+/** The code itself, then its family, then everything. */
+function mapped(unknown: UnknownPolicy, code: string): "reject" | "accept" | undefined {
+	return [code, familyOf(code), "*"]
+		.map((key) => (Object.hasOwn(unknown, key) ? unknown[key] : undefined))
+		.find(Boolean);
+}
+
+/** `agent.timeout` belongs to `agent.*`. */
+export function familyOf(code: string): string {
+	return `${code.split(".", 1)[0]}.*`;
+}

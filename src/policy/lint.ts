@@ -1,0 +1,85 @@
+import { fits } from "../compat/device-class.ts";
+import { expiredText, hasExpired } from "../compat/override.ts";
+import type { DeviceClass, Policy, Rule } from "../compat/policy.ts";
+import { readYamlWithPlaces } from "../yaml.ts";
+import { PolicyFile } from "./policy.ts";
+
+type Path = readonly PropertyKey[];
+
+/** Something in a policy that is allowed and hardly meant. */
+interface Finding {
+	readonly path: Path;
+	readonly message: string;
+}
+
+/** What is odd about a policy file, each as `file:line:column: ...`; throws ConfigError when the file is no policy at all. */
+export function lintPolicy(file: string, now: number): readonly string[] {
+	const { value: policy, placeOf } = readYamlWithPlaces(file, PolicyFile, "failsafe");
+	const { rules, classes } = policy;
+	const findings = [
+		...duplicateRules(rules, ["rules"]),
+		...unfiredRules(rules, ["rules"]),
+		...classes.flatMap((one, index) => [
+			...unreachable(one, classes.slice(0, index), index),
+			...duplicateRules(one.rules, ["classes", index, "rules"]),
+			...unfiredRules(one.rules, ["classes", index, "rules"], one),
+		]),
+		...expired(policy, now),
+	];
+	return findings.map(({ path, message }) => `${placeOf(path)}: ${message}`);
+}
+
+function duplicateRules(rules: readonly Rule[], path: Path): readonly Finding[] {
+	return rules.flatMap(({ attribute }, index) => {
+		const first = rules.findIndex((rule) => rule.attribute === attribute);
+		if (first === index) return [];
+		return [{ path: [...path, index], message: `there is a rule for ${attribute} before: both are applied` }];
+	});
+}
+
+/** Attributes that a format judges wherever they are there, so that the policy is never asked. */
+const DECLARATIONS = [
+	"software_version",
+	"interface_version",
+	"migration_version",
+	"migration_compatible",
+	"base_type",
+	"aggregation_ratio",
+	"compatible_*",
+	"*_compatible",
+	"migration/*",
+];
+
+function unfiredRules(rules: readonly Rule[], path: Path, { match }: Partial<DeviceClass> = {}): readonly Finding[] {
+	return rules.flatMap(({ attribute, kind }, index): readonly Finding[] => {
+		const at = [...path, index];
+		// A field of a text block is ignored by a rule (D8), whoever judges the attribute elsewhere.
+		if (kind !== "ignore" && DECLARATIONS.some((pattern) => fits(pattern, attribute))) {
+			return [{ path: at, message: `the rule can never fire: ${attribute} is judged as the device's own declaration` }];
+		}
+		const kinds = match?.["kind"] ?? ["mdev"];
+		if (attribute !== "mdev_type" || kinds.some((one) => one.startsWith("mdev"))) return [];
+		return [{ path: at, message: "the rule can never fire: only mdevs have an mdev_type" }];
+	});
+}
+
+/** A class that an earlier one leaves nothing to: whatever matches it matches that one. */
+function unreachable({ match: later }: DeviceClass, before: readonly DeviceClass[], index: number): readonly Finding[] {
+	const earlier = before.find(({ match }) =>
+		Object.entries(match).every(([name, patterns]) => {
+			const narrower = Object.hasOwn(later, name) ? later[name] : undefined;
+			// A pattern that fits another pattern's text fits all that the other one fits.
+			return narrower?.every((pattern) => patterns.some((wider) => fits(wider, pattern)));
+		}),
+	);
+	if (earlier === undefined) return [];
+	const message = `the class is unreachable: ${JSON.stringify(earlier.name)} before it matches the same devices`;
+	return [{ path: ["classes", index, "name"], message }];
+}
+
+function expired({ overrides }: Policy, now: number): readonly Finding[] {
+	return overrides.flatMap((one, index) => {
+		if (!hasExpired(one, now)) return [];
+		return [{ path: ["overrides", index], message: `${expiredText(one)}: remove it` }];
+	});
+}

@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { renderRanking } from "../../src/cli/rank.ts";
+import { terminalColour } from "../../src/cli/render.ts";
+import { renderExplanation } from "../../src/cli/render-explanation.ts";
+import { explain } from "../../src/compat/explain.ts";
+import { fleetOf } from "../../src/compat/fleet.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { rankDecisions } from "../../src/compat/rank.ts";
+import { mdev } from "../support/devices.ts";
+
+const asker = { source_host: "cmp-01", policy: DEFAULT_POLICY, devices: [mdev("s", { software_version: "1.0.0" })] };
+const candidates = [mdev("t", { software_version: "1.0.0" })];
+
+test("verdicts are coloured when asked for, and everything else stays as it is", () => {
+	const decision = explain({ ...asker, target_host: "cmp-02", candidates });
+	const plain = renderExplanation(decision, { colour: false });
+	const painted = renderExplanation(decision, { colour: true });
+	expect(painted).toContain("\u001b[32mACCEPT\u001b[39m  cmp-01 -> cmp-02");
+	expect(withoutColour(painted)).toBe(plain);
+
+	const hosts = rankDecisions(
+		asker,
+		fleetOf([
+			{ host: "accept", candidates },
+			{ host: "cmp-03", candidates: [] },
+		]),
+	);
+	expect(withoutColour(renderRanking(hosts, { colour: true }))).toBe(renderRanking(hosts, { colour: false }));
+	expect(renderRanking(hosts, { colour: true })).toContain("1  accept  \u001b[32maccept ");
+});
+
+test("a terminal has colour unless the environment says no", () => {
+	const stream = (isTTY: boolean, colours: boolean) =>
+		({ isTTY, hasColors: () => colours }) as unknown as NodeJS.WriteStream;
+	expect([stream(true, true), stream(true, false), stream(false, true)].map(terminalColour)).toEqual([
+		{ colour: true },
+		{ colour: false },
+		{ colour: false },
+	]);
+});
+
+test("obligations are said apart from the differences", () => {
+	const devices = [mdev("s", { software_version: "1.0.0", aggregator: "4" })];
+	const target = mdev("p/t", { software_version: "1.0.0", dynamic_resources: "aggregator" }, { kind: "mdev_type" });
+	const text = renderExplanation(explain({ ...asker, devices, target_host: "cmp-02", candidates: [target] }), {
+		colour: false,
+	});
+	expect(text).toContain("conditional  s -> p/t\n    to do first: set aggregator=4 when claiming cmp-02 p/t");
+	expect(text).not.toContain("dynamic.set");
+});
+
+function withoutColour(text: string): string {
+	return ["32", "33", "31", "39"].reduce((left, code) => left.replaceAll(`\u001b[${code}m`, ""), text);
+}

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { classify, fits } from "../../src/compat/device-class.ts";
+import { DEFAULT_POLICY, type DeviceClass } from "../../src/compat/policy.ts";
+import { mdev, pci } from "../support/devices.ts";
+
+/** pattern, texts that fit, texts that do not */
+const PATTERNS: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+	["nvidia-*", ["nvidia-558", "nvidia-"], ["nvidia", "xnvidia-1", "NVIDIA-1"]],
+	["*", ["", "x"], []],
+	["", [""], ["x"]],
+	["a*b", ["ab", "aab", "axbxb"], ["a", "b", "abc", "xab"]],
+	["a*b*c", ["abc", "aXbYc", "abbc"], ["ac", "acb", "abcd"]],
+	["ab*ab", ["abab", "abXab"], ["ab", "aba"]],
+	["a.b", ["a.b"], ["axb"]],
+];
+describe.each(PATTERNS)("%j", (pattern, inside, outside) => {
+	test.each(inside.map((text) => [text]))("fits %j", (text) => expect(fits(pattern, text)).toBe(true));
+	if (outside.length > 0) {
+		test.each(outside.map((text) => [text]))("does not fit %j", (text) => expect(fits(pattern, text)).toBe(false));
+	}
+});
+
+describe("the first class that matches is the device's class", () => {
+	const named = (name: string, match: DeviceClass["match"]): DeviceClass => ({ name, match, rules: [] });
+	const policy = {
+		...DEFAULT_POLICY,
+		classes: [named("a", { kind: ["pci"], driver: ["x", "y*"] }), named("b", { driver: ["*"] }), named("c", {})],
+	};
+	test.each([
+		[pci("1", { driver: "x" }), "a"],
+		[pci("1", { driver: "yy" }), "a"],
+		[pci("1", { driver: "z" }), "b"],
+		[pci("1", {}), "c"],
+		[mdev("1", { driver: "x" }), "b"],
+	])("%j is of class %s", (device, name) => expect(classify(device, policy).device_class?.name).toBe(name));
+
+	test("a policy without classes is the policy", () => {
+		const none = { ...DEFAULT_POLICY, classes: [] };
+		expect(classify(pci("1", {}), none)).toEqual({ device_class: undefined, policy: none });
+	});
+
+	test("its rules are in place of the general ones for the same attributes", () => {
+		const rules = [
+			{ attribute: "a", kind: "equal" },
+			{ attribute: "b", kind: "equal" },
+		] as const;
+		const mine = { name: "mine", match: {}, rules: [{ attribute: "b", kind: "ignore" }] } as const;
+		expect(classify(pci("1", {}), { ...DEFAULT_POLICY, rules, classes: [mine] }).policy.rules).toEqual([
+			{ attribute: "a", kind: "equal" },
+			{ attribute: "b", kind: "ignore" },
+		]);
+	});
+});
+
+test("every built-in class and every rule of it says where it comes from, and when", () => {
+	for (const { name, source, date, rules } of DEFAULT_POLICY.classes) {
+		for (const one of [{ source, date }, ...rules]) {
+			expect(one, name).toMatchObject({ source: expect.any(String), date: expect.stringMatching(/^20\d\d-/) });
+		}
+	}
+});

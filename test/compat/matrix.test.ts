@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import type { Candidate } from "../../src/compat/device.ts";
+import { deviceTypeOf, matrix } from "../../src/compat/matrix.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { mdev } from "../support/devices.ts";
+
+const host = (name: string, ...devices: readonly Candidate[]) => ({ host: name, devices });
+const type = (software_version: string) => mdev("p/t", { software_version }, { kind: "mdev_type", capacity: 0 });
+const verdicts = (...hosts: readonly ReturnType<typeof host>[]) =>
+	matrix(hosts, DEFAULT_POLICY).classes.flatMap(({ device_type, rows }) =>
+		rows.flatMap(({ cells }) =>
+			cells.map(
+				({ source_host, target_host, verdict }) => `${device_type}: ${source_host} -> ${target_host} ${verdict}`,
+			),
+		),
+	);
+
+describe("device types", () => {
+	test.each([
+		[mdev("a", { mdev_type: "nvidia-558" }), "mdev nvidia-558"],
+		[mdev("p/nvidia-558", { mdev_type: "nvidia-558" }, { kind: "mdev_type" }), "mdev nvidia-558"],
+		[
+			mdev("v", { vendor: "8086", device: "1515", driver: "ixgbe_vfio_pci" }, { kind: "pci" }),
+			"pci 8086:1515 ixgbe_vfio_pci",
+		],
+		[mdev("v", {}, { kind: "pci" }), "pci ?:? without driver"],
+		[mdev("pf", {}, { kind: "pci", attributes: { vendor: "8086", device: "1515" } }), undefined],
+		[mdev("gone", {}, { attributes: {} }), undefined],
+	])("%j is %s", (device, name) => expect(deviceTypeOf(device)).toBe(name));
+});
+
+describe("matrix", () => {
+	test("has a cell for each ordered pair of hosts, whatever is in use", () => {
+		expect(verdicts(host("b", type("1.1.0")), host("a", type("1.0.0")), host("c"))).toEqual([
+			"mdev vendor-type: a -> b accept",
+			"mdev vendor-type: a -> c reject",
+			"mdev vendor-type: b -> a reject",
+			"mdev vendor-type: b -> c reject",
+		]);
+	});
+
+	test("the device that fits worst decides, each with the candidate that fits it best", () => {
+		const [old, young] = [mdev("1", { software_version: "1.0.0" }), mdev("2", { software_version: "1.1.0" })];
+		const [first, second] = [mdev("3", { software_version: "1.0.0" }), mdev("4", { software_version: "1.1.1" })];
+		expect(verdicts(host("a", old, young), host("b", first, second))).toContain("mdev vendor-type: a -> b accept");
+		expect(verdicts(host("a", old, young), host("b", first))).toContain("mdev vendor-type: a -> b reject");
+	});
+
+	test("mdevs speak for their type; the type node only where there is none", () => {
+		const made = mdev("u", { software_version: "1.0.0" });
+		const silent = { ...type(""), attributes: { device_api: "vfio-pci", mdev_type: "vendor-type" } };
+		expect(verdicts(host("a", made, silent), host("b", type("1.0.0")))).toContain("mdev vendor-type: a -> b accept");
+		expect(verdicts(host("a", silent), host("b", type("1.0.0")))).toContain("mdev vendor-type: a -> b reject");
+	});
+
+	test("a cell that is no plain accept says why", () => {
+		const { classes } = matrix(
+			[host("a", mdev("1", { software_version: "1.0.1" })), host("b", type("1.0.0"))],
+			DEFAULT_POLICY,
+		);
+		expect(classes[0]?.rows[0]?.cells).toEqual([
+			{
+				source_host: "a",
+				target_host: "b",
+				verdict: "accept",
+				warnings: 1,
+				code: "version.bugfix_downgrade",
+				message: expect.stringContaining("b p/t"),
+			},
+		]);
+	});
+
+	test("no hosts, no classes", () => expect(matrix([], DEFAULT_POLICY)).toEqual({ hosts: [], classes: [] }));
+});

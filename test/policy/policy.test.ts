@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { lintPolicy } from "../../src/policy/lint.ts";
+import { loadPolicy, readPolicy } from "../../src/policy/policy.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(text: string): string {
+	const path = join(directory, "policy.yaml");
+	writeFileSync(path, text);
+	return path;
+}
+
+const override = (scope: string, created = "2026-08-21T10:00:00Z", expires = "2026-08-21T20:00:00Z") =>
+	`overrides:\n  - { author: jane, reason: r, created: ${created}, expires: "${expires}", scope: ${scope} }\n`;
+
+describe("a policy that cannot be meant is refused with its place", () => {
+	/** text, line and column, what is said */
+	const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
+		["unknown: maybe\n", "1:10", /Invalid option/],
+		["unknown: { agent.timeout: maybe }\n", "1:27", /unknown\.agent\.timeout/],
+		["unknown: { type.mismatch: accept }\n", "1:27", /"type.mismatch" is not the code of an unknown reason/],
+		["unknown: { agent.identity: accept }\n", "1:28", /agent\.identity is never accepted/],
+		["unknown:\n  agent.bad_reply: accept\n", "2:20", /agent\.bad_reply is never accepted/],
+		["classes:\n  - { name: a, match: {}, unknown: { agent.identity: accept } }\n", "2:54", /never accepted/],
+		["rules:\n  - { attribute: a, kind: equal, min: b }\n", "2:34", /unknown option "min"/],
+		["rules:\n  - { attribute: a, kind: in_range }\n", "2:5", /expected either range, or min, max or both/],
+		["rules:\n  - { attribute: a, kind: in_range, min: b, range: c }\n", "2:5", /expected either range/],
+		["rules:\n  - { attribute: a, kind: one_of, values: [b], lists: [c] }\n", "2:5", /not both/],
+		["rules:\n  - { attribute: a, kind: equal, severity: fatal }\n", "2:44", /severity/],
+		["rules:\n  - { attribute: a, kind: equal, date: yesterday }\n", "2:40", /expected a date/],
+		["classes:\n  - { name: A, match: {} }\n", "2:13", /lower-case/],
+		["classes:\n  - { name: a, match: { kind: gpu } }\n", "2:31", /"gpu" is no kind of device, expected pci, mdev/],
+		["classes:\n  - { name: a, match: {} }\n  - { name: a, match: {} }\n", "3:13", /the class "a" is there twice/],
+		[
+			"classes:\n  - { name: a, match: {}, migration: known, refuse: { message: no } }\n",
+			"2:53",
+			/a class whose migration is known cannot be refused/,
+		],
+		[override("{}"), "2:103", /expected a host, a device or a code/],
+		[override("{ code: no.such }"), "2:111", /"no\.such" is not a reason code/],
+		[override("{ code: agent.identity }"), "2:111", /cannot be overridden/],
+		[override("{ code: capacity.exhausted }"), "2:111", /cannot be overridden/],
+		[override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T10:00:01Z"), "2:72", /by at most 24 hours/],
+		[override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-21T10:00:00Z"), "2:72", /later than created/],
+		[override("{ device: d }", "today"), "2:41", /expected a time/],
+	];
+	test.each(MISTAKES)("%j at %s", (text, place, message) => {
+		const path = file(text);
+		expect(() => readPolicy(path)).toThrow(message);
+		expect(() => readPolicy(path)).not.toThrow("\n");
+		expect(() => readPolicy(path)).toThrow(`${path}:${place}: `);
+		expect(() => lintPolicy(path, 0)).toThrow(`${path}:${place}: `);
+	});
+});
+
+test("one word for unknown is the word for everything", () => {
+	expect(readPolicy(file("unknown: accept\n")).unknown).toEqual({ "*": "accept" });
+	expect(readPolicy(file("unknown: reject\n"))).toEqual(DEFAULT_POLICY);
+});
+
+test("a pattern is a list of one", () => {
+	const { classes } = readPolicy(file("classes: [{ name: a, match: { kind: pci, driver: x-* } }]\n"));
+	expect(classes).toEqual([{ name: "a", match: { kind: ["pci"], driver: ["x-*"] }, rules: [] }]);
+});
+
+describe("overrides come and go with time", () => {
+	const path = () => file(override("{ device: d }"));
+	const at = (time: string) => Date.parse(time);
+	test.each([
+		["2026-08-21T09:59:59Z", 0, 0],
+		["2026-08-21T10:00:00Z", 1, 0],
+		["2026-08-21T20:00:00Z", 0, 1],
+	])("at %s there are %i, with %i notes at load", (time, count, noted) => {
+		const notes: string[] = [];
+		const policy = loadPolicy(
+			path(),
+			(text) => notes.push(text),
+			() => at(time),
+		);
+		expect(policy().overrides).toHaveLength(count);
+		expect(notes).toHaveLength(noted);
+	});
+
+	test("the note says whose, since when, and that it is ignored", () => {
+		const notes: string[] = [];
+		loadPolicy(path(), (text) => notes.push(text));
+		expect(notes.length === 0 || notes[0]?.endsWith("has expired (2026-08-21T20:00:00Z) and is ignored")).toBe(true);
+	});
+
+	test("without a file the policy is the one that is built in", () => {
+		expect(loadPolicy(undefined, () => undefined)()).toBe(DEFAULT_POLICY);
+	});
+});
+
+describe("lint", () => {
+	const NOW = Date.parse("2026-08-21T21:00:00Z");
+	/** text, line and column, what is said */
+	const FINDINGS: readonly (readonly [string, string, RegExp])[] = [
+		[
+			"classes: []\nrules:\n  - { attribute: a, kind: equal }\n  - { attribute: a, kind: version }\n",
+			"4:5",
+			/there is a rule for a before/,
+		],
+		["rules: [{ attribute: software_version, kind: equal }]\n", "1:9", /can never fire: software_version is judged/],
+		["rules: [{ attribute: x_compatible, kind: equal }]\n", "1:9", /can never fire/],
+		[
+			"classes: [{ name: a, match: { kind: pci }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
+			"1:52",
+			/only mdevs/,
+		],
+		[
+			'classes:\n  - { name: a, match: { driver: "x*" } }\n  - { name: b, match: { driver: "xy*", kind: pci } }\n',
+			"3:13",
+			/the class is unreachable: "a" before it/,
+		],
+		["classes:\n  - { name: a, match: {} }\n  - { name: b, match: { driver: x } }\n", "3:13", /unreachable/],
+		[override("{ device: d }"), "2:5", /the override of jane has expired \(2026-08-21T20:00:00Z\): remove it/],
+	];
+	test.each(FINDINGS)("%j at %s", (text, place, message) => {
+		const path = file(text);
+		const findings = lintPolicy(path, NOW);
+		expect(findings).toHaveLength(1);
+		expect(findings[0]).toMatch(message);
+		expect(findings[0]?.startsWith(`${path}:${place}: `)).toBe(true);
+	});
+
+	/** Nothing to say about these. */
+	const GOOD = [
+		"",
+		"rules: [{ attribute: software_version, kind: ignore }, { attribute: never_heard_of, kind: equal }]\n",
+		'classes:\n  - { name: a, match: { driver: "xy*" } }\n  - { name: b, match: { driver: "x*" } }\n',
+		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { vendor: x } }\n",
+		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { driver: [x, y] } }\n",
+		"classes: [{ name: a, match: { kind: mdev }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
+		"classes: [{ name: a, match: { x: y }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
+		override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T01:00:00Z"),
+	];
+	test.each(GOOD)("%j", (text) => expect(lintPolicy(file(text), NOW)).toEqual([]));
+
+	test("the policy that is shipped", () => expect(lintPolicy("config/policy.yaml", NOW)).toEqual([]));
+});
