@@ -78,12 +78,15 @@ export function deviceTypeOf(device: Device): string | undefined {
 
 /** One device of each class, by type. A type node stands for the mdevs that could be made from it, where there is none. */
 function sourcesOf(pools: readonly Pool[]): ReadonlyMap<string, readonly Device[]> {
-	const types = new Set(pools.map(({ first }) => deviceTypeOf(first)));
+	const byType = new Map<string, Device[]>();
+	for (const { first } of pools) {
+		const type = deviceTypeOf(first);
+		if (type !== undefined) byType.set(type, [...(byType.get(type) ?? []), first]);
+	}
 	return new Map(
-		[...types].flatMap((type) => {
-			const alike = pools.map(({ first }) => first).filter((device) => deviceTypeOf(device) === type);
+		[...byType].map(([type, alike]) => {
 			const made = alike.filter(({ kind }) => kind !== "mdev_type");
-			return type === undefined ? [] : [[type, made.length > 0 ? made : alike] as const];
+			return [type, made.length > 0 ? made : alike];
 		}),
 	);
 }

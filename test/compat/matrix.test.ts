@@ -30,6 +30,11 @@ describe("device types", () => {
 });
 
 describe("matrix", () => {
+	test("leaves out what no instance could use", () => {
+		const bare = mdev("0000:3b:00.0", {}, { kind: "pci", attributes: { vendor: "8086", device: "1515" } });
+		expect(matrix([host("a", bare), host("b", bare)], DEFAULT_POLICY).classes).toEqual([]);
+	});
+
 	test("has a cell for each ordered pair of hosts, whatever is in use", () => {
 		expect(verdicts(host("b", type("1.1.0")), host("a", type("1.0.0")), host("c"))).toEqual([
 			"mdev vendor-type: a -> b accept",

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { decide } from "../../src/compat/decide.ts";
+import { fleetOf } from "../../src/compat/fleet.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { rankDecisions } from "../../src/compat/rank.ts";
+import { rankSummary, reasonText, summary } from "../../src/compat/summary.ts";
+import { mdev } from "../support/devices.ts";
+
+const asker = { source_host: "cmp-01", devices: [mdev("s", { software_version: "1.1.0" })], policy: DEFAULT_POLICY };
+const to = (version: string, policy = DEFAULT_POLICY, unreadable = {}) => {
+	const candidates = [mdev("t", { software_version: version }, { unreadable })];
+	return decide({ ...asker, policy, target_host: "cmp-02", candidates });
+};
+
+test("accept: the mapping, and warnings marked as such", () => {
+	expect(summary(to("1.1.0"))).toMatch(/^accept \[[0-9a-f]{12}\]; s -> t$/);
+	expect(
+		summary(
+			decide({
+				...asker,
+				devices: [mdev("s", { software_version: "1.1.1" })],
+				target_host: "cmp-02",
+				candidates: [mdev("t", { software_version: "1.1.0" })],
+			}),
+		),
+	).toMatch(
+		/^accept \[[0-9a-f]{12}\]; s -> t; warning version\.bugfix_downgrade: software_version 1\.1\.1 goes to an older bugfix version; cmp-02 t has 1\.1\.0$/,
+	);
+});
+
+test("reject: every reason with its code; Nova gets the messages of the errors", () => {
+	const decision = to("1.0.0");
+	const message = "software_version 1.1.0 needs at least 1.1; cmp-02 t has 1.0.0";
+	expect(summary(decision)).toMatch(/^reject \[[0-9a-f]{12}\]; version\.minor_downgrade: /);
+	expect(reasonText(decision)).toBe(message);
+});
+
+test("unknown: what the policy makes of it", () => {
+	const unreadable = { interface_version: "EIO" };
+	expect(summary(to("1.1.0", DEFAULT_POLICY, unreadable))).toMatch(/^unknown \(refused by policy\) \[/);
+	expect(summary(to("1.1.0", { ...DEFAULT_POLICY, unknown: { "*": "accept" } }, unreadable))).toMatch(
+		/^unknown \(allowed by policy\) \[/,
+	);
+});
+
+test("a ranking: how many of each verdict, and why the first one is first", () => {
+	const offers = ["1.1.0", "1.0.0", "1.2.0"].map((version, index) => ({
+		host: `cmp-0${index + 2}`,
+		candidates: [mdev("t", { software_version: version })],
+	}));
+	expect(rankSummary(rankDecisions(asker, fleetOf(offers)))).toMatch(
+		/^best of 3: 2 accept, 1 reject; cmp-02 first: accept \[[0-9a-f]{12}\]; s -> t$/,
+	);
+	expect(rankSummary([])).toBe("best of 0: ");
+});
