@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { MalformedBlocks, parseBlock, parseBlocks } from "../../src/compat/blocks.ts";
-import { compare } from "../../src/compat/compare.ts";
 import { textBlocks } from "../../src/compat/formats/text-blocks.ts";
 import { typeNode } from "../../src/compat/formats/type-node.ts";
 import type { Pair } from "../../src/compat/pair.ts";
@@ -96,54 +95,4 @@ describe("ranked", () => {
 			at("attribute.differs", "b"),
 		]);
 	});
-});
-
-test("no attribute of any format makes a comparison throw", async () => {
-	const fc = await import("fast-check");
-	const names = fc.constantFrom(
-		...[
-			"migration_version",
-			"migration_compatible",
-			"migration/self",
-			"migration/compatible",
-			"migration/self/a",
-			"migration/compatible1/a",
-		],
-		...[
-			"software_version",
-			"interface_version_compatible",
-			"base_type",
-			"aggregation_ratio",
-			"compatible_x",
-			"compatible_type",
-			"dynamic_resources",
-		],
-		...["a", "mdev_type", "device_api", "__proto__", "toString", "uevent"],
-	);
-	const texts = fc.oneof(
-		fc.string(),
-		fc.constantFrom(
-			"SELF:\na=1\nCOMPATIBLE:\na={v:int:1,2}",
-			"a=1",
-			'{"self":[{"a":"1"}],"compatible":[{"a":"1"}]}',
-			'[{"device_api":"x"}]',
-			"2.0.2-2.0.4,2.1.0-",
-			"a,b",
-			"aggregator",
-		),
-	);
-	const attributes = fc.dictionary(names, texts);
-	fc.assert(
-		fc.property(
-			attributes,
-			attributes,
-			fc.constantFrom("target-accepts", "source-declares", "both"),
-			(a, b, direction) => {
-				compare(
-					pair(a, b, { policy: { ...DEFAULT_POLICY, direction: direction as "both", compatible_type: "allow" } }),
-				);
-			},
-		),
-		{ numRuns: 5000 },
-	);
 });
