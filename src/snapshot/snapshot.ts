@@ -5,6 +5,14 @@ const MAX_DEVICES = 8192;
 /** One page: the most that a sysfs attribute can hold. */
 const MAX_VALUE_LENGTH = 4096;
 
+/** Far above what a driver has: what a decision costs grows with it. */
+const MAX_ATTRIBUTES = 512;
+
+const texts = (maxLength: number) =>
+	z
+		.record(z.string().max(256), z.string().max(maxLength))
+		.refine((values) => Object.keys(values).length <= MAX_ATTRIBUTES, `expected at most ${MAX_ATTRIBUTES} attributes`);
+
 const SnapshotDevice = z.object({
 	id: z.string().min(1).max(256),
 	kind: z.enum(DEVICE_KINDS),
@@ -16,8 +24,8 @@ const SnapshotDevice = z.object({
 	instance: z.guid().optional(),
 	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),
-	attributes: z.record(z.string().max(256), z.string().max(MAX_VALUE_LENGTH)),
-	unreadable: z.record(z.string().max(256), z.string().max(64)),
+	attributes: texts(MAX_VALUE_LENGTH),
+	unreadable: texts(64),
 });
 
 /**

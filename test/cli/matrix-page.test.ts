@@ -52,7 +52,7 @@ const host = (name: string, software_version: string, mdev_type = "vendor-type")
 	devices: [mdev("p/t", { software_version, mdev_type }, { kind: "mdev_type" })],
 });
 
-describe("the page in Chromium", () => {
+describe("the page in Chromium", { timeout: 120_000 }, () => {
 	test("three hosts: a cell per pair, its colour, its letter, the reason as its title", () => {
 		const found = matrix([host("cmp-01", "1.0.1"), host("cmp-02", "1.0.0"), host("cmp-03", "1.1.0")], DEFAULT_POLICY);
 		const { shown, count, colours, kinds, headings, strangers, wide } = probe(matrixPage(found));

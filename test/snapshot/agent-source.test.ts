@@ -91,6 +91,17 @@ describe("answers that are no snapshot", () => {
 			/devices.0.attributes.a/,
 		],
 		[
+			"a device with 513 attributes",
+			json({
+				...SNAPSHOT,
+				devices: [
+					{ ...device, attributes: Object.fromEntries(Array.from({ length: 513 }, (_v, i) => [`a${i}`, "1"])) },
+				],
+			}),
+			"agent.bad_reply",
+			/devices\.0\.attributes: expected at most 512 attributes/,
+		],
+		[
 			"a negative capacity",
 			json({ ...SNAPSHOT, devices: [{ ...device, capacity: -1 }] }),
 			"agent.bad_reply",
