@@ -21,8 +21,8 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	["src/snapshot/agent-source.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
 	[
 		"src/messaging/x.ts",
-		["amqplib", "axios", "../precheck.ts", "../compat/device.ts"],
-		["./target.ts", "../log.ts", "node:zlib"],
+		["amqplib", "axios", "../log.ts", "../precheck.ts", "../compat/device.ts"],
+		["./target.ts", "node:zlib"],
 	],
 	["src/messaging/rabbit.ts", ["axios", "../nova/methods.ts"], ["amqplib", "./target.ts"]],
 	[

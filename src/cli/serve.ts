@@ -3,6 +3,7 @@ import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
+import { RabbitOptions } from "../messaging/rabbit-options.ts";
 import { RpcServer } from "../messaging/server.ts";
 import type { Transport } from "../messaging/transport.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
@@ -20,7 +21,12 @@ export async function serve(configFile: string): Promise<void> {
 	const transport =
 		config.transport_url.driver === "memory"
 			? new MemoryTransport()
-			: new RabbitTransport(config.transport_url, "novacompat-serve", log);
+			: new RabbitTransport({
+					url: config.transport_url,
+					options: RabbitOptions.parse({}),
+					connectionName: "novacompat-serve",
+					log,
+				});
 	const server = createService({ config, policy, transport, log });
 	const stopped = untilSignal();
 	await Promise.race([server.start(), stopped]);

@@ -25,11 +25,12 @@ export class RpcClient {
 	readonly #transport: Transport;
 	readonly #waiters = new Map<string, Waiter>();
 	/** Declared at the first call, used for all of them. */
-	readonly #replyQueue = `reply_${newId()}`;
+	readonly #replyQueue: string;
 	#listening: Promise<unknown> | undefined;
 
 	constructor(transport: Transport) {
 		this.#transport = transport;
+		this.#replyQueue = transport.newReplyQueue();
 	}
 
 	/** The result of the method; throws RemoteError when it failed and MessagingTimeout when nothing came. */

@@ -1,4 +1,5 @@
 import { setImmediate as handedOut } from "node:timers/promises";
+import { newId } from "./message.ts";
 import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
 
@@ -35,6 +36,10 @@ export class MemoryTransport implements Transport {
 			await consumer.cancel();
 		};
 		return { cancel };
+	}
+
+	newReplyQueue(): string {
+		return `reply_${newId()}`;
 	}
 
 	async listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
@@ -108,6 +113,7 @@ export class MemoryTransport implements Transport {
 		const delivery = {
 			body,
 			contentType: "application/json",
+			compression: undefined,
 			expiration,
 			redelivered: false,
 			ack: settle,

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel, type ChannelModel, type ConfirmChannel } from "amqplib";
-import type { Logger } from "../log.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
+import type { Log } from "./log.ts";
 import { newId } from "./message.ts";
+import type { RabbitOptions } from "./rabbit-options.ts";
 import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
 import type { TransportHost, TransportUrl } from "./transport-url.ts";
 
-/** AMQP heartbeat in seconds: a broker that hangs is noticed after two to three of them. */
-const HEARTBEAT = 5;
 const CONNECT_TIMEOUT_MS = 3_000;
 const SETUP_TIMEOUT_MS = 10_000;
 const BACKOFF_MS = { first: 200, longest: 5_000 };
@@ -17,6 +16,14 @@ const TRANSIENT_QUEUE_TTL_MS = 1_800_000;
 
 /** Declares and consumes; run again on every new connection, with the same names. */
 type Setup = (channel: Channel) => Promise<void>;
+
+export interface RabbitTransportOptions {
+	readonly url: TransportUrl;
+	readonly options: RabbitOptions;
+	/** What operators see in the list of connections, before the process id and the role. */
+	readonly connectionName: string;
+	readonly log: Log;
+}
 
 interface Queues {
 	readonly prefetch: number;
@@ -52,8 +59,9 @@ interface Session {
  */
 export class RabbitTransport implements Transport {
 	readonly #url: TransportUrl;
+	readonly #options: RabbitOptions;
 	readonly #connectionName: string;
-	readonly #log: Logger;
+	readonly #log: Log;
 	readonly #subscriptions = new Set<Subscription>();
 	readonly #closing = new AbortController();
 	#session: Session | undefined;
@@ -61,8 +69,9 @@ export class RabbitTransport implements Transport {
 	#waiting: (() => void)[] = [];
 	readonly #supervised: Promise<void>;
 
-	constructor(url: TransportUrl, connectionName: string, log: Logger) {
+	constructor({ url, options, connectionName, log }: RabbitTransportOptions) {
 		this.#url = url;
+		this.#options = options;
 		this.#connectionName = connectionName;
 		this.#log = log;
 		this.#supervised = this.#supervise();
@@ -82,6 +91,10 @@ export class RabbitTransport implements Transport {
 			await assertTransientQueue(channel, fanoutQueue);
 			await channel.bindQueue(fanoutQueue, fanoutExchange(target), topic);
 		});
+	}
+
+	newReplyQueue(): string {
+		return `reply_${newId()}`;
 	}
 
 	async listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
@@ -249,7 +262,15 @@ export class RabbitTransport implements Transport {
 	async #connect({ hostname, port, username, password }: TransportHost, role: string): Promise<ChannelModel> {
 		const vhost = encodeURIComponent(this.#url.vhost);
 		const connected = amqp.connect(
-			{ protocol: "amqp", hostname, port, username, password, vhost, heartbeat: HEARTBEAT },
+			{
+				protocol: "amqp",
+				hostname,
+				port,
+				username,
+				password,
+				vhost,
+				heartbeat: this.#options.heartbeat_timeout_threshold,
+			},
 			{
 				noDelay: true,
 				timeout: CONNECT_TIMEOUT_MS,
@@ -330,7 +351,8 @@ function addressOf(to: Destination): readonly [exchange: string, key: string] {
 }
 
 function deliveryOf(channel: Channel, message: amqp.ConsumeMessage): Delivery {
-	const { contentType, expiration } = message.properties;
+	const { contentType, expiration, headers } = message.properties;
+	const compression: unknown = headers?.["compression"];
 	const settle = (how: () => void) => {
 		try {
 			how();
@@ -341,6 +363,7 @@ function deliveryOf(channel: Channel, message: amqp.ConsumeMessage): Delivery {
 	return {
 		body: message.content,
 		contentType,
+		compression: compression === undefined ? undefined : String(compression),
 		expiration,
 		redelivered: message.fields.redelivered,
 		ack: () => settle(() => channel.ack(message)),

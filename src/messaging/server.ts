@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
-import type { Logger } from "../log.ts";
 import { type Call, dispatch, type Endpoint } from "./endpoint.ts";
 import { InvalidMessage, MessageDeliveryFailure, RpcFailure } from "./errors.ts";
 import { encodeFailure } from "./failure.ts";
+import type { Log } from "./log.ts";
 import { failureReply, heartbeat, openEnvelope, type Request, readRequest, resultReply } from "./message.ts";
 import { type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Transport } from "./transport.ts";
@@ -14,7 +14,7 @@ export interface RpcServerOptions<Context> {
 	readonly endpoints: readonly Endpoint<Context>[];
 	/** Reduces the raw context, which holds a usable token, to what the methods may know. */
 	readonly deserializeContext: (raw: ReadonlyMap<string, unknown>) => Context;
-	readonly log: Logger;
+	readonly log: Log;
 	/** Requests of one queue worked on at once; further ones wait in the broker. */
 	readonly maxInFlight: number;
 	/** Seconds after which a call is answered in any case; never more than half of the caller's own time. */

@@ -4,6 +4,8 @@ import type { ServerTarget } from "./target.ts";
 export interface Delivery {
 	readonly body: Buffer;
 	readonly contentType: string | undefined;
+	/** Header `compression`: kombu's name of what the body has to be decompressed with. */
+	readonly compression: string | undefined;
 	/** The time to live that the caller gave a call, in milliseconds as decimal text. */
 	readonly expiration: string | undefined;
 	/** The broker has handed it out before and got no acknowledgement. */
@@ -37,7 +39,9 @@ export interface Transport {
 	 * queues hands out `prefetch` messages at most that have not been ended.
 	 */
 	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
-	/** Listens on a reply queue of one's own. */
+	/** A name for a reply queue of one's own. */
+	newReplyQueue(): string;
+	/** Listens on it; it keeps its name whatever happens to the connection. */
 	listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
 	/** Resolves when the broker has the message: whether it reached a queue. */
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable">;

@@ -7,6 +7,7 @@ import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { MessageDeliveryFailure, MessagingTimeout } from "../../src/messaging/errors.ts";
 import { newId } from "../../src/messaging/message.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
 import { fanoutExchange, type ServerTarget, serverKey } from "../../src/messaging/target.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
@@ -32,7 +33,12 @@ afterAll(() => broker?.stop());
 /** A transport to the broker, or to what is given, that ends with the test. */
 function open(url = broker.url) {
 	const { log, lines } = recordingLog();
-	const transport = new RabbitTransport(parseTransportUrl(url), "novacompat-test", log);
+	const transport = new RabbitTransport({
+		url: parseTransportUrl(url),
+		options: RabbitOptions.parse({}),
+		connectionName: "novacompat-test",
+		log,
+	});
 	onTestFinished(() => transport.close());
 	return { transport, log, lines };
 }

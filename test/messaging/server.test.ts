@@ -87,6 +87,7 @@ function scripted(body: string, delivery: Partial<Delivery> = {}) {
 	const scriptedDelivery: Delivery = {
 		body: Buffer.from(body),
 		contentType: "application/json",
+		compression: undefined,
 		expiration: undefined,
 		redelivered: false,
 		ack: () => void ended.push("ack"),
