@@ -139,6 +139,7 @@ async function check_can_live_migrate_destination(
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
+		options.log.warning(`live migration: ${summary(decision)}`, call.context);
 	}
 	if (decision.allowed) return null;
 	throw migrationPreCheckError(reasonText(decision));

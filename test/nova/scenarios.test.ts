@@ -1,0 +1,125 @@
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
+import { createService } from "../../src/cli/serve.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { REASON_CODES } from "../../src/compat/reason.ts";
+import { Config } from "../../src/config.ts";
+import { createLogger } from "../../src/log.ts";
+import { RpcClient } from "../../src/messaging/client.ts";
+import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { Snapshot } from "../../src/snapshot/snapshot.ts";
+import { readYaml } from "../../src/yaml.ts";
+
+/** Of the one that shall move. */
+const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const SCENARIOS = `${import.meta.dirname}/../scenarios`;
+
+const Device = z
+	.looseObject({ instance: z.string().optional() })
+	.transform((fields) => ({ kind: "pci", capacity: 1, unreadable: {}, attributes: {}, ...fields }))
+	.pipe(Snapshot.shape.devices.element);
+const Agent = z.union([z.enum(["unconfigured", "refused", "silent", "html", "impostor"]), z.array(Device)]);
+const Scenario = z.strictObject({
+	name: z.string(),
+	source: Agent,
+	target: Agent,
+	/** Further fields of the request. */
+	request: z.record(z.string(), z.unknown()).default({}),
+	/** Arguments of Nova's own method, which is called instead of ours. */
+	nova: z.record(z.string(), z.unknown()).optional(),
+	verdict: z.enum(["accept", "reject", "unknown"]),
+	reasons: z.array(z.string()),
+	/** The exact text of the first reason. */
+	message: z.string().optional(),
+});
+type Scenario = z.infer<typeof Scenario>;
+const Decision = z.object({
+	verdict: z.string(),
+	reasons: z.array(z.object({ code: z.string(), severity: z.string(), message: z.string() })),
+});
+
+const servers: Server[] = [];
+afterEach(() => {
+	for (const server of servers.splice(0)) {
+		server.closeAllConnections();
+		server.close();
+	}
+});
+
+const LISTENERS: Readonly<Record<"silent" | "html", RequestListener>> = {
+	silent: () => undefined,
+	html: (_request, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"),
+};
+
+function snapshotOf(host: string, devices: Snapshot["devices"]): RequestListener {
+	const snapshot = JSON.stringify({ schema_version: "1.0", host, boot_id: "b", devices });
+	return (_request, response) => response.writeHead(200, { "Content-Type": "application/json" }).end(snapshot);
+}
+
+/** The URL of an agent that does what the scenario says; undefined when none is configured. */
+async function startAgent(host: string, agent: z.infer<typeof Agent>): Promise<string | undefined> {
+	if (agent === "unconfigured") return undefined;
+	if (agent === "refused") return "http://127.0.0.1:1/";
+	const listener =
+		agent === "impostor"
+			? snapshotOf("another", [])
+			: typeof agent === "string"
+				? LISTENERS[agent]
+				: snapshotOf(host, agent);
+	const server = createServer(listener).listen(0, "127.0.0.1");
+	servers.push(server);
+	await once(server, "listening");
+	const address = server.address();
+	return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/`;
+}
+
+/** Asks the service over its bus, with agents over HTTP. */
+async function ask({ source, target, request, nova }: Scenario): Promise<z.infer<typeof Decision>> {
+	const agents = { source: await startAgent("source", source), target: await startAgent("target", target) };
+	const configured = Object.fromEntries(Object.entries(agents).filter(([, url]) => url !== undefined));
+	const transport = new MemoryTransport();
+	const lines: string[] = [];
+	const service = createService({
+		config: Config.parse({ transport_url: "memory://", host: "h", agents: configured, agent_timeout: 0.3 }),
+		policy: () => DEFAULT_POLICY,
+		transport,
+		log: createLogger("test", false, (line) => lines.push(line)),
+	});
+	await service.start();
+	const client = new RpcClient(transport);
+	const to = { exchange: "nova", topic: "migration_compat" };
+	const options = { timeout: 5 };
+	if (nova === undefined) {
+		const departure = { instance_uuid: INSTANCE, source_host: "source", dest_host: "target", ...request };
+		const reply = await client.call({ ...to, version: "1.0" }, "check_live_migration", { request: departure }, options);
+		return Decision.parse(reply);
+	}
+	await expect(
+		client.call({ ...to, version: "6.0" }, "check_can_live_migrate_destination", nova, options),
+	).rejects.toMatchObject({ excType: "MigrationPreCheckError" });
+	// Nova is told a text; verdict and codes stand in the log.
+	const [, verdict = "", code = "", message = ""] =
+		/ (\w+) \(refused by policy\).*?; ([\w.]+): (.*)$/.exec(lines.at(-1)?.trim() ?? "") ?? [];
+	return { verdict, reasons: [{ code, severity: "error", message }] };
+}
+
+const scenarios = readYaml(`${SCENARIOS}/service/precheck.yaml`, z.array(Scenario));
+
+test.each(scenarios)("$name", async (scenario) => {
+	const { verdict, reasons } = await ask(scenario);
+	const codes = reasons.map(({ code, severity }) => (severity === "error" ? code : `warning ${code}`));
+	expect({ verdict, reasons: codes }).toEqual({ verdict: scenario.verdict, reasons: scenario.reasons });
+	if (scenario.message !== undefined) expect(reasons[0]?.message).toBe(scenario.message);
+});
+
+test("every reason code is produced by a scenario", () => {
+	const Reasons = z.array(z.looseObject({ reasons: z.array(z.string()).default([]) }));
+	const files = [...readdirSync(SCENARIOS).filter((name) => name.endsWith(".yaml")), "service/precheck.yaml"];
+	const codes = files
+		.flatMap((file) => readYaml(`${SCENARIOS}/${file}`, Reasons))
+		.flatMap(({ reasons }) => reasons.map((text) => text.replace("warning ", "")));
+	expect([...new Set(codes)].sort()).toEqual(Object.keys(REASON_CODES).sort());
+});
