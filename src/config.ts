@@ -31,6 +31,7 @@ export const Config = z.strictObject({
 	host: HostName.default(hostname),
 	agents: z.record(HostName, AgentUrl).default({}),
 	agent_timeout: z.number().positive().max(60).default(7),
+	snapshot_max_age: z.number().min(0).max(60).default(2),
 	max_check_time: z.number().positive().max(60).default(15),
 	executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 	stand_in_hosts: z.array(HostName).default([]),

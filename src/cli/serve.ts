@@ -11,6 +11,7 @@ import { COMPUTE_TOPIC, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/me
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
 import { AgentSource } from "../snapshot/agent-source.ts";
+import { SnapshotCache } from "../snapshot/cache.ts";
 import { untilSignal } from "./signals.ts";
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
@@ -48,7 +49,8 @@ export interface ServiceOptions {
 /** The service on any transport: the demo runs it in memory. */
 export function createService({ config, policy, transport, log }: ServiceOptions): RpcServer<RequestContext> {
 	const exchange = config.control_exchange;
-	const snapshots = new AgentSource(new Map(Object.entries(config.agents)), config.agent_timeout);
+	const agents = new AgentSource(new Map(Object.entries(config.agents)), config.agent_timeout);
+	const snapshots = new SnapshotCache(agents, config.snapshot_max_age);
 	return new RpcServer({
 		transport,
 		targets: [
