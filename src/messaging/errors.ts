@@ -13,9 +13,14 @@ export class MessageDeliveryFailure extends Error {
 	override readonly name = "MessageDeliveryFailure";
 }
 
-/** A transport_url or an option that cannot be used; names the part and what was expected. */
+/** A transport_url that cannot be used, or an option in its query; names the part and what was expected. */
 export class InvalidTransportUrl extends Error {
 	override readonly name = "InvalidTransportUrl";
+}
+
+/** Options of `[oslo_messaging_rabbit]` that cannot be used, alone or together; names them and what was expected. */
+export class InvalidRabbitOptions extends Error {
+	override readonly name = "InvalidRabbitOptions";
 }
 
 /** What the other side raised: class and module are Python names (oslo_messaging/rpc/client.py). */

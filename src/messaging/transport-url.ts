@@ -1,4 +1,5 @@
 import { InvalidTransportUrl } from "./errors.ts";
+import { problemOfOption } from "./rabbit-options.ts";
 
 export interface TransportHost {
 	readonly hostname: string;
@@ -12,6 +13,8 @@ export interface TransportUrl {
 	/** In the order of the URL. */
 	readonly hosts: readonly TransportHost[];
 	readonly vhost: string;
+	/** Options of `[oslo_messaging_rabbit]` that go before those of the section; rabbit-options.ts merges them. */
+	readonly query: ReadonlyMap<string, string>;
 }
 
 const DRIVERS: ReadonlyMap<string, TransportUrl["driver"]> = new Map([
@@ -22,13 +25,15 @@ const DRIVERS: ReadonlyMap<string, TransportUrl["driver"]> = new Map([
 const AMQP_PORT = 5672;
 
 /**
- * Reads `driver://[user[:pass]@]host[:port]{,...}[/vhost]` as oslo.messaging does (oslo_messaging/transport.py,
- * TransportURL.parse): credentials belong to one host and are not inherited, a missing part is `guest`, the port is
- * 5672 also with TLS. Never puts a part of the URL that may be a piece of the password into an error: one with an
- * unencoded "/", "?" or "," ends up anywhere.
+ * Reads `driver://[user[:pass]@]host[:port]{,...}[/vhost][?option=value{&...}]` as oslo.messaging does
+ * (oslo_messaging/transport.py, TransportURL.parse): credentials belong to one host and are not inherited, a missing part
+ * is `guest`, the port is 5672 also with TLS. Never puts a part of the URL that may be a piece of the password into an
+ * error: one with an unencoded "/", "?", "#" or "," ends up anywhere.
  */
 export function parseTransportUrl(text: string): TransportUrl {
-	const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text) ?? [];
+	// In nova.conf a long one may go over several lines.
+	const oneLine = text.replace(/[\t\r\n]/g, "");
+	const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(oneLine) ?? [];
 	const driver = DRIVERS.get(scheme.toLowerCase().split("+", 1)[0] ?? "");
 	if (driver === undefined) {
 		const got = scheme === "" ? "no driver" : `driver "${scheme}"`;
@@ -36,11 +41,13 @@ export function parseTransportUrl(text: string): TransportUrl {
 			`transport_url has ${got}, expected rabbit://user:password@host:port/vhost or memory://`,
 		);
 	}
-	const [location = "", query] = rest.split("?", 2);
-	if (query) throw new InvalidTransportUrl(`transport_url has options after "?", expected none`);
-	const slash = location.indexOf("/");
-	const netloc = slash < 0 ? location : location.slice(0, slash);
-	const path = slash < 0 ? "" : decode(location.slice(slash + 1), "virtual host");
+	const [, netloc = "", path = "", query = ""] = /^([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(rest) ?? [];
+	if (rest.slice(netloc.length).includes("@")) {
+		throw new InvalidTransportUrl(
+			'transport_url has "@" behind the hosts, expected %40 there; in a password, percent-encode /?#,@:',
+		);
+	}
+	const vhost = decode(path.slice(1));
 	const oneAt = rest.split("@").length === 2;
 	const hosts = netloc
 		.split(",")
@@ -49,8 +56,24 @@ export function parseTransportUrl(text: string): TransportUrl {
 	return {
 		driver,
 		hosts: hosts.length > 0 ? hosts : [parseHost("", false)],
-		vhost: path === "" || path === "/" ? "/" : path,
+		vhost: vhost === "" || vhost === "/" ? "/" : vhost,
+		query: parseQuery(query),
 	};
+}
+
+/** A key that is there more than once has all of its values, joined with ","; one without a value is not there. */
+function parseQuery(text: string): ReadonlyMap<string, string> {
+	const query = new Map<string, string>();
+	for (const [option, value] of new URLSearchParams(text)) {
+		if (value === "") continue;
+		const before = query.get(option);
+		query.set(option, before === undefined ? value : `${before},${value}`);
+	}
+	for (const [option, value] of query) {
+		const problem = problemOfOption(option, value);
+		if (problem !== undefined) throw new InvalidTransportUrl(`transport_url has the option ${option}, ${problem}`);
+	}
+	return query;
 }
 
 /** What follows the only "@" of a URL is an address for certain, and may be shown. */
@@ -58,14 +81,14 @@ function parseHost(item: string, oneAt: boolean): TransportHost {
 	const at = item.lastIndexOf("@");
 	const credentials = at < 0 ? "" : item.slice(0, at);
 	const colon = credentials.indexOf(":");
-	const username = decode(colon < 0 ? credentials : credentials.slice(0, colon), "user name");
-	const password = decode(colon < 0 ? "" : credentials.slice(colon + 1), "password");
+	const username = decode(colon < 0 ? credentials : credentials.slice(0, colon));
+	const password = decode(colon < 0 ? "" : credentials.slice(colon + 1));
 	const address = item.slice(at + 1);
-	const [match, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(address) ?? [];
+	const [match, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]%]*))(?::(\d*))?$/.exec(address) ?? [];
 	if (match === undefined || Number(port ?? 0) > 65535) {
 		const got = oneAt && at >= 0 ? `the address "${address}"` : "an address";
 		throw new InvalidTransportUrl(
-			`transport_url has ${got}, expected host:port ([address]:port for IPv6); in a password, percent-encode /?,@:`,
+			`transport_url has ${got}, expected host:port ([address]:port for IPv6); in a password, percent-encode /?#,@:`,
 		);
 	}
 	const hostname = (bracketed ?? plain ?? "").toLowerCase();
@@ -78,10 +101,7 @@ function parseHost(item: string, oneAt: boolean): TransportHost {
 	};
 }
 
-function decode(text: string, part: string): string {
-	try {
-		return decodeURIComponent(text);
-	} catch (cause) {
-		throw new InvalidTransportUrl(`transport_url has a ${part} that is not percent-encoded`, { cause });
-	}
+/** As Python's unquote: what is not percent-encoded stays as it is. */
+function decode(text: string): string {
+	return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString());
 }
