@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { InvalidTransportUrl } from "./messaging/errors.ts";
+import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
+import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
+import type { NovaConf } from "./nova-conf.ts";
 import { readYaml } from "./yaml.ts";
 
 const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/, "expected a Nova host name");
@@ -14,35 +16,76 @@ const AgentUrl = z.string().transform((text, context) => {
 	return z.NEVER;
 });
 
-const TransportUrlText = z.string().transform((text, context) => {
-	try {
-		return parseTransportUrl(text);
-	} catch (error) {
-		if (!(error instanceof InvalidTransportUrl)) throw error;
-		context.addIssue(error.message);
-		return z.NEVER;
+const TransportUrlText = z
+	.string("expected rabbit://user:password@host:port/vhost, here or in a --nova-conf")
+	.transform((text, context) => {
+		try {
+			return parseTransportUrl(text);
+		} catch (error) {
+			if (!(error instanceof InvalidTransportUrl)) throw error;
+			context.addIssue(error.message);
+			return z.NEVER;
+		}
+	});
+
+const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, context) => {
+	for (const [option, value] of Object.entries(section)) {
+		const problem = problemOfOption(option, value);
+		if (problem !== undefined) {
+			context.addIssue({ code: "custom", path: [option], message: `${problem}, got ${JSON.stringify(value)}` });
+		}
 	}
 });
 
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
-export const Config = z.strictObject({
-	transport_url: TransportUrlText,
-	control_exchange: z.string().min(1).default("nova"),
-	host: HostName.default(hostname),
-	agents: z.record(HostName, AgentUrl).default({}),
-	agent_timeout: z.number().positive().max(60).default(7),
-	snapshot_max_age: z.number().min(0).max(60).default(2),
-	max_check_time: z.number().positive().max(60).default(15),
-	executor_thread_pool_size: z.int().min(1).max(4096).default(64),
-	stand_in_hosts: z.array(HostName).default([]),
-	policy_file: z.string().min(1).optional(),
-	debug: z.boolean().default(false),
-});
+export const Config = z
+	.strictObject({
+		transport_url: TransportUrlText,
+		control_exchange: z.string().min(1).default("nova"),
+		oslo_messaging_rabbit: RabbitSection.default({}),
+		ack: z.enum(["after", "before"]).default("after"),
+		rpc_ping_enabled: z.boolean().default(false),
+		host: HostName.default(hostname),
+		agents: z.record(HostName, AgentUrl).default({}),
+		agent_timeout: z.number().positive().max(60).default(7),
+		snapshot_max_age: z.number().min(0).max(60).default(2),
+		max_check_time: z.number().positive().max(60).default(15),
+		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
+		stand_in_hosts: z.array(HostName).default([]),
+		policy_file: z.string().min(1).optional(),
+		debug: z.boolean().default(false),
+	})
+	.superRefine(({ oslo_messaging_rabbit, transport_url }, context) => {
+		try {
+			rabbitOptions(oslo_messaging_rabbit, transport_url.query);
+		} catch (error) {
+			if (!(error instanceof InvalidRabbitOptions)) throw error;
+			context.addIssue({ code: "custom", path: ["oslo_messaging_rabbit"], message: error.message });
+		}
+	});
 export type Config = z.infer<typeof Config>;
 
-/** Reads a configuration file; throws ConfigError with file:line:column. Paths in it are relative to the file. */
-export function readConfig(file: string): Config {
-	const config = readYaml(file, Config);
+/**
+ * Reads a configuration file; what it does not set is as in nova.conf. Throws ConfigError with file:line:column. Paths in
+ * it are relative to the file.
+ */
+export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Config {
+	const config = readYaml(
+		file,
+		z.preprocess((written) => overlay(novaConf, written), Config),
+	);
 	const { policy_file } = config;
 	return policy_file === undefined ? config : { ...config, policy_file: resolve(dirname(file), policy_file) };
+}
+
+function overlay(novaConf: NovaConf, written: unknown): unknown {
+	if (!isMapping(written)) return written;
+	const { oslo_messaging_rabbit = {} } = written;
+	if (!isMapping(oslo_messaging_rabbit)) return written;
+	const section = { ...novaConf.oslo_messaging_rabbit, ...oslo_messaging_rabbit };
+	return { ...novaConf, ...written, oslo_messaging_rabbit: section };
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
 }

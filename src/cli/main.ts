@@ -22,7 +22,12 @@ program
 	.command("serve")
 	.description("answer Nova's pre-checks on the RPC bus")
 	.requiredOption("--config-file <file>", "configuration, see config/README.md")
-	.action(async ({ configFile }) => serve(configFile));
+	.option(
+		"--nova-conf <file...>",
+		"nova.conf, for what the configuration does not say of the bus; the last one wins",
+		[],
+	)
+	.action(async ({ configFile, novaConf }) => serve(configFile, novaConf));
 
 scanOptions(program.command("agent"))
 	.description("serve the snapshot of this compute node over HTTP")

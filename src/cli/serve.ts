@@ -3,11 +3,12 @@ import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
-import { RabbitOptions } from "../messaging/rabbit-options.ts";
+import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import { RpcServer } from "../messaging/server.ts";
 import type { Transport } from "../messaging/transport.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPIC, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
+import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
 import { AgentSource } from "../snapshot/agent-source.ts";
@@ -15,19 +16,11 @@ import { SnapshotCache } from "../snapshot/cache.ts";
 import { untilSignal } from "./signals.ts";
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
-export async function serve(configFile: string): Promise<void> {
-	const config = readConfig(configFile);
+export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
+	const config = readConfig(configFile, readNovaConf(novaConfFiles));
 	const log = createLogger("novacompat.serve", config.debug, (line) => process.stderr.write(line));
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const transport =
-		config.transport_url.driver === "memory"
-			? new MemoryTransport()
-			: new RabbitTransport({
-					url: config.transport_url,
-					options: RabbitOptions.parse({}),
-					connectionName: "novacompat-serve",
-					log,
-				});
+	const transport = createTransport(config, log);
 	const server = createService({ config, policy, transport, log });
 	const stopped = untilSignal();
 	await Promise.race([server.start(), stopped]);
@@ -37,6 +30,12 @@ export async function serve(configFile: string): Promise<void> {
 	log.info(`stopping on ${signal}: finishing what is in flight`);
 	await server.stop();
 	await transport.close();
+}
+
+function createTransport({ transport_url: url, oslo_messaging_rabbit: section }: Config, log: Logger): Transport {
+	if (url.driver === "memory") return new MemoryTransport();
+	const options = rabbitOptions(section, url.query);
+	return new RabbitTransport({ url, options, connectionName: "novacompat-serve", log });
 }
 
 export interface ServiceOptions {
