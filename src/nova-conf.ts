@@ -44,9 +44,10 @@ export function readNovaConf(files: readonly string[]): NovaConf {
 		const value = conf.substituted(found);
 		const problem = problemOf(value);
 		if (problem === undefined) return value;
+		const at = `${found.file}:${found.line}: `;
+		if (places.includes(TRANSPORT_URL)) throw new ConfigError(`${at}${problem}`);
 		// Further lines, or what a "$" stands for, may be a transport_url.
-		const got = places.includes(TRANSPORT_URL) ? "" : `, got ${JSON.stringify(found.value.split("\n", 1)[0])}`;
-		throw new ConfigError(`${found.file}:${found.line}: ${found.key}: ${problem}${got}`);
+		throw new ConfigError(`${at}${found.key}: ${problem}, got ${JSON.stringify(found.value.split("\n", 1)[0])}`);
 	};
 	const transportUrl = take([TRANSPORT_URL], problemOfTransportUrl);
 	const exchange = take([["DEFAULT", "control_exchange"]], problemOfName);

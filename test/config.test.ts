@@ -6,6 +6,8 @@ import { z } from "zod";
 import { DEFAULT_POLICY } from "../src/compat/policy.ts";
 import { REASON_CODES } from "../src/compat/reason.ts";
 import { Config, readConfig } from "../src/config.ts";
+import { RabbitOptions } from "../src/messaging/rabbit-options.ts";
+import { readNovaConf } from "../src/nova-conf.ts";
 import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
 import { Snapshot } from "../src/snapshot/snapshot.ts";
 
@@ -40,6 +42,65 @@ describe("config/README.md", () => {
 	const text = readFileSync(`${CONFIG}/README.md`, "utf8");
 	const documented = [...Object.keys(Config.shape), ...Object.keys(PolicyFile.shape), ...Object.keys(REASON_CODES)];
 	test.each(documented)("describes %s", (name) => expect(text).toContain(`| \`${name}\` |`));
+
+	const presets: Readonly<Record<string, unknown>> = RabbitOptions.parse({});
+	test.each(Object.keys(RabbitOptions.shape))("describes %s of RabbitMQ with its default", (name) => {
+		const preset = name === "hostname" ? "the machine's host name" : `\`${presets[name]}\``;
+		if (presets[name] === undefined) expect(text).toMatch(new RegExp(`^\\| .*\`${name}\`.* \\|`, "m"));
+		else expect(text).toContain(`| \`${name}\` | ${preset} |`);
+	});
+});
+
+describe("the bus is configured once", () => {
+	const novaConf = (text: string) => {
+		const path = join(directory, "nova.conf");
+		writeFileSync(path, text);
+		return readNovaConf([path]);
+	};
+	const NOVA_CONF = `[DEFAULT]
+transport_url = rabbit://u:p@h/v
+control_exchange = cell2
+rpc_ping_enabled = true
+[oslo_messaging_rabbit]
+rabbit_quorum_queue = true
+heartbeat_timeout_threshold = 60
+`;
+
+	test("what nova.conf says needs no saying again", () => {
+		expect(readConfig(file(""), novaConf(NOVA_CONF))).toMatchObject({
+			transport_url: { vhost: "v" },
+			control_exchange: "cell2",
+			rpc_ping_enabled: true,
+			oslo_messaging_rabbit: { rabbit_quorum_queue: "true", heartbeat_timeout_threshold: "60" },
+			ack: "after",
+		});
+	});
+
+	test("what the configuration says goes before nova.conf, option by option", () => {
+		const text =
+			"transport_url: rabbit://h2/w\nrpc_ping_enabled: false\noslo_messaging_rabbit: { heartbeat_timeout_threshold: 5 }\n";
+		expect(readConfig(file(text), novaConf(NOVA_CONF))).toMatchObject({
+			transport_url: { hosts: [{ hostname: "h2" }], vhost: "w" },
+			control_exchange: "cell2",
+			rpc_ping_enabled: false,
+			oslo_messaging_rabbit: { rabbit_quorum_queue: "true", heartbeat_timeout_threshold: 5 },
+		});
+	});
+
+	test("without nova.conf, Nova's default exchange and no ping", () => {
+		expect(readConfig(file("transport_url: memory://\n"))).toMatchObject({
+			control_exchange: "nova",
+			rpc_ping_enabled: false,
+			oslo_messaging_rabbit: {},
+		});
+	});
+
+	test("options that contradict each other, one in each file", () => {
+		const path = file("oslo_messaging_rabbit:\n  rabbit_ha_queues: true\n");
+		expect(() => readConfig(path, novaConf(NOVA_CONF))).toThrow(
+			`${path}:2:3: oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither`,
+		);
+	});
 });
 
 describe("a mistake in the configuration is named with its place", () => {
@@ -57,7 +118,31 @@ describe("a mistake in the configuration is named with its place", () => {
 		["transport_url: memory://\nstand_in_hosts: [a, 5]\n", "2:21", /stand_in_hosts\.1/],
 		["transport_url: amqp://u:secret@h/\n", "1:16", /driver "amqp", expected rabbit/],
 		["transport_url: rabbit://u:secret@h:99999/\n", "1:16", /address "h:99999", expected host:port/],
-		["debug: true\n", "1:1", /transport_url/],
+		["debug: true\n", "1:1", /transport_url: expected rabbit:.*, here or in a --nova-conf$/],
+		["transport_url: rabbit://u:secret@h/?foo=1\n", "1:16", /transport_url has the option foo, expected an option of/],
+		["transport_url: memory://\nack: never\n", "2:6", /ack: .*"after"\|"before".*, got "never"/],
+		[
+			"transport_url: memory://\nrpc_ping_enabled: pong\n",
+			"2:19",
+			/rpc_ping_enabled: .*expected boolean.*, got "pong"/,
+		],
+		["transport_url: memory://\noslo_messaging_rabbit: [ssl]\n", "2:24", /oslo_messaging_rabbit: .*expected record/],
+		["oslo_messaging_rabbit: null\ntransport_url: memory://\n", "1:24", /oslo_messaging_rabbit: .*expected record/],
+		[
+			"transport_url: memory://\noslo_messaging_rabbit:\n  ssl: maybe\n",
+			"3:8",
+			/oslo_messaging_rabbit.ssl: expected true or false, got "maybe"/,
+		],
+		[
+			"transport_url: memory://\noslo_messaging_rabbit: { rabbit_use_ssl: true }\n",
+			"2:42",
+			/rabbit_use_ssl: expected an option of \[oslo_messaging_rabbit\], got true/,
+		],
+		[
+			"oslo_messaging_rabbit: { rabbit_ha_queues: true }\ntransport_url: rabbit://h?rabbit_quorum_queue=1\n",
+			"1:24",
+			/oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither rabbit_quorum_queue/,
+		],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
 		["- 1\n", "1:1", /expected object/],

@@ -46,7 +46,12 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./messaging/target.ts", "./nova/objects.ts", "./config.ts"],
 		["./compat/decide.ts", "./snapshot/source.ts"],
 	],
-	["src/config.ts", ["./cli/main.ts", "./precheck.ts"], ["./messaging/transport-url.ts", "./yaml.ts"]],
+	[
+		"src/config.ts",
+		["./cli/main.ts", "./precheck.ts"],
+		["./messaging/transport-url.ts", "./nova-conf.ts", "./yaml.ts"],
+	],
+	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
 ];
 

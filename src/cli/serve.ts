@@ -32,11 +32,13 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	await transport.close();
 }
 
-function createTransport({ transport_url: url, oslo_messaging_rabbit: section }: Config, log: Logger): Transport {
+function createTransport(config: Config, log: Logger): Transport {
+	const { transport_url: url } = config;
 	if (url.driver === "memory") return new MemoryTransport();
-	const options = rabbitOptions(section, url.query);
-	return new RabbitTransport({ url, options, connectionName: "novacompat-serve", log });
+	return new RabbitTransport({ url, options: rabbitOptionsOf(config), connectionName: "novacompat-serve", log });
 }
+
+const rabbitOptionsOf = (config: Config) => rabbitOptions(config.oslo_messaging_rabbit, config.transport_url.query);
 
 export interface ServiceOptions {
 	readonly config: Config;

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 
 export const REPOSITORY = new URL("../..", import.meta.url).pathname;
-const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
+export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
 
 /** Runs the built command line as a user does. */
 export function novacompat(...args: readonly string[]) {

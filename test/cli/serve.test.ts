@@ -1,0 +1,91 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { MAIN, novacompat } from "../support/cli.ts";
+import { askPython } from "../support/python.ts";
+import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+	const path = join(directory, name);
+	writeFileSync(path, text);
+	return path;
+}
+
+/** `novacompat serve` as a child, once it is ready. */
+async function serve(...args: readonly string[]) {
+	const child = spawn(process.execPath, [MAIN, "serve", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+	onTestFinished(() => void child.kill("SIGKILL"));
+	const lines: string[] = [];
+	for await (const line of createInterface(child.stderr)) {
+		lines.push(line);
+		if (line.includes("serving ready")) break;
+	}
+	return { child, lines };
+}
+
+describe("serve --nova-conf: the service and its caller are configured by the same file", () => {
+	let broker: TestBroker;
+	beforeAll(async () => {
+		broker = await startRabbitMq();
+	});
+	afterAll(() => broker?.stop());
+
+	/** As nova-conductor does, with nothing but nova.conf. */
+	const CALL = `
+from oslo_config import cfg
+import oslo_messaging
+
+oslo_messaging.set_transport_defaults("nova")
+cfg.CONF.register_opt(cfg.StrOpt("my_ip"))
+cfg.CONF([], default_config_files=question["files"], default_config_dirs=[], project="nova")
+# Its thread is no daemon, and the interpreter would wait 10 s for it.
+cfg.CONF.set_override("metrics_thread_stop_timeout", 0, group="oslo_messaging_metrics")
+client = oslo_messaging.get_rpc_client(
+    oslo_messaging.get_rpc_transport(cfg.CONF), oslo_messaging.Target(topic="migration_compat"), timeout=15)
+try:
+    answer(client.call({}, "check_live_migration", request={}))
+except oslo_messaging.RemoteError as error:
+    answer(error.exc_type)
+except ValueError as error:
+    answer(type(error).__name__)`;
+
+	test("a call is answered, on the exchange of nova.conf", { timeout: 60_000 }, async () => {
+		const url = broker.url.replace("127.0.0.1", "$my_ip");
+		const files = [
+			file("nova.conf", `[DEFAULT]\ntransport_url = ${url}?heartbeat_timeout_threshold=10\nmy_ip = 127.0.0.1\n`),
+			file("cell2.conf", "[DEFAULT]\ncontrol_exchange = cell2\n[oslo_messaging_rabbit]\nheartbeat_rate = 3\n"),
+		];
+		const yaml = file("novacompat.yaml", "host: novacompat-1\n");
+		const { child, lines } = await serve("--config-file", yaml, ...files.flatMap((path) => ["--nova-conf", path]));
+		expect(lines.at(-1)).toContain("serving ready: cell2/migration_compat as server novacompat-1");
+		expect(askPython(CALL, { files })).toBe("ValueError");
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+});
+
+describe("a mistake ends it before anything is opened, with 78 and without the password", () => {
+	/** nova.conf, what is said behind its name */
+	const MISTAKES: readonly (readonly [novaConf: string, says: string])[] = [
+		["[DEFAULT]\ntransport_url = rabbit://u:s3cr3t@h:port/\n", ":2: transport_url has the address"],
+		[
+			"[DEFAULT]\ntransport_url = rabbit://u:s3cr3t@h/\n[oslo_messaging_rabbit]\nssl = maybe\n",
+			":4: ssl: expected true",
+		],
+		["[DEFAULT]\ntransport_url rabbit//u_s3cr3t@h/\n", ":2: expected [section], key = value or a comment"],
+	];
+	test.each(MISTAKES)("%j", (text, says) => {
+		const novaConf = file("wrong.conf", text);
+		const { status, stderr } = novacompat("serve", "--config-file", file("empty.yaml", ""), "--nova-conf", novaConf);
+		expect(status).toBe(78);
+		expect(stderr).toContain(`novacompat: ${novaConf}${says}`);
+		expect(stderr).not.toContain("s3cr3t");
+	});
+});
