@@ -1,61 +1,86 @@
-import { InvalidMessage, MessageDeliveryFailure, MessagingTimeout } from "./errors.ts";
-import { decodeFailure } from "./failure.ts";
+import { isCompatible } from "./endpoint.ts";
+import {
+	InvalidMessage,
+	InvalidTarget,
+	MessageDeliveryFailure,
+	MessageUndeliverable,
+	RPCVersionCapError,
+} from "./errors.ts";
 import { newId, openEnvelope, type Reply, readReply, requestFields, sealEnvelope } from "./message.ts";
-import { type ClientTarget, fanoutExchange, serverKey } from "./target.ts";
-import type { Delivery, Destination, Transport } from "./transport.ts";
+import { addressText, type ClientTarget, fanoutExchange, routingKey } from "./target.ts";
+import type { Consumer, Delivery, Destination, Transport } from "./transport.ts";
+import { startWaiter, type Waiter } from "./waiter.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface RpcClientOptions {
+	/** `major.minor`: the newest message that every server understands. A newer one, or one without, is not sent. */
+	readonly versionCap?: string;
+}
 
 export interface CallOptions {
 	/** Seconds to wait for the reply. */
 	readonly timeout: number;
 	/** Seconds between two signs of life; the server then sends heartbeats. */
 	readonly callMonitorTimeout?: number;
-	readonly context?: Readonly<Record<string, unknown>>;
-}
-
-interface Waiter {
-	readonly resolve: (result: unknown) => void;
-	readonly reject: (error: Error) => void;
-	readonly onHeartbeat: () => void;
+	readonly context?: Fields;
 }
 
 const SEND_TIMEOUT_MS = 10_000;
 
-/** Calls RPC servers as oslo.messaging's client does (oslo_messaging/rpc/client.py). */
+/**
+ * Calls RPC servers as oslo.messaging's client does (oslo_messaging/rpc/client.py, _drivers/amqpdriver.py). With one
+ * difference: the broker always tells us when nothing listens (Python asks for that with `at_least_once` only), so
+ * a call to nobody ends at once instead of in its timeout.
+ */
 export class RpcClient {
 	readonly #transport: Transport;
+	readonly #versionCap: string | undefined;
 	readonly #waiters = new Map<string, Waiter>();
 	/** Declared at the first call, used for all of them. */
 	readonly #replyQueue: string;
-	#listening: Promise<unknown> | undefined;
+	#listening: Promise<void> | undefined;
+	#consumer: Consumer | undefined;
+	#closed = false;
 
-	constructor(transport: Transport) {
+	constructor(transport: Transport, { versionCap }: RpcClientOptions = {}) {
 		this.#transport = transport;
+		this.#versionCap = versionCap;
 		this.#replyQueue = transport.newReplyQueue();
 	}
 
-	/** The result of the method; throws RemoteError when it failed and MessagingTimeout when nothing came. */
-	async call(
-		target: ClientTarget,
-		method: string,
-		args: Readonly<Record<string, unknown>>,
-		options: CallOptions,
-	): Promise<unknown> {
+	/** How many calls wait for their reply. */
+	get waiting(): number {
+		return this.#waiters.size;
+	}
+
+	/**
+	 * The result of the method. Throws RemoteError when it failed, MessagingTimeout when nothing came (the method may
+	 * still run: its late reply is dropped), MessageUndeliverable when nothing listens, MessageDeliveryFailure when the
+	 * broker did not take the request; and, before anything is sent, InvalidTarget and RPCVersionCapError.
+	 */
+	async call(target: ClientTarget, method: string, args: Fields, options: CallOptions): Promise<unknown> {
 		return this.send(target, requestFields(method, args, target, options.context), options);
 	}
 
-	/** Sends without waiting for anything; whether the message reached a queue. */
+	/** Sends without waiting for anything; whether the message reached a queue. With `fanout` to every server. */
 	async cast(
 		target: ClientTarget,
 		method: string,
-		args: Readonly<Record<string, unknown>>,
-		context: Readonly<Record<string, unknown>> = {},
+		args: Fields,
+		context: Fields = {},
 	): Promise<"routed" | "unroutable"> {
+		this.#checkVersion(target.version);
 		const fields = { ...requestFields(method, args, target, context), _unique_id: newId() };
 		return this.#transport.publish(destination(target), sealEnvelope(fields), { timeout: SEND_TIMEOUT_MS });
 	}
 
 	/** Sends the fields of a request, recorded ones for instance, as a call of our own and waits for its reply. */
-	async send(target: ClientTarget, fields: Readonly<Record<string, unknown>>, options: CallOptions): Promise<unknown> {
+	async send(target: ClientTarget, fields: Fields, options: CallOptions): Promise<unknown> {
+		if (target.fanout) throw new InvalidTarget(`a call cannot be used with fanout: ${addressText(target)}`);
+		if (this.#closed) throw new MessageDeliveryFailure("the client is closed");
+		this.#checkVersion(fields["version"]);
+		const to = destination(target);
 		const msgId = newId();
 		const correlation = {
 			_msg_id: msgId,
@@ -63,49 +88,62 @@ export class RpcClient {
 			_timeout: options.callMonitorTimeout ?? null,
 			_unique_id: newId(),
 		};
-		const to = destination(target);
 		const body = sealEnvelope({ ...fields, ...correlation });
 		const expiration = options.timeout * 1000;
-		const reply = this.#wait(msgId, String(fields["method"]), options);
-		this.#listening ??= this.#transport.listenForReplies(this.#replyQueue, (delivery) => this.#onReply(delivery));
-		this.#listening
+		const waiter = startWaiter({
+			what: `${String(fields["method"])} of ${addressText(target)}`,
+			timeout: options.timeout,
+			callMonitorTimeout: options.callMonitorTimeout,
+			onSettled: () => this.#waiters.delete(msgId),
+		});
+		this.#waiters.set(msgId, waiter);
+		this.#listen()
 			.then(() => {
 				// Nobody waits any more when the connection took longer than the call may.
 				if (!this.#waiters.has(msgId)) return "routed";
+				waiter.sent = true;
 				return this.#transport.publish(to, body, { expiration, timeout: Math.min(SEND_TIMEOUT_MS, expiration) });
 			})
 			.then(
 				(outcome) => {
-					if (outcome === "routed") return;
-					this.#waiters.get(msgId)?.reject(new MessageDeliveryFailure(`nothing listens on ${JSON.stringify(to)}`));
+					if (outcome === "unroutable")
+						waiter.reject(new MessageUndeliverable(`nothing listens on ${addressText(target)}`));
 				},
-				(error: Error) => this.#waiters.get(msgId)?.reject(error),
+				(error: Error) => waiter.reject(error),
 			);
-		return reply;
+		return waiter.result;
 	}
 
-	#wait(msgId: string, method: string, { timeout, callMonitorTimeout }: CallOptions): Promise<unknown> {
-		return new Promise((resolve, reject) => {
-			const settle = (finish: () => void) => {
-				clearTimeout(overall);
-				clearTimeout(monitor);
-				this.#waiters.delete(msgId);
-				finish();
-			};
-			const expire = (seconds: number) => () =>
-				settle(() => reject(new MessagingTimeout(`no reply to ${method} in ${seconds} s`)));
-			const overall = setTimeout(expire(timeout), timeout * 1000);
-			const monitor = callMonitorTimeout
-				? setTimeout(expire(callMonitorTimeout), callMonitorTimeout * 1000)
-				: undefined;
-			this.#waiters.set(msgId, {
-				resolve: (result) => settle(() => resolve(result)),
-				reject: (error) => settle(() => reject(error)),
-				onHeartbeat: () => monitor?.refresh(),
+	/** Whether the version cap lets a message of this version be sent. */
+	canSendVersion(version: string): boolean {
+		return this.#versionCap === undefined || isCompatible(this.#versionCap, version);
+	}
+
+	/** Ends the calls that still wait, and listens for no further reply; the transport stays open. */
+	async close(): Promise<void> {
+		this.#closed = true;
+		for (const { reject } of this.#waiters.values()) reject(new MessageDeliveryFailure("the client was closed"));
+		await this.#consumer?.cancel();
+	}
+
+	/** Resolves when replies can arrive. A client that was closed meanwhile listens no longer. */
+	#listen(): Promise<void> {
+		this.#listening ??= this.#transport
+			.listenForReplies(this.#replyQueue, (delivery) => this.#onReply(delivery))
+			.then(async (consumer) => {
+				this.#consumer = consumer;
+				if (this.#closed) await consumer.cancel();
 			});
-		});
+		return this.#listening;
 	}
 
+	#checkVersion(version: unknown): void {
+		const text = String(version ?? "none");
+		const cap = this.#versionCap;
+		if (cap !== undefined && !isCompatible(cap, text)) throw new RPCVersionCapError(text, cap);
+	}
+
+	/** A reply that nobody waits for - late, a second one, somebody else's - is dropped. */
 	#onReply(delivery: Delivery): void {
 		delivery.ack();
 		let reply: Reply;
@@ -116,15 +154,14 @@ export class RpcClient {
 			if (error instanceof InvalidMessage) return;
 			throw error;
 		}
-		const waiter = this.#waiters.get(reply.msgId);
-		if (reply.failure !== null) waiter?.reject(decodeFailure(reply.failure));
-		else if (reply.ending) waiter?.resolve(reply.result);
-		else waiter?.onHeartbeat();
+		this.#waiters.get(reply.msgId)?.onReply(reply);
 	}
 }
 
 function destination(target: ClientTarget): Destination {
-	const { exchange, topic, server, fanout } = target;
+	const { exchange, topic, fanout } = target;
+	if (topic === "") throw new InvalidTarget("the target has no topic");
 	if (fanout) return { kind: "fanout", exchange: fanoutExchange(target) };
-	return { kind: "topic", exchange, key: server === undefined ? topic : serverKey({ topic, server }) };
+	if (exchange === "") throw new InvalidTarget(`the target with topic ${topic} has no exchange`);
+	return { kind: "topic", exchange, key: routingKey(target) };
 }

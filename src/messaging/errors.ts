@@ -6,11 +6,39 @@ export class InvalidMessage extends Error {
 /** No reply within the time of a call (oslo_messaging/exceptions.py). */
 export class MessagingTimeout extends Error {
 	override readonly name = "MessagingTimeout";
+	/** Whether the request was given to the broker: the method may have run, or may run yet. */
+	readonly sent: boolean;
+
+	constructor(message: string, { sent }: { readonly sent: boolean }) {
+		super(message);
+		this.sent = sent;
+	}
 }
 
 /** The transport could not take a message: no connection in time, or the broker refused it. */
 export class MessageDeliveryFailure extends Error {
-	override readonly name = "MessageDeliveryFailure";
+	override readonly name: string = "MessageDeliveryFailure";
+}
+
+/** The broker has the message and no queue for it: nothing listens there (oslo_messaging/exceptions.py). */
+export class MessageUndeliverable extends MessageDeliveryFailure {
+	override readonly name = "MessageUndeliverable";
+}
+
+/** A target that does not fit what is asked of it (oslo_messaging/exceptions.py). */
+export class InvalidTarget extends Error {
+	override readonly name = "InvalidTarget";
+}
+
+/** A message newer than the servers may be; not sent (oslo_messaging/rpc/client.py). */
+export class RPCVersionCapError extends Error {
+	override readonly name = "RPCVersionCapError";
+
+	constructor(version: string, versionCap: string) {
+		super(
+			`Requested message version, ${version} is incompatible. It needs to be equal in major version and less than or equal in minor version as the specified version cap ${versionCap}.`,
+		);
+	}
 }
 
 /** A transport_url that cannot be used, or an option in its query; names the part and what was expected. */
@@ -23,20 +51,32 @@ export class InvalidRabbitOptions extends Error {
 	override readonly name = "InvalidRabbitOptions";
 }
 
+/** What else a failure says, for whoever wants to build the exception again. */
+export interface FailureDetails {
+	readonly args: readonly unknown[];
+	readonly kwargs: Readonly<Record<string, unknown>>;
+	/** Lines of the traceback, as Python formats it; what a peer shows of its inside. */
+	readonly traceback: readonly string[];
+}
+
 /** What the other side raised: class and module are Python names (oslo_messaging/rpc/client.py). */
-export class RemoteError extends Error {
+export class RemoteError extends Error implements FailureDetails {
 	override readonly name = "RemoteError";
 	readonly excType: string;
 	readonly module: string;
 	readonly value: string;
+	readonly args: readonly unknown[];
 	readonly kwargs: Readonly<Record<string, unknown>>;
+	readonly traceback: readonly string[];
 
-	constructor(excType: string, module: string, value: string, kwargs: Readonly<Record<string, unknown>> = {}) {
+	constructor(excType: string, module: string, value: string, details: Partial<FailureDetails> = {}) {
 		super(`${module}.${excType}: ${value}`);
 		this.excType = excType;
 		this.module = module;
 		this.value = value;
-		this.kwargs = kwargs;
+		this.args = details.args ?? [];
+		this.kwargs = details.kwargs ?? {};
+		this.traceback = details.traceback ?? [];
 	}
 }
 

@@ -11,21 +11,33 @@ export function encodeFailure(error: unknown): string {
 	return JSON.stringify({ class: excClass, module, message, tb: [], args, kwargs });
 }
 
-/** Reads a failure as the caller must; what does not have its shape is kept as text. */
+/**
+ * Reads a failure as the caller must; what does not have its shape is kept as text. Python builds the exception anew
+ * where it may import the class (deserialize_remote_exception); here it is always a RemoteError with all its parts.
+ */
 export function decodeFailure(text: string): RemoteError {
+	const failure = parse(text);
+	const [excType, module] = [failure.get("class"), failure.get("module")];
+	if (typeof excType !== "string" || typeof module !== "string") return new RemoteError("unknown", "unknown", text);
+	const [message, args, kwargs, tb] = ["message", "args", "kwargs", "tb"].map((key) => failure.get(key));
+	return new RemoteError(excType, module === "exceptions" ? "builtins" : module, textOf(message ?? ""), {
+		args: Array.isArray(args) ? args : [],
+		kwargs: typeof kwargs === "object" && kwargs !== null ? { ...kwargs } : {},
+		traceback: Array.isArray(tb) ? tb.map(textOf) : [],
+	});
+}
+
+function parse(text: string): ReadonlyMap<string, unknown> {
 	try {
 		const parsed: unknown = JSON.parse(text);
-		if (typeof parsed === "object" && parsed !== null) {
-			const failure = new Map<string, unknown>(Object.entries(parsed));
-			const [excType, module, message] = ["class", "module", "message"].map((key) => failure.get(key));
-			const kwargs = failure.get("kwargs");
-			if (typeof excType === "string" && typeof module === "string") {
-				const named = typeof kwargs === "object" && kwargs !== null ? { ...kwargs } : {};
-				return new RemoteError(excType, module, String(message ?? ""), named);
-			}
-		}
+		return new Map(typeof parsed === "object" && parsed !== null ? Object.entries(parsed) : []);
 	} catch (error) {
-		if (!(error instanceof SyntaxError)) throw error;
+		if (error instanceof SyntaxError) return new Map();
+		throw error;
 	}
-	return new RemoteError("unknown", "unknown", text);
+}
+
+/** Not every object of JSON has a text: `toString` may be one of its keys. */
+function textOf(value: unknown): string {
+	return typeof value === "string" ? value : JSON.stringify(value);
 }

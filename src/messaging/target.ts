@@ -5,7 +5,7 @@
  * |----------------|-----------|----------|-----------|----------|----------|----------|
  * | server         | required  | required |           |          | required |          |
  * | endpoint       |           |          | optional  | optional |          |          |
- * | client, call   | required  | required | optional  | optional | optional |          |
+ * | client, call   | required  | required | optional  | optional | optional | never    |
  * | client, cast   | required  | required | optional  | optional | optional | optional |
  */
 export interface ServerTarget {
@@ -15,6 +15,7 @@ export interface ServerTarget {
 	readonly server: string;
 }
 
+/** Immutable: Python's `prepare(version="1.1")` is `{ ...target, version: "1.1" }` here. */
 export interface ClientTarget {
 	readonly exchange: string;
 	readonly topic: string;
@@ -35,4 +36,14 @@ export function serverKey({ topic, server }: Pick<ServerTarget, "topic" | "serve
 /** The fanout exchange has no control exchange in its name: it is shared by everything in the virtual host. */
 export function fanoutExchange({ topic }: Pick<ServerTarget, "topic">): string {
 	return `${topic}_fanout`;
+}
+
+/** The routing key of a client's message: `<topic>.<server>`, or the topic for whichever server is free. */
+export function routingKey({ topic, server }: Pick<ClientTarget, "topic" | "server">): string {
+	return server === undefined ? topic : serverKey({ topic, server });
+}
+
+/** Where a message goes, as people write it: `nova/compute.cmp-01`, or `compute_fanout`. */
+export function addressText(target: ClientTarget): string {
+	return target.fanout ? fanoutExchange(target) : `${target.exchange}/${routingKey(target)}`;
 }

@@ -50,19 +50,31 @@ describe("a failure on the wire", () => {
 });
 
 describe("a failure that was received", () => {
-	test("keeps class, module, message and kwargs", () => {
-		const text =
-			'{"class":"InstanceNotFound","module":"nova.exception","message":"m","tb":["x\\n"],"kwargs":{"code":404}}';
-		expect(decodeFailure(text)).toMatchObject({
+	test("keeps class, module, message, args, kwargs and traceback", () => {
+		const failure = {
+			class: "InstanceNotFound",
+			module: "nova.exception",
+			message: "m",
+			tb: ["Traceback (most recent call last):\n", "nova.exception.InstanceNotFound: m\n"],
+			args: ["m"],
+			kwargs: { instance_id: "i", code: 404 },
+		};
+		expect(decodeFailure(JSON.stringify(failure))).toMatchObject({
 			excType: "InstanceNotFound",
 			module: "nova.exception",
 			value: "m",
-			kwargs: { code: 404 },
+			args: ["m"],
+			kwargs: { instance_id: "i", code: 404 },
+			traceback: failure.tb,
 			message: "nova.exception.InstanceNotFound: m",
 		});
 	});
 
-	test.each(['{"kwargs":null}', '{"kwargs":"x"}', '{"args":null}', '{"message":null}'])(
+	test("Python 2's module of built-in exceptions has its name of today", () => {
+		expect(decodeFailure('{"class":"ValueError","module":"exceptions"}')).toMatchObject({ module: "builtins" });
+	});
+
+	test.each(['{"kwargs":null}', '{"kwargs":"x"}', '{"args":null}', '{"message":null}', '{"tb":null}'])(
 		"may lack parts: %s",
 		(rest) => {
 			const text = JSON.stringify({ class: "C", module: "m", ...JSON.parse(rest) });

@@ -1,0 +1,71 @@
+import { MessagingTimeout } from "./errors.ts";
+import { decodeFailure } from "./failure.ts";
+import type { Reply } from "./message.ts";
+
+export interface WaiterOptions {
+	/** What is called, for the text of the timeout. */
+	readonly what: string;
+	/** Seconds to wait for the reply. */
+	readonly timeout: number;
+	/** Seconds between two signs of life. */
+	readonly callMonitorTimeout: number | undefined;
+	/** Forgets the waiter, however the call ends. */
+	readonly onSettled: () => void;
+}
+
+/** A call that waits for its reply. */
+export interface Waiter {
+	readonly result: Promise<unknown>;
+	/** Set when the request is given away: from then on the method may run. */
+	sent: boolean;
+	reject(error: Error): void;
+	onReply(reply: Reply): void;
+}
+
+/** Node's longest timer; one that is set longer ends at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Waits as ReplyWaiter does (oslo_messaging/_drivers/amqpdriver.py): the call has a timer, and the call monitor one that
+ * every heartbeat restarts; whichever ends first ends the call.
+ */
+export function startWaiter({ what, timeout, callMonitorTimeout, onSettled }: WaiterOptions): Waiter {
+	let resolve: (result: unknown) => void = () => undefined;
+	let reject: (error: Error) => void = () => undefined;
+	const result = new Promise<unknown>((onResult, onError) => {
+		resolve = onResult;
+		reject = onError;
+	});
+	const settle = (finish: () => void) => {
+		clearTimeout(overall);
+		clearTimeout(monitor);
+		onSettled();
+		finish();
+	};
+	const startTimer = (seconds: number) => {
+		const expire = () => settle(() => reject(timedOut(what, seconds, waiter.sent)));
+		return setTimeout(expire, Math.min(seconds * 1000, LONGEST_MS));
+	};
+	const overall = startTimer(timeout);
+	const monitor = callMonitorTimeout ? startTimer(callMonitorTimeout) : undefined;
+	let early: unknown = null;
+	const waiter: Waiter = {
+		result,
+		sent: false,
+		reject: (error) => settle(() => reject(error)),
+		onReply(reply) {
+			const { failure, ending } = reply;
+			if (failure !== null) return settle(() => reject(decodeFailure(failure)));
+			// Before Newton (2016) the result came first, and the end by itself.
+			early = reply.result ?? early;
+			if (ending) settle(() => resolve(early));
+			else monitor?.refresh();
+		},
+	};
+	return waiter;
+}
+
+function timedOut(what: string, seconds: number, sent: boolean): MessagingTimeout {
+	const text = sent ? `no reply to ${what} in ${seconds} s` : `${what} was not sent: no connection in ${seconds} s`;
+	return new MessagingTimeout(text, { sent });
+}
