@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { hostname } from "node:os";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_LIBVIRT_DIR, LibvirtError } from "../agent/libvirt.ts";
 import { SysfsError } from "../agent/sysfs.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { ConfigError } from "../yaml.ts";
 import { agent, snapshot } from "./agent.ts";
+import { call, URL_VARIABLE } from "./call.ts";
 import { demo } from "./demo.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
@@ -12,6 +14,8 @@ import { matrix } from "./matrix.ts";
 import { policyCheck } from "./policy.ts";
 import { rank } from "./rank.ts";
 import { serve } from "./serve.ts";
+
+const LONGEST_TIMEOUT = 86_400;
 
 const program = new Command("novacompat")
 	.description("Tells Nova, before a live migration, whether the devices of an instance can continue elsewhere.")
@@ -90,6 +94,56 @@ program
 	.command("demo")
 	.description("replay recorded Nova messages through the service and two agents, without a broker")
 	.action(demo);
+
+program
+	.command("call <method> [argument...]")
+	.description("call one RPC method of any service on the bus, and print its result as JSON")
+	.addOption(
+		new Option(
+			"--transport-url <url>",
+			`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
+		).conflicts("configFile"),
+	)
+	.option("--config-file <file>", "take transport_url and control_exchange from a configuration of `serve`")
+	.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
+	.option("--topic <name>", "topic of the service", MIGRATION_COMPAT_TOPIC)
+	.option("--server <host>", "[DEFAULT]host of one service (default: whichever of the topic is free)")
+	.option("--namespace <name>", "namespace of the method")
+	.option("--rpc-version <version>", "version of the interface in which the method is (default: none, which is 1.0)")
+	.option("--cast", "send only, and wait for nothing")
+	.addOption(new Option("--fanout", "send to every service of the topic").implies({ cast: true }))
+	.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60)
+	.option(
+		"--call-monitor-timeout <seconds>",
+		"how long to wait for a sign of life, of which the service sends two",
+		seconds,
+	)
+	.option("--context <key=value>", "part of the request context; may be repeated", collect)
+	.addHelpText(
+		"after",
+		`
+An argument is name=value, where the value is JSON if it can be read as that, else text; or all of them are one JSON
+object, or - for one on standard input.
+
+  novacompat call oslo_rpc_server_ping --topic compute --server cmp-01
+  novacompat call check_live_migration request='{"instance_uuid": "...", "source_host": "cmp-01", "dest_host": "cmp-02"}'
+
+Exit codes: 0 result printed or message sent, 2 the method failed, 3 no reply in time, 64 usage, 69 nothing listens,
+75 no connection to the broker, 78 configuration, 255 bug.`,
+	)
+	.action(async (method, words, options) => {
+		process.exitCode = await call(method, words, options);
+	});
+
+function seconds(text: string): number {
+	const value = Number(text);
+	if (value > 0 && value <= LONGEST_TIMEOUT) return value;
+	throw new InvalidArgumentError(`Expected a number of seconds up to ${LONGEST_TIMEOUT}.`);
+}
+
+function collect(text: string, previous: readonly string[] = []): readonly string[] {
+	return [...previous, text];
+}
 
 function scanOptions(command: Command): Command {
 	return command

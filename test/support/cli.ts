@@ -5,10 +5,19 @@ export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
 
 /** Runs the built command line as a user does. */
 export function novacompat(...args: readonly string[]) {
+	return novacompatWith({}, ...args);
+}
+
+/** The same with something on standard input and in the environment. */
+export function novacompatWith(
+	{ input = "", env = {} }: { readonly input?: string; readonly env?: Readonly<Record<string, string>> },
+	...args: readonly string[]
+) {
 	const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
 		cwd: REPOSITORY,
 		encoding: "utf8",
-		env: { ...process.env, FORCE_COLOR: undefined },
+		input,
+		env: { ...process.env, FORCE_COLOR: undefined, ...env },
 	});
 	return { status, stdout, stderr };
 }
