@@ -5,9 +5,10 @@ import { MemoryTransport } from "../messaging/memory.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import { RpcServer } from "../messaging/server.ts";
+import { type ServerTarget, serverKey } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
-import { COMPUTE_TOPIC, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
+import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
@@ -24,7 +25,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const server = createService({ config, policy, transport, log });
 	const stopped = untilSignal();
 	await Promise.race([server.start(), stopped]);
-	const topics = [MIGRATION_COMPAT_TOPIC, ...config.stand_in_hosts.map((host) => `${COMPUTE_TOPIC}.${host}`)];
+	const topics = [MIGRATION_COMPAT_TOPIC, ...standInTargets(config).map(serverKey)];
 	log.info(`serving ready: ${config.control_exchange}/${topics.join(", ")} as server ${config.host}`);
 	const signal = await stopped;
 	log.info(`stopping on ${signal}: finishing what is in flight`);
@@ -40,6 +41,11 @@ function createTransport(config: Config, log: Logger): Transport {
 
 const rabbitOptionsOf = (config: Config) => rabbitOptions(config.oslo_messaging_rabbit, config.transport_url.query);
 
+/** Where nova-compute would listen on the hosts that the service stands in for. */
+function standInTargets({ control_exchange: exchange, stand_in_hosts }: Config): readonly ServerTarget[] {
+	return stand_in_hosts.flatMap((server) => COMPUTE_TOPICS.map((topic) => ({ exchange, topic, server })));
+}
+
 export interface ServiceOptions {
 	readonly config: Config;
 	readonly policy: () => Policy;
@@ -54,10 +60,7 @@ export function createService({ config, policy, transport, log }: ServiceOptions
 	const snapshots = new SnapshotCache(agents, config.snapshot_max_age);
 	return new RpcServer({
 		transport,
-		targets: [
-			{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host },
-			...config.stand_in_hosts.map((server) => ({ exchange, topic: COMPUTE_TOPIC, server })),
-		],
+		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
 		endpoints: novaEndpoints({
 			precheck: createPrecheck(snapshots, policy),
 			rankDestinations: createRanking(snapshots, policy),

@@ -162,6 +162,6 @@ export function readReply(fields: Fields): Reply {
 		result: fields["result"] ?? null,
 		// Encoded once too seldom it is still the failure; the caller shall not wait for another one.
 		failure: failure === null || typeof failure === "string" ? failure : JSON.stringify(failure),
-		ending: fields["ending"] === true,
+		ending: Boolean(fields["ending"]),
 	};
 }

@@ -21,6 +21,8 @@ import {
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
 export const COMPUTE_TOPIC = "compute";
+/** With its second one since Nova 33 (RPC 6.5), which it serves until the end of its graceful shutdown. */
+export const COMPUTE_TOPICS: readonly string[] = [COMPUTE_TOPIC, "compute-alt"];
 
 /** Every one of them is asked at once. */
 const MAX_DEST_HOSTS = 1024;
@@ -151,7 +153,7 @@ function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
 	const flavor = fieldsOf(instance?.["flavor"], "Flavor");
 	const pciRequests = fieldsOf(instance?.["pci_requests"], "InstancePCIRequests");
 	// In Nova's scheduled path the routing key is the only place that names the destination.
-	const dest_host = target.topic === COMPUTE_TOPIC ? target.server : optionalText(migration, "dest_compute");
+	const dest_host = COMPUTE_TOPICS.includes(target.topic) ? target.server : optionalText(migration, "dest_compute");
 	if (dest_host === undefined) {
 		throw new InvalidRequest(
 			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,

@@ -221,6 +221,10 @@ describe("a reply", () => {
 			{ result: 1, failure: "" },
 			{ result: 1, failure: null, ending: false },
 		],
+		[
+			{ result: 1, ending: 1 },
+			{ result: 1, ending: true },
+		],
 		[{ result: 1, failure: "{}", ending: true }, { failure: "{}" }],
 		[{ failure: { class: "C" }, ending: true }, { failure: '{"class":"C"}' }],
 	];

@@ -123,7 +123,7 @@ describe("a call", () => {
 		const { call, lines } = await serve(async () => {
 			throw valueError("no such thing");
 		});
-		const error = new RemoteError("ValueError", "builtins", "no such thing");
+		const error = new RemoteError("ValueError", "builtins", "no such thing", { args: ["no such thing"] });
 		await expect(call()).rejects.toThrow(error);
 		expect(lines.join("")).not.toContain(" ERROR ");
 	});
