@@ -69,3 +69,9 @@ describe("every pitfall has a test", () => {
 		expect([...covered].filter((number) => !PITFALLS.some(([known]) => known === number))).toEqual([]);
 	});
 });
+
+test("P34: the bench has no Python client: its load comes from amqplib", () => {
+	for (const file of filesBelow("test/bench", ".py")) {
+		expect(readFileSync(join(REPOSITORY, file), "utf8")).not.toMatch(/get_rpc_client|RPCClient/);
+	}
+});
