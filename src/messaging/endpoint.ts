@@ -14,8 +14,14 @@ export interface Call<Context> {
 /** A method that callers may reach. Its arguments are keyword arguments, as in Python. */
 export interface Method<Context> {
 	readonly required: readonly string[];
-	readonly optional: readonly string[];
+	/** "any" is Python's `**kwargs`. */
+	readonly optional: readonly string[] | "any";
 	readonly handler: (args: Readonly<Record<string, unknown>>, call: Call<Context>) => Promise<unknown>;
+	/**
+	 * The result, or the failure it throws, of a call whose time is over while the handler goes on or could not be started.
+	 * Left out, the caller gets a failure of the server's.
+	 */
+	readonly onTimeUp?: (args: Readonly<Record<string, unknown>>, call: Call<Context>) => unknown;
 }
 
 /** Methods that share a namespace and a version. Only what the map names can be called. */
@@ -25,9 +31,17 @@ export interface Endpoint<Context> {
 	readonly methods: ReadonlyMap<string, Method<Context>>;
 }
 
+/** What health probes ask for: PingEndpoint of oslo_messaging/rpc/dispatcher.py (`rpc_ping_enabled`). */
+export const PING_ENDPOINT: Endpoint<unknown> = {
+	namespace: null,
+	version: "1.0",
+	methods: new Map([["oslo_rpc_server_ping", { required: [], optional: "any", handler: async () => "pong" }]]),
+};
+
 /**
  * Chooses the method for a request, or throws what a Python caller expects. Mirrors RPCDispatcher.dispatch of
- * oslo_messaging/rpc/dispatcher.py: NoSuchMethod as soon as any endpoint has the namespace and the version.
+ * oslo_messaging/rpc/dispatcher.py: NoSuchMethod as soon as any endpoint has the namespace and the version. Private names,
+ * those that begin with "_", are no methods (its DefaultRPCAccessPolicy).
  */
 export function dispatch<Context>(endpoints: readonly Endpoint<Context>[], request: Request): Method<Context> {
 	const { method, namespace, version } = request;
@@ -37,7 +51,7 @@ export function dispatch<Context>(endpoints: readonly Endpoint<Context>[], reque
 	if (fitting.length === 0) throw unsupportedVersion(version, method);
 	for (const { methods } of fitting) {
 		const found = methods.get(method);
-		if (found) {
+		if (found && !method.startsWith("_")) {
 			const mistake = argumentMistake(found, request);
 			if (mistake) throw mistake;
 			return found;
@@ -63,7 +77,7 @@ function argumentMistake<Context>(
 	{ method, args }: Request,
 ): RpcFailure | undefined {
 	const known = new Set([...required, ...optional]);
-	const unexpected = Object.keys(args).find((name) => !known.has(name));
+	const unexpected = optional === "any" ? undefined : Object.keys(args).find((name) => !known.has(name));
 	if (unexpected !== undefined) return typeError(`${method}() got an unexpected keyword argument '${unexpected}'`);
 	const missing = required.filter((name) => !Object.hasOwn(args, name)).map((name) => `'${name}'`);
 	if (missing.length === 0) return undefined;

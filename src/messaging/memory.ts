@@ -6,6 +6,7 @@ import type { Consumer, Delivery, Destination, PublishOptions, Transport } from 
 interface Message {
 	readonly body: Buffer;
 	readonly expiration: string | undefined;
+	readonly redelivered: boolean;
 }
 
 interface Queue {
@@ -16,7 +17,7 @@ interface Queue {
 
 /**
  * A broker inside this process (oslo.messaging's `fake://`): the demo, replay and tests need no RabbitMQ. Queues and
- * bindings are those of the real one; there is no redelivery, because a connection cannot break.
+ * bindings are those of the real one; only what is given back is redelivered, because a connection cannot break.
  */
 export class MemoryTransport implements Transport {
 	readonly #queues = new Map<string, Queue>();
@@ -49,9 +50,14 @@ export class MemoryTransport implements Transport {
 
 	async publish(to: Destination, body: Buffer, { expiration }: PublishOptions): Promise<"routed" | "unroutable"> {
 		const queues = this.#bindings.get(bindingOf(to)) ?? new Set();
+		const message = {
+			body,
+			expiration: expiration === undefined ? undefined : String(Math.trunc(expiration)),
+			redelivered: false,
+		};
 		for (const name of queues) {
 			const queue = this.#queue(name);
-			queue.backlog.push({ body, expiration: expiration === undefined ? undefined : String(Math.trunc(expiration)) });
+			queue.backlog.push(message);
 			this.#drain(queue);
 		}
 		return queues.size > 0 ? "routed" : "unroutable";
@@ -101,7 +107,7 @@ export class MemoryTransport implements Transport {
 		}
 	}
 
-	#deliver(queue: Queue, consumer: MemoryConsumer, { body, expiration }: Message): void {
+	#deliver(queue: Queue, consumer: MemoryConsumer, message: Message): void {
 		consumer.free--;
 		let settled = false;
 		const settle = () => {
@@ -110,14 +116,20 @@ export class MemoryTransport implements Transport {
 			consumer.free++;
 			this.#drain(queue);
 		};
-		const delivery = {
-			body,
+		const delivery: Delivery = {
+			...message,
 			contentType: "application/json",
 			compression: undefined,
-			expiration,
-			redelivered: false,
-			ack: settle,
+			ack: () => {
+				settle();
+				return true;
+			},
 			reject: settle,
+			requeue: () => {
+				// To where it was: a broker puts it back at the head.
+				if (!settled) queue.backlog.unshift({ ...message, redelivered: true });
+				settle();
+			},
 		};
 		// A broker never calls back into the one who publishes.
 		setImmediate(() => consumer.onDelivery(delivery));

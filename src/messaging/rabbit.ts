@@ -356,8 +356,10 @@ function deliveryOf(channel: Channel, message: amqp.ConsumeMessage): Delivery {
 	const settle = (how: () => void) => {
 		try {
 			how();
+			return true;
 		} catch {
 			// The channel is gone: the broker will hand the message out again.
+			return false;
 		}
 	};
 	return {
@@ -367,7 +369,8 @@ function deliveryOf(channel: Channel, message: amqp.ConsumeMessage): Delivery {
 		expiration,
 		redelivered: message.fields.redelivered,
 		ack: () => settle(() => channel.ack(message)),
-		reject: () => settle(() => channel.reject(message, false)),
+		reject: () => void settle(() => channel.reject(message, false)),
+		requeue: () => void settle(() => channel.nack(message, false, true)),
 	};
 }
 

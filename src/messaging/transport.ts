@@ -1,6 +1,6 @@
 import type { ServerTarget } from "./target.ts";
 
-/** A message that a queue handed to us. Exactly one of `ack` and `reject` ends it. */
+/** A message that a queue handed to us. Exactly one of `ack`, `reject` and `requeue` ends it. */
 export interface Delivery {
 	readonly body: Buffer;
 	readonly contentType: string | undefined;
@@ -10,9 +10,12 @@ export interface Delivery {
 	readonly expiration: string | undefined;
 	/** The broker has handed it out before and got no acknowledgement. */
 	readonly redelivered: boolean;
-	ack(): void;
+	/** False when the connection is gone, so that the broker hands the message out again. */
+	ack(): boolean;
 	/** Drops a message that cannot be read; never requeues. */
 	reject(): void;
+	/** Gives a message back on which no work has begun: another server gets it, marked as redelivered. */
+	requeue(): void;
 }
 
 export type Destination =

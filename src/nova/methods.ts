@@ -1,6 +1,6 @@
 import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
-import type { RankedHost } from "../compat/rank.ts";
+import { byStanding, type RankedHost } from "../compat/rank.ts";
 import { reason } from "../compat/reason.ts";
 import { rankSummary, reasonText, summary } from "../compat/summary.ts";
 import type { LogContext, Logger } from "../log.ts";
@@ -40,32 +40,48 @@ export interface NovaMethodsOptions {
 	readonly log: Logger;
 }
 
+/** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. */
+const ping: Method<RequestContext> = {
+	required: ["arg"],
+	optional: [],
+	handler: async ({ arg }, { target }) => ({ service: target.topic, arg }),
+};
+const getBackdoorPort: Method<RequestContext> = { required: [], optional: [], handler: async () => null };
+
 /** Everything that can be called over RPC. */
 export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<RequestContext>[] {
 	const checkLiveMigration: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => check_live_migration(options, args, call),
+		onTimeUp: () => notInTime(options),
 	};
 	const rankDestinations: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => rank_destinations(options, args, call),
+		onTimeUp: (args) => rankingNotInTime(options, args),
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: ["block_migration", "disk_over_commit", "migration", "limits"],
 		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
+		onTimeUp: () => novaAnswer(notInTime(options)),
 	};
 	const ours = new Map([
 		["check_live_migration", checkLiveMigration], // 1.0
 		["rank_destinations", rankDestinations], // 1.1
 	]);
 	const novas = new Map([["check_can_live_migrate_destination", checkDestination]]);
+	const base = new Map([
+		["ping", ping],
+		["get_backdoor_port", getBackdoorPort],
+	]);
 	return [
 		{ namespace: null, version: "1.1", methods: ours },
 		{ namespace: null, version: `5.${ANY_MINOR}`, methods: novas },
 		{ namespace: null, version: `6.${ANY_MINOR}`, methods: novas },
+		{ namespace: "baseapi", version: "1.1", methods: base },
 	];
 }
 
@@ -143,6 +159,10 @@ async function check_can_live_migrate_destination(
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
 		options.log.warning(`live migration: ${summary(decision)}`, call.context);
 	}
+	return novaAnswer(decision);
+}
+
+function novaAnswer(decision: Decision): null {
 	if (decision.allowed) return null;
 	throw migrationPreCheckError(reasonText(decision));
 }
@@ -172,6 +192,18 @@ function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
 function migrationPreCheckError(text: string): RpcFailure {
 	const message = `Migration pre-check error: ${text}`;
 	return new RpcFailure("MigrationPreCheckError", "nova.exception", message, [message], { reason: text, code: 500 });
+}
+
+/** The decision about a check that its call had no time for: what a silent agent leaves, too. */
+function notInTime({ policy }: NovaMethodsOptions): Decision {
+	const text = "the check was not finished in the time of the call";
+	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
+}
+
+function rankingNotInTime(options: NovaMethodsOptions, args: Args): { readonly hosts: readonly RankedHost[] } {
+	const hosts = new Set(ours(readRankRequest, args).dest_hosts);
+	const decision = notInTime(options);
+	return { hosts: [...hosts].map((host) => ({ host, bugfix: null, free_capacity: 0, ...decision })).sort(byStanding) };
 }
 
 /** Asks, and writes the one log line of a decision. */

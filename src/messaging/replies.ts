@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { LRUCache } from "lru-cache";
+import { MessageDeliveryFailure } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { Transport } from "./transport.ts";
+
+const REPLY_QUEUE = /^reply_[0-9A-Za-z_.:-]{1,200}$/;
+const TIMEOUT_MS = 3_000;
+const RETRY_MS = 250;
+const MISSING_QUEUES = { max: 200, ttl: 60_000 };
+const MAX_WAITING = 200;
+
+export interface RepliesOptions {
+	readonly transport: Transport;
+	readonly log: Log;
+	/** Seconds. */
+	readonly missingQueuePatience: number;
+}
+
+/** A request names the queue for its reply, and may come from anybody: nothing is published anywhere else. */
+export function isReplyQueue(name: string): boolean {
+	return REPLY_QUEUE.test(name);
+}
+
+/**
+ * Sends the replies of a server (AMQPIncomingMessage.reply and ObsoleteReplyQueuesCache of
+ * oslo_messaging/_drivers/amqpdriver.py). The queue that is missing may be that of a caller who is reconnecting, so its
+ * reply is tried again; unlike in Python nobody waits for that, so that dead callers do not slow down the others.
+ */
+export class Replies {
+	readonly #transport: Transport;
+	readonly #log: Log;
+	readonly #patience: number;
+	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
+	readonly #waiting = new Set<Promise<void>>();
+	#dropped = 0;
+
+	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
+		this.#transport = transport;
+		this.#log = log;
+		this.#patience = missingQueuePatience * 1000;
+	}
+
+	/**
+	 * Resolves when the reply has arrived, or is dropped, or waits for its queue: then there is nothing more to do for the
+	 * request. While the broker is away it is tried until `answerBy`, on the clock of `performance.now()`.
+	 */
+	async send(queue: string, reply: Buffer, answerBy: number): Promise<void> {
+		if (!isReplyQueue(queue)) {
+			return this.#log.warning(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
+		}
+		if (this.#missing.has(queue)) {
+			return this.#log.warning(`dropping a reply to ${queue}, which was missing a moment ago`);
+		}
+		for (;;) {
+			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), TIMEOUT_MS));
+			if (outcome === "routed") return;
+			if (outcome === "unroutable") return this.#wait(queue, reply);
+			if (performance.now() >= answerBy) {
+				return this.#log.warning(`dropping a reply to ${queue}: ${outcome.message}`);
+			}
+			await sleep(RETRY_MS);
+		}
+	}
+
+	/** Resolves when no reply waits for its queue any more. */
+	async settled(): Promise<void> {
+		while (this.#waiting.size > 0) await Promise.all(this.#waiting);
+	}
+
+	#wait(queue: string, reply: Buffer): void {
+		if (this.#waiting.size >= MAX_WAITING) {
+			this.#dropped++;
+			const many = `${MAX_WAITING} replies wait for missing queues already`;
+			this.#log.warning(`dropping a reply to ${queue}: it is missing, and ${many} (${this.#dropped} dropped)`);
+			return;
+		}
+		const waiting = this.#tryAgain(queue, reply, performance.now() + this.#patience)
+			.catch((error: unknown) => this.#log.error(`dropping a reply to ${queue}: ${String(error)}`))
+			.finally(() => this.#waiting.delete(waiting));
+		this.#waiting.add(waiting);
+	}
+
+	async #tryAgain(queue: string, reply: Buffer, until: number): Promise<void> {
+		for (let left = this.#patience; left > 0; left = until - performance.now()) {
+			await sleep(Math.min(RETRY_MS, left));
+			if (this.#missing.has(queue)) break;
+			const outcome = await this.#try(queue, reply, Math.max(until - performance.now(), RETRY_MS));
+			if (outcome === "routed") return;
+			if (outcome !== "unroutable") return this.#log.warning(`dropping a reply to ${queue}: ${outcome.message}`);
+		}
+		this.#missing.set(queue, true);
+		this.#log.warning(`dropping a reply: the queue ${queue} does not exist`);
+	}
+
+	async #try(queue: string, reply: Buffer, timeout: number): Promise<"routed" | "unroutable" | MessageDeliveryFailure> {
+		try {
+			return await this.#transport.publish({ kind: "reply", queue }, reply, { timeout });
+		} catch (error) {
+			if (error instanceof MessageDeliveryFailure) return error;
+			throw error;
+		}
+	}
+}

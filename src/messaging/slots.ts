@@ -1,0 +1,94 @@
+/** One of the slots of a server. */
+export class Slot {
+	#work: Promise<unknown> = Promise.resolve();
+	readonly #release: (work: Promise<unknown>) => void;
+
+	constructor(release: (work: Promise<unknown>) => void) {
+		this.#release = release;
+	}
+
+	/** Names the work for which the slot is held, and hands it on. */
+	hold<T>(work: Promise<T>): Promise<T> {
+		this.#work = work;
+		return work;
+	}
+
+	/** Gives the slot back, although the work may go on. */
+	free(): void {
+		this.#release(this.#work);
+	}
+}
+
+/**
+ * How many requests a server works on at once, those of all queues together: oslo.messaging's thread pool
+ * (`executor_thread_pool_size`, oslo_messaging/server.py). Who waits is served in the order of arrival; how many can wait
+ * is bounded by what the broker hands out unacknowledged.
+ */
+export class Slots {
+	readonly #count: number;
+	#free: number;
+	/** Work that goes on without a slot. */
+	#left = 0;
+	readonly #waiting = new Set<(outcome: "entered" | "closed") => void>();
+	#closed = false;
+
+	constructor(count: number) {
+		this.#count = count;
+		this.#free = count;
+	}
+
+	/** "late" when `giveUp` was aborted before there was a slot, "closed" after `close`. */
+	async take(giveUp?: AbortSignal): Promise<Slot | "late" | "closed"> {
+		const outcome = this.#enter(giveUp) ?? (await this.#wait(giveUp));
+		return outcome === "entered" ? new Slot((work) => this.#release(work)) : outcome;
+	}
+
+	/** Nothing more is begun: who waits, or comes later, is turned away. */
+	close(): void {
+		this.#closed = true;
+		for (const settle of this.#waiting) settle("closed");
+	}
+
+	#enter(giveUp: AbortSignal | undefined): "entered" | "late" | "closed" | undefined {
+		if (this.#closed) return "closed";
+		if (giveUp?.aborted) return "late";
+		if (this.#free === 0) return undefined;
+		this.#free--;
+		return "entered";
+	}
+
+	#wait(giveUp: AbortSignal | undefined): Promise<"entered" | "late" | "closed"> {
+		return new Promise((resolve) => {
+			const settle = (outcome: "entered" | "late" | "closed") => {
+				giveUp?.removeEventListener("abort", late);
+				this.#waiting.delete(settle);
+				resolve(outcome);
+			};
+			const late = () => settle("late");
+			giveUp?.addEventListener("abort", late);
+			this.#waiting.add(settle);
+		});
+	}
+
+	/**
+	 * As much work may go on without a slot as there are slots. Beyond that a slot is free when its work has ended, so that
+	 * work without end cannot pile up.
+	 */
+	#release(work: Promise<unknown>): void {
+		const isFull = this.#left >= this.#count;
+		const ended = () => {
+			if (isFull) this.#next();
+			else this.#left--;
+		};
+		work.then(ended, ended);
+		if (isFull) return;
+		this.#left++;
+		this.#next();
+	}
+
+	#next(): void {
+		const [enter] = this.#waiting;
+		if (enter) enter("entered");
+		else this.#free++;
+	}
+}

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { heartbeatInterval } from "../../src/messaging/call-monitor.ts";
+import { gate } from "../support/gate.ts";
+import { serve, TARGET } from "./serving.ts";
+
+describe.concurrent("heartbeats", () => {
+	/** `_timeout` of the request, milliseconds between heartbeats (row 38: as oslo's int() and half of it) */
+	const INTERVALS: readonly (readonly [timeout: unknown, interval: number | undefined])[] = [
+		[60, 30_000],
+		[4, 2_000],
+		[2, 1_000],
+		[2.9, 1_000],
+		[3, 1_500],
+		["60", 30_000],
+		["2", 1_000],
+		[1e9, 5e11],
+		[1, undefined],
+		[0, undefined],
+		[0.5, undefined],
+		[-1, undefined],
+		[-60, undefined],
+		["1", undefined],
+		["x", undefined],
+		["2.9", undefined],
+		["", undefined],
+		[null, undefined],
+		[undefined, undefined],
+		[true, undefined],
+		[[60], undefined],
+		[{}, undefined],
+		[Number.NaN, undefined],
+	];
+	test.each(INTERVALS)("P3, row 38: _timeout %j: every %j ms", (timeout, interval) => {
+		expect(heartbeatInterval(timeout)).toBe(interval);
+	});
+
+	test("P28: come while the method runs, none after the reply", async ({ expect }) => {
+		const slow = gate();
+		const { send, request, reply, replies } = await serve(() => slow.opened);
+		await send(request({ _timeout: 2 }), 60_000);
+		for (const index of [0, 1]) {
+			expect(await reply(index)).toMatchObject({ result: null, failure: null, ending: false, _msg_id: "id" });
+		}
+		slow.open("done");
+		expect(await reply(2)).toMatchObject({ result: "done", ending: true });
+		// More than two intervals in which a forgotten timer would send.
+		await sleep(2_500);
+		expect(replies()).toHaveLength(3);
+		const ids = replies().map((fields) => fields["_unique_id"]);
+		expect(new Set(ids).size).toBe(3);
+	});
+
+	test.each([{ _timeout: null }, {}, { _timeout: 1 }, { _timeout: 2, _msg_id: null }])(
+		"P3: none with %j, however long it takes",
+		async (fields) => {
+			const { send, request, replies, server } = await serve(() => sleep(1_500, "done"));
+			await send(request(fields), 60_000);
+			await expect.poll(replies, { timeout: 5_000 }).toHaveLength("_msg_id" in fields ? 0 : 1);
+			await server.stop();
+			expect(replies().filter((fields) => fields["ending"] !== true)).toEqual([]);
+		},
+	);
+
+	test("stop when the time of the call is over, although the method goes on", async ({ expect }) => {
+		const { send, request, reply, replies } = await serve(() => sleep(5_000));
+		// Half of it: 2.5 s, so one at 1 s and one at 2 s.
+		await send(request({ _timeout: 2 }), 5_000);
+		expect(await reply(2)).toMatchObject({ ending: true, failure: expect.stringContaining("not finished in time") });
+		await sleep(1_500);
+		expect(replies()).toHaveLength(3);
+	});
+
+	test("keep a real client with a call monitor waiting", async ({ expect }) => {
+		const { client } = await serve(() => sleep(3_500, "worth it"));
+		const options = { timeout: 30, callMonitorTimeout: 2 };
+		expect(await client.call({ ...TARGET, version: "6.0" }, "m", {}, options)).toBe("worth it");
+	});
+
+	test("end when the reply queue is gone; the reply is still tried", async ({ expect }) => {
+		const { send, request, lines, server } = await serve(() => sleep(1_200, "done"));
+		await send(request({ _timeout: 2, _reply_q: "reply_gone" }), 60_000);
+		await expect.poll(() => lines.join(""), { timeout: 10_000 }).toContain("reply_gone does not exist");
+		await server.stop();
+	});
+});

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { newId } from "../../src/messaging/message.ts";
+import { Inbox } from "./inbox.ts";
+import { scripted, serve } from "./serving.ts";
+
+describe("where a reply goes", () => {
+	const HOSTILE: readonly string[] = [
+		"",
+		"reply_",
+		"compute",
+		"compute.host-a",
+		"amq.rabbitmq.reply-to",
+		"Reply_1",
+		"xreply_1",
+		"reply_1 ",
+		"reply_1\n",
+		"reply_a/b",
+		"reply_é",
+		`reply_${"a".repeat(201)}`,
+	];
+	test.each(HOSTILE)(
+		"P36, row 36: %j is no reply queue: nothing is published there, the server goes on",
+		async (queue) => {
+			const { transport, send, request, lines, call } = await serve(async () => "ok", { maxInFlight: 1 });
+			await send(request({ _reply_q: queue, _timeout: 2 }));
+			expect(await call()).toBe("ok");
+			expect(transport.repliedTo).toEqual([expect.stringMatching(/^reply_[0-9a-f]{32}$/)]);
+			expect(lines.filter((line) => line.includes("which is no reply queue"))).toHaveLength(1);
+		},
+	);
+
+	test.each([
+		`reply_${newId()}`,
+		"reply_ctrl-01:nova-conductor:2",
+		"reply_host.example:p_1:1",
+		`reply_${"a".repeat(200)}`,
+	])("P36: %s is one", async (queue) => {
+		const { transport, send, request } = await serve(async () => "ok");
+		const inbox = new Inbox();
+		await transport.listenForReplies(queue, inbox.ack);
+		await send(request({ _reply_q: queue }));
+		expect((await inbox.at(0)).body.toString()).toContain("ok");
+	});
+
+	test("P13, row 11: a missing queue is retried for two seconds, then remembered, also when it is back", async () => {
+		const { transport, send, request, lines } = await serve(async () => "ok");
+		const queue = `reply_${newId()}`;
+		const start = performance.now();
+		await send(request({ _reply_q: queue, _unique_id: "u1" }));
+		const gone = `the queue ${queue} does not exist`;
+		await expect.poll(() => lines.join(""), { timeout: 5_000 }).toContain(gone);
+		expect(performance.now() - start).toBeGreaterThan(1_900);
+
+		const inbox = new Inbox();
+		await transport.listenForReplies(queue, inbox.ack);
+		const next = scripted(request({ _reply_q: queue, _unique_id: "u2" }));
+		transport.deliver(next.delivery);
+		await expect.poll(() => next.ended).toEqual(["ack"]);
+		expect(inbox.texts).toEqual([]);
+		expect(lines.filter((line) => line.includes("was missing a moment ago"))).toHaveLength(1);
+		expect(lines.filter((line) => line.includes(gone))).toHaveLength(1);
+	});
+
+	test.each([0, 0.3])("P13: the patience is an option: %d s", async (missingQueuePatience) => {
+		const { send, request, lines } = await serve(async () => "ok", { missingQueuePatience });
+		const start = performance.now();
+		await send(request({ _reply_q: "reply_gone" }));
+		await expect.poll(() => lines.join(""), { interval: 10 }).toContain("the queue reply_gone does not exist");
+		expect(performance.now() - start).toBeGreaterThan(missingQueuePatience * 1000);
+	});
+
+	test("P13: a queue that comes back after two of three seconds gets its reply within 0.3 s, and stop waits for it", async () => {
+		const { transport, send, request, server, lines } = await serve(async () => "late", { missingQueuePatience: 3 });
+		const queue = `reply_${newId()}`;
+		await send(request({ _reply_q: queue }));
+		await sleep(2_000);
+		const inbox = new Inbox();
+		const start = performance.now();
+		await transport.listenForReplies(queue, inbox.ack);
+		await server.stop();
+		expect((await inbox.at(0)).body.toString()).toContain("late");
+		expect(performance.now() - start).toBeLessThan(300);
+		expect(lines.join("")).not.toContain("dropping");
+	});
+
+	test("row 11: a reply that waits for its queue holds neither its request nor its slot", async () => {
+		const { transport, request, call } = await serve(async () => "ok", { maxInFlight: 1 });
+		const dead = scripted(request({ _reply_q: "reply_gone" }));
+		const start = performance.now();
+		transport.deliver(dead.delivery);
+		await expect.poll(() => dead.ended, { interval: 5 }).toEqual(["ack"]);
+		expect(await call()).toBe("ok");
+		expect(performance.now() - start).toBeLessThan(250);
+	});
+
+	test("row 11: at most 200 replies wait; the others are dropped and counted", async () => {
+		const { transport, send, request, lines, server } = await serve(async () => "ok");
+		const dead = Array.from({ length: 1_000 }, (_, index) => `reply_dead${index}`);
+		await Promise.all(dead.map((queue) => send(request({ _reply_q: queue }))));
+		await expect.poll(() => lines.join("")).toContain("(800 dropped)");
+		// Each was tried once, and those that wait a few times more.
+		expect(new Set(transport.repliedTo).size).toBe(1_000);
+		const start = performance.now();
+		await server.stop();
+		expect(performance.now() - start).toBeLessThan(2_500);
+		expect(transport.repliedTo.length).toBeLessThan(1_000 + 200 * 9);
+		expect(lines.filter((line) => line.includes("does not exist"))).toHaveLength(200);
+	});
+
+	test("row 11: two replies for one missing queue are given up together", async () => {
+		const { send, request, lines, server } = await serve(async () => "ok", { missingQueuePatience: 0.5 });
+		await send(request({ _reply_q: "reply_gone" }));
+		await sleep(400);
+		await send(request({ _reply_q: "reply_gone" }));
+		await sleep(50);
+		const start = performance.now();
+		await server.stop();
+		expect(performance.now() - start).toBeLessThan(450);
+		expect(lines.filter((line) => line.includes("reply_gone does not exist"))).toHaveLength(2);
+	});
+
+	test("row 11: callers of 1000 dead queues do not slow down others: p99 of a call stays under 50 ms", async () => {
+		const { send, request, call } = await serve(async () => "ok", { maxInFlight: 4 });
+		const durations: number[] = [];
+		for (let round = 0; round < 500; round++) {
+			for (const side of [0, 1]) await send(request({ _reply_q: `reply_dead${round}_${side}` }));
+			const start = performance.now();
+			await call();
+			durations.push(performance.now() - start);
+		}
+		// One reply that held its slot would cost 250 ms at least, one that held its request 2 s.
+		expect(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)]).toBeLessThan(50);
+	});
+});
