@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { dispatch, type Endpoint, isCompatible } from "../../src/messaging/endpoint.ts";
+import { dispatch, type Endpoint, isCompatible, PING_ENDPOINT } from "../../src/messaging/endpoint.ts";
 import { RpcFailure } from "../../src/messaging/errors.ts";
 import { readRequest } from "../../src/messaging/message.ts";
 
@@ -97,6 +97,19 @@ describe("dispatch", () => {
 			expect(outcome([endpoint(null, "1.0", "m")], { method })).toBe("NoSuchMethod");
 		},
 	);
+
+	test.each(["_m", "__m", "_"])("P22, row 34: %j is private, and no method although an endpoint has it", (method) => {
+		expect(outcome([endpoint(null, "1.0", method)], { method })).toBe("NoSuchMethod");
+	});
+
+	test("the ping of probes stands last: what an endpoint has comes first", () => {
+		const own = endpoint(null, "1.0", "oslo_rpc_server_ping");
+		const fields = { method: "oslo_rpc_server_ping", args: { anything: 1 } };
+		expect(outcome([endpoint(null, "6.0", "m"), PING_ENDPOINT], fields)).toBe("endpoint 1");
+		expect(outcome([own, PING_ENDPOINT], { ...fields, args: {} })).toBe("endpoint 0");
+		expect(outcome([PING_ENDPOINT], { ...fields, version: "1.1" })).toBe("UnsupportedVersion");
+		expect(outcome([PING_ENDPOINT], { ...fields, namespace: "baseapi" })).toBe("UnsupportedVersion");
+	});
 });
 
 describe("arguments that do not fit get Python's own words", () => {

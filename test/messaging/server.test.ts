@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { RpcClient } from "../../src/messaging/client.ts";
 import type { Call } from "../../src/messaging/endpoint.ts";
 import { RemoteError, valueError } from "../../src/messaging/errors.ts";
+import { MemoryTransport } from "../../src/messaging/memory.ts";
 import type { Delivery } from "../../src/messaging/transport.ts";
 import { gate } from "../support/gate.ts";
 import { type Fields, type Handler, REQUEST_ID, scripted, serve, TARGET } from "./serving.ts";
@@ -331,6 +334,56 @@ describe("stop", () => {
 		await stopped;
 		expect(taken).toEqual(["running", "handed out"]);
 		await expect.poll(replies).toMatchObject([{ result: "running" }, { result: "handed out" }]);
+	});
+
+	test("P30: what waits for a slot goes back, unacknowledged, and another server does it", async () => {
+		const slow = gate();
+		const { transport, server, request } = await serve(() => slow.opened, { maxInFlight: 1 });
+		const [running, waiting] = [scripted(request()), scripted(request())];
+		transport.deliver(running.delivery);
+		transport.deliver(waiting.delivery);
+		const stopped = server.stop();
+		await expect.poll(() => waiting.ended).toEqual(["requeue"]);
+		expect(running.ended).toEqual([]);
+		slow.open("done");
+		await stopped;
+		expect([running.ended, waiting.ended]).toEqual([["ack"], ["requeue"]]);
+	});
+
+	test("P30: nothing is begun any more, not even what arrives late", async () => {
+		let executions = 0;
+		const { transport, server, request } = await serve(async () => ++executions);
+		await server.stop();
+		const late = scripted(request());
+		transport.deliver(late.delivery);
+		await expect.poll(() => late.ended).toEqual(["requeue"]);
+		expect(executions).toBe(0);
+	});
+
+	test("P30, row 70: casts and calls while one of two servers stops: each is done once, none is lost", async () => {
+		const transport = new MemoryTransport();
+		const done: unknown[] = [];
+		const handler: Handler = async ({ x }) => {
+			await sleep(5);
+			done.push(x);
+			return x;
+		};
+		const leaving = await serve(handler, { transport, maxInFlight: 2 });
+		await serve(handler, { transport, maxInFlight: 2, targets: [{ ...TARGET, server: "host-b" }] });
+		const { server: _name, ...topic } = { ...TARGET, version: "6.0" };
+		const client = new RpcClient(transport);
+		const calls: Promise<unknown>[] = [];
+		let stopped: Promise<void> | undefined;
+		for (let x = 0; x < 200; x += 2) {
+			calls.push(client.call(topic, "m", { x }, { timeout: 20 }));
+			await client.cast(topic, "m", { x: x + 1 });
+			if (x === 60) stopped = leaving.server.stop();
+			if (x % 20 === 0) await sleep(5);
+		}
+		await stopped;
+		expect(await Promise.all(calls)).toEqual(Array.from({ length: 100 }, (_, index) => 2 * index));
+		await expect.poll(() => done.length).toBe(200);
+		expect(new Set(done).size).toBe(200);
 	});
 
 	test("twice is once", async () => {

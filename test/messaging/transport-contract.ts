@@ -160,6 +160,23 @@ export function transportContract(name: string, open: () => Transport): void {
 			expect([...inbox.texts, ...later.texts]).toEqual(["bad", "good"]);
 		});
 
+		test("P30: a message that is given back comes again before the others, marked, here or elsewhere", async () => {
+			const { a, b, toTopic, send, listen, fence } = setUp();
+			const { inbox, consumer } = await listen(a, 1, "hold");
+			await send(toTopic, "back");
+			await send(toTopic, "next");
+			const first = await inbox.at(0);
+			first.requeue();
+			expect(await inbox.at(1)).toMatchObject({ body: first.body, redelivered: true });
+			await consumer.cancel();
+			const { inbox: other } = await listen(b);
+			(await inbox.at(1)).requeue();
+			await other.at(1);
+			await fence();
+			expect(other.texts.toSorted()).toEqual(["back", "next"]);
+			expect(inbox.texts).toEqual(["back", "back"]);
+		});
+
 		test("P30: cancel: nothing more comes, what is out may be acknowledged, the others get the rest", async () => {
 			const { a, b, toTopic, send, listen, fence } = setUp();
 			const [leaving, staying] = [await listen(a, PREFETCH, "hold"), await listen(b)];

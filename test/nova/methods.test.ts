@@ -315,6 +315,28 @@ describe("check_can_live_migrate_destination", () => {
 	});
 });
 
+describe("baseapi, which every service of Nova has", () => {
+	const BASE = { ...OURS, namespace: "baseapi", version: "1.1" };
+
+	test.each(["migration_compat", "compute"])("ping on the topic %s names the service", async (topic) => {
+		const target = { ...BASE, topic, ...(topic === "compute" && { server: "test_compute1" }) };
+		for (const arg of ["x", null, [1, { a: 2 }]]) {
+			expect(await call("ping", { arg }, target)).toEqual({ service: topic, arg });
+		}
+		expect(await call("ping", { arg: "x" }, { ...target, version: "1.0" })).toEqual({ service: topic, arg: "x" });
+	});
+
+	test("get_backdoor_port: there is none", async () => {
+		expect(await call("get_backdoor_port", {}, BASE)).toBeNull();
+	});
+
+	test("and nothing else", async () => {
+		expect(await call("check_live_migration", {}, BASE)).toMatchObject({ excType: "NoSuchMethod" });
+		expect(await call("ping", { arg: "x" })).toMatchObject({ excType: "NoSuchMethod" });
+		expect(await call("ping", {}, BASE)).toMatchObject({ excType: "TypeError" });
+	});
+});
+
 describe("other methods and versions", () => {
 	const WRONG: readonly (readonly [string, string, string])[] = [
 		["live_migration", "6.0", "NoSuchMethod"],
