@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
+import { RpcClient } from "../../src/messaging/client.ts";
+import type { RemoteError } from "../../src/messaging/errors.ts";
+import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { RpcServer } from "../../src/messaging/server.ts";
+import { novaEndpoints } from "../../src/nova/methods.ts";
+import { recordingLog } from "../support/log.ts";
+
+const TEXT = "the check was not finished in the time of the call";
+const TARGET = { exchange: "nova", topic: "migration_compat" };
+
+/** Calls a method of a service whose checks never end and ignore their signal. */
+async function call(method: string, version: string, args: Record<string, unknown>, policy: Policy = DEFAULT_POLICY) {
+	const transport = new MemoryTransport();
+	const { log } = recordingLog();
+	const never = () => new Promise<never>(() => undefined);
+	const server = new RpcServer({
+		transport,
+		targets: [{ ...TARGET, server: "novacompat-test" }],
+		endpoints: novaEndpoints({ precheck: never, rankDestinations: never, policy: () => policy, log }),
+		deserializeContext: () => ({}),
+		log,
+		maxInFlight: 1,
+		maxCallTime: 15,
+	});
+	await server.start();
+	const answer = new RpcClient(transport).call({ ...TARGET, version }, method, args, { timeout: 0.4 });
+	return answer.catch((error: RemoteError) => error);
+}
+
+const instance = {
+	"nova_object.name": "Instance",
+	"nova_object.version": "2.7",
+	"nova_object.data": { uuid: "u", host: "a" },
+};
+const migration = {
+	"nova_object.name": "Migration",
+	"nova_object.version": "1.7",
+	"nova_object.data": { dest_compute: "b" },
+};
+const accepting: Policy = { ...DEFAULT_POLICY, unknown: { "agent.timeout": "accept" } };
+
+test("row 20: Nova's own check is refused as a pre-check, so that Nova tries the next host", async () => {
+	expect(await call("check_can_live_migrate_destination", "6.0", { instance, migration })).toMatchObject({
+		excType: "MigrationPreCheckError",
+		module: "nova.exception",
+		value: expect.stringContaining(`Migration pre-check error: ${TEXT}`),
+		kwargs: { code: 500, reason: expect.stringContaining(TEXT) },
+	});
+});
+
+test("row 20: a policy that accepts silent agents accepts this too", async () => {
+	expect(await call("check_can_live_migrate_destination", "6.0", { instance, migration }, accepting)).toBeNull();
+});
+
+test("row 20: our own check is unknown", async () => {
+	const request = { instance_uuid: "u", source_host: "a", dest_host: "b" };
+	expect(await call("check_live_migration", "1.0", { request })).toMatchObject({
+		verdict: "unknown",
+		allowed: false,
+		reasons: [{ code: "agent.timeout", message: TEXT }],
+	});
+});
+
+test("row 20: of a ranking every host is unknown, each once", async () => {
+	const request = { instance_uuid: "u", source_host: "a", dest_hosts: ["c", "b", "c"] };
+	expect(await call("rank_destinations", "1.1", { request })).toMatchObject({
+		hosts: [
+			{ host: "b", verdict: "unknown" },
+			{ host: "c", verdict: "unknown" },
+		],
+	});
+});
