@@ -1,0 +1,250 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import amqp from "amqplib";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { RpcClient } from "../../src/messaging/client.ts";
+import { newId, requestFields, sealEnvelope } from "../../src/messaging/message.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RpcServer, type RpcServerOptions } from "../../src/messaging/server.ts";
+import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
+import { REPOSITORY } from "../support/cli.ts";
+import { gate } from "../support/gate.ts";
+import { recordingLog } from "../support/log.ts";
+import { startProxy } from "../support/proxy.ts";
+import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { Inbox } from "./inbox.ts";
+import type { Handler } from "./serving.ts";
+
+let broker: TestBroker;
+beforeAll(async () => {
+	broker = await startRabbitMq();
+});
+afterAll(() => broker?.stop());
+
+function open(url = broker.url) {
+	const { log, lines } = recordingLog();
+	const options = RabbitOptions.parse({});
+	const transport = new RabbitTransport({
+		url: parseTransportUrl(url),
+		options,
+		connectionName: "novacompat-test",
+		log,
+	});
+	onTestFinished(() => transport.close());
+	return { transport, log, lines };
+}
+
+/** A server with the one method `m`, in this process. */
+async function serve(topic: string, handler: Handler, options: Partial<RpcServerOptions<string>> = {}, url?: string) {
+	const { transport, log, lines } = open(url);
+	const server = new RpcServer<string>({
+		transport,
+		targets: [{ exchange: "nova", topic, server: newId() }],
+		endpoints: [
+			{ namespace: null, version: "1.0", methods: new Map([["m", { required: [], optional: ["x"], handler }]]) },
+		],
+		deserializeContext: () => "",
+		log,
+		maxInFlight: 64,
+		maxCallTime: 15,
+		...options,
+	});
+	await server.start();
+	return { server, lines };
+}
+
+/** A caller of `m` on a topic; `send` sends a request with fields of its own and waits for nothing. */
+function caller(topic: string) {
+	const { transport } = open();
+	const client = new RpcClient(transport);
+	const target = { exchange: "nova", topic };
+	const call = (x: unknown, timeout = 15) => client.call(target, "m", { x }, { timeout });
+	const send = (x: unknown, fields: Readonly<Record<string, unknown>>) => {
+		const body = sealEnvelope({ ...requestFields("m", { x }, {}), ...fields });
+		return transport.publish({ kind: "topic", exchange: "nova", key: topic }, body, { timeout: 5_000 });
+	};
+	return { transport, call, send };
+}
+
+/** The server of test/support/rpc-server.ts, built, in a process of its own; it is ready, or has ended. */
+async function child(topic: string, ack: "after" | "before" = "after") {
+	const command = [process.execPath, `${REPOSITORY}dist/test/support/rpc-server.js`, broker.url, topic, newId(), ack];
+	const server: ChildProcess = spawn("setpriv", ["--pdeathsig", "KILL", ...command], {
+		stdio: ["ignore", "pipe", "ignore"],
+	});
+	onTestFinished(() => void server.kill("SIGKILL"));
+	const ready = gate();
+	let output = "";
+	server.stdout?.on("data", (chunk: Buffer) => {
+		output += chunk.toString();
+		if (output.includes("ready\n")) ready.open();
+	});
+	const exited = once(server, "exit");
+	// What waits for a server may end it before it is ready.
+	await Promise.race([ready.opened, exited]);
+	return { server, exited, called: () => output.match(/called .*/g) ?? [] };
+}
+
+test("P9: with ack before, a request whose connection breaks while it runs is not executed again", async () => {
+	const topic = newId();
+	const { port, shut } = await startProxy(broker.port);
+	const [started, forever] = [gate(), gate()];
+	const url = `rabbit://guest:guest@127.0.0.1:${port}/`;
+	await serve(
+		topic,
+		() => {
+			started.open();
+			return forever.opened;
+		},
+		{ ack: "before" },
+		url,
+	);
+	const { send, call } = caller(topic);
+	await send("once", {});
+	await started.opened;
+	const seen: unknown[] = [];
+	await serve(topic, async ({ x }) => void seen.push(x));
+	shut();
+	await sleep(500);
+	// A message there and back: what came before has arrived.
+	await call("fence");
+	expect(seen).toEqual(["fence"]);
+});
+
+test("P9: with ack before, killed while it runs: at most once; with ack after it runs elsewhere", async () => {
+	const topics = { before: newId(), after: newId() };
+	const seen: unknown[] = [];
+	for (const ack of ["before", "after"] as const) {
+		const { server, exited, called } = await child(topics[ack], ack);
+		const { send, call } = caller(topics[ack]);
+		await send(10_000, {});
+		await expect.poll(called).toEqual(["called 10000"]);
+		server.kill("SIGKILL");
+		await exited;
+		await serve(topics[ack], async ({ x }) => void seen.push([ack, x]));
+		await call("fence");
+	}
+	expect(seen.toSorted()).toEqual([
+		["after", 10_000],
+		["after", "fence"],
+		["before", "fence"],
+	]);
+});
+
+test("row 18: published twice with one id: one execution, one reply", async () => {
+	const topic = newId();
+	let executions = 0;
+	const { lines } = await serve(topic, async () => ++executions);
+	const { transport, send } = caller(topic);
+	const inbox = new Inbox();
+	const queue = transport.newReplyQueue();
+	await transport.listenForReplies(queue, inbox.ack);
+	const fields = { _msg_id: newId(), _reply_q: queue, _unique_id: newId() };
+	for (let time = 0; time < 2; time++) await send(null, fields);
+	await expect.poll(() => lines.join("")).toContain(`ignoring duplicate message ${fields._unique_id}`);
+	await send(null, { ...fields, _unique_id: newId() });
+	await inbox.at(1);
+	expect([executions, inbox.texts.length]).toEqual([2, 2]);
+});
+
+test.each(["after", "before"] as const)(
+	"row 19: ack %s: a request that aborts its server does so at most twice, and the next servers live",
+	async (ack) => {
+		const topic = newId();
+		const { send, call } = caller(topic);
+		let crashes = 0;
+		let alive = await child(topic, ack);
+		await send("abort", { _unique_id: newId() });
+		for (let start = 0; start < 4; start++) {
+			const crashed = await Promise.race([alive.exited.then(() => true), sleep(1_500, false)]);
+			if (!crashed) break;
+			crashes++;
+			alive = await child(topic, ack);
+		}
+		expect(crashes).toBe(ack === "after" ? 2 : 1);
+		expect(await call(0)).toBe(alive.server.pid);
+	},
+);
+
+test("row 70: a server that stops under load: each call is answered, by it or by the second", async () => {
+	const topic = newId();
+	const handler: Handler = async ({ x }) => sleep(20, x);
+	const leaving = await serve(topic, handler, { maxInFlight: 8 });
+	await serve(topic, handler, { maxInFlight: 8 });
+	const { call } = caller(topic);
+	const calls: Promise<unknown>[] = [];
+	let stopped: Promise<void> | undefined;
+	for (let x = 0; x < 300; x++) {
+		calls.push(call(x));
+		if (x === 150) stopped = leaving.server.stop();
+		await sleep(2);
+	}
+	const start = performance.now();
+	await stopped;
+	expect(performance.now() - start).toBeLessThan(12_000);
+	expect(await Promise.all(calls)).toEqual(Array.from({ length: 300 }, (_, x) => x));
+});
+
+test("row 72: SIGKILL under load with two servers: all is answered, what the dead one had within 2 s", async () => {
+	const topic = newId();
+	const dying = await child(topic);
+	const surviving = await child(topic);
+	const { call } = caller(topic);
+	const durations: number[] = [];
+	const pids = new Set<unknown>();
+	const timed = async () => {
+		const start = performance.now();
+		pids.add(await call(50));
+		durations.push(performance.now() - start);
+	};
+	const calls: Promise<void>[] = [];
+	for (let round = 0; round < 200; round++) {
+		calls.push(timed());
+		if (round === 100) dying.server.kill("SIGKILL");
+		await sleep(5);
+	}
+	await Promise.all(calls);
+	expect(pids).toEqual(new Set([dying.server.pid, surviving.server.pid]));
+	expect(Math.max(...durations)).toBeLessThan(2_000);
+});
+
+test("row 11: callers of 1000 dead queues do not slow down a live one", async () => {
+	const topic = newId();
+	await serve(topic, async () => "ok");
+	const { call, send } = caller(topic);
+	const p99 = async (beside: (round: number) => Promise<unknown>) => {
+		const durations: number[] = [];
+		for (let round = 0; round < 500; round++) {
+			await beside(round);
+			const start = performance.now();
+			await call(round);
+			durations.push(performance.now() - start);
+		}
+		return durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)] ?? 0;
+	};
+	const dead = (index: number) => send(null, { _msg_id: "1", _reply_q: `reply_dead${index}`, _unique_id: newId() });
+	const alive = (index: number) => send(null, { _unique_id: newId(), _x: index });
+	await p99(alive);
+	const alone = await p99((round) => Promise.all([alive(round), alive(round)]));
+	const beside = await p99((round) => Promise.all([dead(2 * round), dead(2 * round + 1)]));
+	// The 200 replies that wait are 800 publishes a second beside the live ones; a slot that they held would cost 250 ms and more.
+	expect(beside).toBeLessThan(Math.max(4 * alone, 40));
+});
+
+test("row 12: a reply that the broker confirmed and returned is not taken for delivered", async () => {
+	const topic = newId();
+	const { lines } = await serve(topic, async () => "ok", { missingQueuePatience: 0.5 });
+	const { send } = caller(topic);
+	const queues = Array.from({ length: 20 }, () => `reply_${newId()}`);
+	const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${broker.port}`);
+	onTestFinished(() => connection.close());
+	const peer = await connection.createChannel();
+	for (const queue of queues.slice(0, 10)) await peer.assertQueue(queue, { exclusive: true });
+	await Promise.all(queues.map((queue) => send(null, { _msg_id: "1", _reply_q: queue })));
+	const gone = () => lines.filter((line) => line.includes("does not exist"));
+	await expect.poll(() => gone().length, { timeout: 5_000 }).toBe(10);
+	for (const queue of queues.slice(10)) expect(gone().join("")).toContain(queue);
+	for (const queue of queues.slice(0, 10)) expect((await peer.checkQueue(queue)).messageCount).toBe(1);
+});
