@@ -5,6 +5,8 @@ import { isReplyQueue } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 const HEARTBEAT_TIMEOUT_MS = 3_000;
+/** Node makes a millisecond of what is longer; no call takes that long. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Keeps a caller with a call monitor waiting: a heartbeat every half `_timeout` until the call is answered (_watchdog of
@@ -16,7 +18,7 @@ export async function keepWaiting(
 	answered: AbortSignal,
 ): Promise<void> {
 	const interval = heartbeatInterval(monitorTimeout);
-	if (interval === undefined || !replyTo || !isReplyQueue(replyTo.queue)) return;
+	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue)) return;
 	const to = { kind: "reply", queue: replyTo.queue } as const;
 	try {
 		for (;;) {

@@ -40,11 +40,11 @@ export interface NovaMethodsOptions {
 	readonly log: Logger;
 }
 
-/** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. */
+/** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
 const ping: Method<RequestContext> = {
 	required: ["arg"],
 	optional: [],
-	handler: async ({ arg }, { target }) => ({ service: target.topic, arg }),
+	handler: async ({ arg }, { target }) => ({ service: target.topic.replace(/-alt$/, ""), arg }),
 };
 const getBackdoorPort: Method<RequestContext> = { required: [], optional: [], handler: async () => null };
 

@@ -15,6 +15,7 @@ describe.concurrent("heartbeats", () => {
 		["60", 30_000],
 		["2", 1_000],
 		[1e9, 5e11],
+		[Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
 		[1, undefined],
 		[0, undefined],
 		[0.5, undefined],
@@ -51,16 +52,20 @@ describe.concurrent("heartbeats", () => {
 		expect(new Set(ids).size).toBe(3);
 	});
 
-	test.each([{ _timeout: null }, {}, { _timeout: 1 }, { _timeout: 2, _msg_id: null }])(
-		"P3: none with %j, however long it takes",
-		async (fields) => {
-			const { send, request, replies, server } = await serve(() => sleep(1_500, "done"));
-			await send(request(fields), 60_000);
-			await expect.poll(replies, { timeout: 5_000 }).toHaveLength("_msg_id" in fields ? 0 : 1);
-			await server.stop();
-			expect(replies().filter((fields) => fields["ending"] !== true)).toEqual([]);
-		},
-	);
+	test.each([
+		{ _timeout: null },
+		{},
+		{ _timeout: 1 },
+		{ _timeout: 1e9 },
+		{ _timeout: "999999999" },
+		{ _timeout: 2, _msg_id: null },
+	])("P3: none with %j, however long it takes", async (fields) => {
+		const { send, request, replies, server } = await serve(() => sleep(1_500, "done"));
+		await send(request(fields), 60_000);
+		await expect.poll(replies, { timeout: 5_000 }).toHaveLength("_msg_id" in fields ? 0 : 1);
+		await server.stop();
+		expect(replies().filter((fields) => fields["ending"] !== true)).toEqual([]);
+	});
 
 	test("stop when the time of the call is over, although the method goes on", async ({ expect }) => {
 		const { send, request, reply, replies } = await serve(() => sleep(5_000));

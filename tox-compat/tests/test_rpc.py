@@ -76,11 +76,22 @@ class RpcTest(unittest.TestCase):
         self.assert_answers()
 
     def test_namespace(self):
-        """Only the null namespace exists; the empty string is not null."""
-        for namespace in ["baseapi", "compute_task", ""]:
+        """Beside the null namespace only Nova's baseapi exists; the empty string is not null."""
+        for namespace in ["compute_task", ""]:
             with self.subTest(namespace):
                 self.assert_refused("UnsupportedVersion", "check_live_migration", namespace=namespace)
+        self.assert_refused("NoSuchMethod", "check_live_migration", namespace="baseapi")
+        self.assert_refused("UnsupportedVersion", "ping", namespace="baseapi", version="1.2")
         self.assert_answers()
+
+    def test_base_api(self):
+        """nova.baserpc.BaseAPI: by what Nova asks whether a service is alive."""
+        for version in ["1.0", "1.1"]:
+            target = {"namespace": "baseapi", "version": version}
+            self.assertEqual({"service": rig.TOPIC, "arg": ["x", None]},
+                             self.cloud.call("ping", timeout=5, target=target, arg=["x", None]))
+        target = {"namespace": "baseapi", "version": "1.1", "server": rig.SERVER}
+        self.assertIsNone(self.cloud.call("get_backdoor_port", timeout=5, target=target))
 
     def test_arguments(self):
         """Arguments that do not fit are a TypeError in Python's words, as if the method were Python's."""
