@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp from "amqplib";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -209,6 +210,24 @@ test("row 72: SIGKILL under load with two servers: all is answered, what the dea
 	expect(pids).toEqual(new Set([dying.server.pid, surviving.server.pid]));
 	expect(Math.max(...durations)).toBeLessThan(2_000);
 });
+
+test.each(["after", "before"] as const)(
+	"P33, row 22: ack %s: 5000 queued requests at the start: done at 500 a second or more, in bounded memory",
+	async (ack) => {
+		const topic = newId();
+		const { transport, send } = caller(topic);
+		const declaring = await transport.listen({ exchange: "nova", topic, server: newId() }, 1, () => undefined);
+		await declaring.cancel();
+		const filler = "x".repeat(10_000);
+		for (let block = 0; block < 50; block++) {
+			await Promise.all(Array.from({ length: 100 }, () => send(0, { _unique_id: newId(), filler })));
+		}
+		const { server, called } = await child(topic, ack);
+		await expect.poll(() => called().length, { timeout: 10_000 }).toBe(5_000);
+		const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]);
+		expect(peak).toBeLessThan(300_000);
+	},
+);
 
 test("row 11: callers of 1000 dead queues do not slow down a live one", async () => {
 	const topic = newId();
