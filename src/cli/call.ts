@@ -2,6 +2,7 @@ import { readConfig } from "../config.ts";
 import { printable } from "../log.ts";
 import { RpcClient } from "../messaging/client.ts";
 import {
+	InvalidRabbitOptions,
 	InvalidTarget,
 	InvalidTransportUrl,
 	MessageDeliveryFailure,
@@ -11,9 +12,10 @@ import {
 } from "../messaging/errors.ts";
 import type { Log } from "../messaging/log.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
-import { RabbitOptions } from "../messaging/rabbit-options.ts";
+import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.ts";
 import { addressText, type ClientTarget } from "../messaging/target.ts";
 import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
+import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { readArguments, readPairs } from "./call-arguments.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 
@@ -23,6 +25,7 @@ export const URL_VARIABLE = "NOVACOMPAT_TRANSPORT_URL";
 export interface CallCommandOptions {
 	readonly transportUrl?: string;
 	readonly configFile?: string;
+	readonly novaConf?: readonly string[];
 	readonly exchange?: string;
 	readonly topic: string;
 	readonly server?: string;
@@ -46,6 +49,7 @@ const CONNECTING: Log = { debug: () => undefined, info: () => undefined, warning
 /** Where the broker is, and the exchange on which its services listen. */
 interface Bus {
 	readonly url: TransportUrl;
+	readonly options: RabbitOptions;
 	readonly exchange: string;
 }
 
@@ -54,11 +58,12 @@ export async function call(method: string, words: readonly string[], options: Ca
 	const args = readArguments(words);
 	const context = readPairs(options.context ?? [], "--context");
 	const bus = findBus(options);
-	if (bus.url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
+	const { url } = bus;
+	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
 	const target = targetOf(options, bus.exchange);
 	const transport = new RabbitTransport({
-		url: bus.url,
-		options: RabbitOptions.parse({}),
+		url,
+		options: bus.options,
 		connectionName: "novacompat-call",
 		log: CONNECTING,
 	});
@@ -86,23 +91,36 @@ export async function call(method: string, words: readonly string[], options: Ca
 }
 
 /** What was given goes before the environment; what an option says goes before a file. */
-function findBus({ transportUrl, configFile, exchange }: CallCommandOptions): Bus {
-	if (transportUrl !== undefined) return { url: readUrl(transportUrl, "--transport-url"), exchange: exchange ?? NOVA };
+function findBus({ transportUrl, configFile, novaConf, exchange }: CallCommandOptions): Bus {
+	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
 	if (configFile !== undefined) {
-		const { transport_url, control_exchange } = readConfig(configFile);
-		return { url: transport_url, exchange: exchange ?? control_exchange };
+		const {
+			transport_url: url,
+			oslo_messaging_rabbit,
+			control_exchange,
+		} = readConfig(configFile, readNovaConf(novaConf ?? []));
+		return { url, options: rabbitOptions(oslo_messaging_rabbit, url.query), exchange: exchange ?? control_exchange };
+	}
+	if (novaConf !== undefined) {
+		const { transport_url, oslo_messaging_rabbit, control_exchange } = readNovaConf(novaConf);
+		if (transport_url === undefined) throw new UsageError(`${novaConf.join(", ")}: no transport_url in [DEFAULT]`);
+		return busAt(transport_url, novaConf.join(", "), oslo_messaging_rabbit, exchange ?? control_exchange);
 	}
 	const text = process.env[URL_VARIABLE];
-	if (text) return { url: readUrl(text, URL_VARIABLE), exchange: exchange ?? NOVA };
-	throw new UsageError(`which broker? expected --config-file, --transport-url or the variable ${URL_VARIABLE}`);
+	if (text) return busAt(text, URL_VARIABLE, {}, exchange);
+	throw new UsageError(
+		`which broker? expected --nova-conf, --config-file, --transport-url or the variable ${URL_VARIABLE}`,
+	);
 }
 
-function readUrl(text: string, source: string): TransportUrl {
+/** `source` is where the URL comes from, for errors. */
+function busAt(text: string, source: string, section: NovaConf["oslo_messaging_rabbit"], exchange = NOVA): Bus {
 	try {
-		return parseTransportUrl(text);
+		const url = parseTransportUrl(text);
+		return { url, options: rabbitOptions(section, url.query), exchange };
 	} catch (error) {
-		if (error instanceof InvalidTransportUrl) throw new UsageError(`${source}: ${error.message}`);
-		throw error;
+		if (!(error instanceof InvalidTransportUrl || error instanceof InvalidRabbitOptions)) throw error;
+		throw new UsageError(`${source}: ${error.message}`);
 	}
 }
 

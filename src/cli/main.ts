@@ -102,9 +102,10 @@ program
 		new Option(
 			"--transport-url <url>",
 			`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
-		).conflicts("configFile"),
+		).conflicts(["configFile", "novaConf"]),
 	)
-	.option("--config-file <file>", "take transport_url and control_exchange from a configuration of `serve`")
+	.option("--nova-conf <file...>", "take the bus from nova.conf, as `serve` does")
+	.option("--config-file <file>", "take the bus from a configuration of `serve`")
 	.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
 	.option("--topic <name>", "topic of the service", MIGRATION_COMPAT_TOPIC)
 	.option("--server <host>", "[DEFAULT]host of one service (default: whichever of the topic is free)")

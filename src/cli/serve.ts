@@ -71,5 +71,8 @@ export function createService({ config, policy, transport, log }: ServiceOptions
 		log,
 		maxInFlight: config.executor_thread_pool_size,
 		maxCallTime: config.max_check_time,
+		ack: config.ack,
+		ping: config.rpc_ping_enabled,
+		missingQueuePatience: rabbitOptionsOf(config).kombu_missing_consumer_retry_timeout,
 	});
 }

@@ -166,6 +166,24 @@ describe("the broker", () => {
 		expect(novacompat(...args, "--exchange", "nova")).toMatchObject({ status: 0, stdout: '"pong"\n' });
 	});
 
+	test("is that of nova.conf, with its exchange and its options; a configuration file goes before it", () => {
+		const novaConf = join(directory, "nova.conf");
+		writeFileSync(novaConf, `[DEFAULT]\ntransport_url = ${broker.url}\n`);
+		const args = ["call", "oslo_rpc_server_ping", "--topic", "compute", "--nova-conf", novaConf];
+		expect(novacompat(...args)).toMatchObject({ status: 0, stdout: '"pong"\n' });
+		expect(novacompat(...args, "--config-file", file())).toMatchObject({ status: 69 });
+		writeFileSync(novaConf, "[DEFAULT]\ncontrol_exchange = nova\n");
+		expect(novacompat(...args)).toMatchObject({
+			status: 64,
+			stderr: expect.stringContaining("no transport_url in [DEFAULT]"),
+		});
+		writeFileSync(novaConf, `[DEFAULT]\ntransport_url = ${broker.url}\n[oslo_messaging_rabbit]\nssl = maybe\n`);
+		expect(novacompat(...args)).toMatchObject({
+			status: 78,
+			stderr: expect.stringContaining("nova.conf:4: ssl: expected"),
+		});
+	});
+
 	test("of an option goes before that of the environment", () => {
 		const env = { NOVACOMPAT_TRANSPORT_URL: "rabbit://127.0.0.1:1/" };
 		const args = ["call", "oslo_rpc_server_ping", "--topic", "compute"];
@@ -179,7 +197,11 @@ describe("mistakes have an exit code and say what was expected", () => {
 	/** arguments, exit code, what is said */
 	const MISTAKES: readonly (readonly [readonly string[], number, RegExp])[] = [
 		[[], 64, /missing required argument 'method'/],
-		[["m"], 64, /which broker\? expected --config-file, --transport-url or the variable NOVACOMPAT_TRANSPORT_URL/],
+		[
+			["m"],
+			64,
+			/which broker\? expected --nova-conf, --config-file, --transport-url or the variable NOVACOMPAT_TRANSPORT_URL/,
+		],
 		[["m", "--transport-url", "amqp://u:s3cr3t@h/"], 64, /--transport-url: transport_url has driver "amqp"/],
 		[["m", "--transport-url", "memory://"], 64, /memory:\/\/ is a bus inside one process, expected rabbit:\/\//],
 		[["m", "--config-file", "none.yaml"], 78, /none\.yaml: ENOENT/],
