@@ -5,6 +5,8 @@
 # parent. Log in as guest:guest. The node is t<PORT>@localhost. It is ready when it sends AMQP Connection.Start, 4 to
 # 12 s after the start: an open port alone is too early. No epmd daemon is used, so none stays behind.
 #
+# Lines of DIR/extra.conf are added to its configuration; DIR/enabled_plugins, if there, is left as it is.
+#
 # rabbitmqctl for it (the Erlang cookie is DIR/.erlang.cookie, made by the first start):
 #   HOME=DIR RABBITMQ_CTL_ERL_ARGS="-dist_listen false -start_epmd false -erl_epmd_port DIST_PORT" \
 #       /usr/lib/rabbitmq/bin/rabbitmqctl -q -n t<PORT>@localhost ...
@@ -26,7 +28,8 @@ cat > "$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$port
 disk_free_limit.absolute = 1MB
 CONF
-echo '[].' > "$dir/enabled_plugins"
+[ ! -f "$dir/extra.conf" ] || cat "$dir/extra.conf" >> "$dir/rabbitmq.conf"
+[ -f "$dir/enabled_plugins" ] || echo '[].' > "$dir/enabled_plugins"
 
 # Settings of another broker on this machine must not reach this one.
 for name in $(env | sed -n 's/^\(RABBITMQ_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done

@@ -1,0 +1,50 @@
+import type { Log } from "./log.ts";
+import type { Channel, ChannelModel } from "./rabbit.ts";
+import type { Declaration } from "./topology.ts";
+
+/** Declares in order, on a channel that is then open. What is there already with other arguments is used as it is. */
+export async function declare(connection: ChannelModel, topology: readonly Declaration[], log: Log): Promise<Channel> {
+	let channel = await openChannel(connection);
+	for (const step of topology) {
+		try {
+			await assert(channel, step);
+		} catch (error) {
+			if (!isInequivalent(error)) throw error;
+			channel = await openChannel(connection);
+			await check(channel, step).catch(() => {
+				throw error;
+			});
+			log.error(`${String(error)}; using it as it is`);
+		}
+	}
+	return channel;
+}
+
+async function openChannel(connection: ChannelModel): Promise<Channel> {
+	const channel = await connection.createChannel();
+	// The call that is under way fails with it.
+	channel.on("error", () => undefined);
+	return channel;
+}
+
+async function assert(channel: Channel, step: Declaration): Promise<void> {
+	if (step.kind === "exchange") {
+		const { durable, autoDelete } = step;
+		await channel.assertExchange(step.name, step.type, { durable, autoDelete });
+	} else if (step.kind === "queue") {
+		const { durable, autoDelete, arguments: args } = step;
+		await channel.assertQueue(step.name, { durable, exclusive: false, autoDelete, arguments: args });
+	} else if (step.kind === "binding") {
+		await channel.bindQueue(step.queue, step.exchange, step.key);
+	}
+}
+
+async function check(channel: Channel, step: Declaration): Promise<void> {
+	if (step.kind === "exchange") await channel.checkExchange(step.name);
+	else if (step.kind === "queue") await channel.checkQueue(step.name);
+}
+
+/** An exchange of another type would take our messages elsewhere: that one is not for us. */
+function isInequivalent(error: unknown): boolean {
+	return /\(PRECONDITION-FAILED\).* inequivalent arg '(?!type')/.test(String(error));
+}

@@ -1,0 +1,57 @@
+import type { Fault } from "./supervisor.ts";
+import type { TransportHost } from "./transport-url.ts";
+
+/** What amqplib, Node or OpenSSL say; what an operator should look at; whether only a change of something will help. */
+const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
+	[/Handshake terminated by server: 403/, "check user name and password", true],
+	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
+	[
+		/ \(PRECONDITION-FAILED\) /,
+		"amqp_durable_queues, amqp_auto_delete and the rabbit_* options must be as in nova.conf",
+		true,
+	],
+	[/ \(RESOURCE-LOCKED\) /, "another program uses it alone", true],
+	[/transient_nonexcl_queues/, "set rabbit_quorum_queue and rabbit_transient_quorum_queue, in nova.conf too", true],
+	[/SASL mechanism/, "check rabbit_login_method", true],
+	[/^CERT_HAS_EXPIRED/, "renew the certificate of the broker", true],
+	[/^CERT_NOT_YET_VALID/, "check the clocks", true],
+	[/^ERR_TLS_CERT_ALTNAME_INVALID/, "the certificate is for another name than that in transport_url", true],
+	[
+		/^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/,
+		"ssl_ca_file has not the CA that signed the certificate of the broker",
+		true,
+	],
+	[/^ERR_SSL_WRONG_VERSION_NUMBER/, "this is not a TLS port: check ssl and the port", true],
+	[/^ERR_SSL_\w*CERTIFICATE_REQUIRED/, "the broker wants ssl_cert_file and ssl_key_file", true],
+	[/^ERR_SSL_\w*ALERT/, "the broker does not accept ssl_cert_file", true],
+	[/^(ENOENT|EACCES|EISDIR)|^ERR_OSSL/, "check ssl_ca_file, ssl_cert_file and ssl_key_file", true],
+	[/^Frame size|Invalid frame|Unknown frame type/, "this is not an AMQP port", false],
+];
+
+/** What an error of a connection or a channel means. Neither amqplib nor Node puts a password into one. */
+export function explain(error: unknown, { username }: TransportHost, vhost: string): Fault {
+	const cause = reasonOf(error);
+	if (!(cause instanceof Error)) return { text: String(cause), refused: false };
+	const { message } = cause;
+	// The one refusal of which amqplib hands over neither code nor text.
+	if (message.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) {
+		return { text: `the virtual host "${vhost}" does not exist, or ${username} may not use it`, refused: true };
+	}
+	if (isTlsAlert(message)) return { text: "this is a TLS port: set ssl", refused: true };
+	const code = "code" in cause ? String(cause.code) : "";
+	const [, hint, refused = false] = HINTS.find(([says]) => says.test(code) || says.test(message)) ?? [];
+	// OpenSSL's own texts have addresses and source lines.
+	const what = code.startsWith("ERR_SSL") ? code : message;
+	return { text: hint === undefined ? what : `${what}: ${hint}`, refused };
+}
+
+/** Node says of a socket that we gave up only that it was aborted. */
+function reasonOf(error: unknown): unknown {
+	return error instanceof Error && error.name === "AbortError" && error.cause !== undefined ? error.cause : error;
+}
+
+/** Read as an AMQP frame, the alert with which TLS answers us (0x15 0x03 0x03 0x00 0x02 0x02) has a size of 0x000202... */
+function isTlsAlert(message: string): boolean {
+	const [, size] = /^Frame size (\d+) exceeds/.exec(message) ?? [];
+	return Number(size) >> 8 === 0x0202;
+}

@@ -1,0 +1,124 @@
+import { declare } from "./declare.ts";
+import { deferred } from "./deferred.ts";
+import { explain } from "./faults.ts";
+import type { Log } from "./log.ts";
+import type { Channel, ChannelModel, ConsumeMessage } from "./rabbit.ts";
+import { nameOf, type Session, watch } from "./session.ts";
+import { supervise } from "./supervisor.ts";
+import type { Declaration } from "./topology.ts";
+import type { Delivery } from "./transport.ts";
+
+/** How long we wait for a broker's goodbye. */
+const GOODBYE_TIMEOUT_MS = 500;
+
+export interface SubscriptionOptions {
+	readonly topology: readonly Declaration[];
+	readonly prefetch: number;
+	readonly onDelivery: (delivery: Delivery) => void;
+	readonly vhost: string;
+	readonly log: Log;
+}
+
+/** Consumers of one channel. They are set up again when they are lost, on the same session or on the next one. */
+export class Subscription {
+	readonly established = deferred<void>();
+	readonly #options: SubscriptionOptions;
+	readonly #cancelled = new AbortController();
+	#session: Session | undefined;
+	#served: Promise<void> = Promise.resolve();
+	#channel: Channel | undefined;
+	/** Where a stream goes on after a reconnect. */
+	#streamOffset: number | "last" = "last";
+
+	constructor(options: SubscriptionOptions) {
+		this.#options = options;
+	}
+
+	/** Keeps consuming for as long as the session lasts. */
+	serve(session: Session): void {
+		const { topology, vhost, log } = this.#options;
+		this.#session = session;
+		const queues = topology.flatMap((step) => (step.kind === "consume" ? [step.queue] : [])).join(", ");
+		const attend = () =>
+			supervise({
+				places: [session],
+				strategy: "round-robin",
+				nameOf: ({ host }) => `${queues} at ${nameOf(host)}`,
+				open: () => this.#consume(session.consuming),
+				explain: (error, { host }) => explain(error, host, vhost),
+				log,
+				stop: AbortSignal.any([session.lost.signal, this.#cancelled.signal]),
+			});
+		this.#served = this.#served.then(attend);
+	}
+
+	/** No consumer is left when this is done, whatever was under way: a broker that does not answer is dropped. */
+	async cancel(): Promise<void> {
+		this.#cancelled.abort();
+		const hung = () => this.#session?.lost.abort(new Error("no answer to a cancelled consumer"));
+		const timer = setTimeout(hung, GOODBYE_TIMEOUT_MS);
+		await this.#served;
+		// A queue that is deleted cancels its consumers, which would count as a loss: those first.
+		const goodbyes = this.#options.topology.toReversed().map((step): Promise<unknown> | undefined => {
+			if (step.kind === "consume") return this.#channel?.cancel(step.tag);
+			return step.kind === "queue" && step.deletedAtStop ? this.#channel?.deleteQueue(step.name) : undefined;
+		});
+		// A connection that is gone takes its consumers with it.
+		await Promise.all(goodbyes).catch(() => undefined);
+		clearTimeout(timer);
+	}
+
+	async #consume(connection: ChannelModel): Promise<AbortSignal> {
+		const { topology, prefetch, log } = this.#options;
+		const channel = await declare(connection, topology, log);
+		const lost = new AbortController();
+		watch(channel, lost);
+		// Its other consumers would live on beside their successors.
+		lost.signal.addEventListener("abort", () => void channel.close().catch(() => undefined));
+		if (prefetch > 0) await channel.prefetch(prefetch);
+		for (const step of topology) {
+			if (step.kind !== "consume") continue;
+			const resumed = "x-stream-offset" in step.arguments && { "x-stream-offset": this.#streamOffset };
+			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
+			await channel.consume(step.queue, (message) => this.#take(message, channel, lost), options);
+		}
+		this.#channel = channel;
+		this.established.resolve();
+		return lost.signal;
+	}
+
+	#take(message: ConsumeMessage | null, channel: Channel, lost: AbortController): void {
+		if (message === null) {
+			this.#streamOffset = "last";
+			lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
+			return;
+		}
+		const offset: unknown = message.properties.headers?.["x-stream-offset"];
+		if (typeof offset === "number") this.#streamOffset = offset + 1;
+		this.#options.onDelivery(deliveryOf(channel, message));
+	}
+}
+
+function deliveryOf(channel: Channel, message: ConsumeMessage): Delivery {
+	const { contentType, expiration, headers } = message.properties;
+	const compression: unknown = headers?.["compression"];
+	const settle = (how: () => void) => {
+		try {
+			how();
+			return true;
+		} catch {
+			// The channel is gone: the broker will hand the message out again.
+			return false;
+		}
+	};
+	return {
+		body: message.content,
+		contentType,
+		compression: compression === undefined ? undefined : String(compression),
+		expiration,
+		redelivered: message.fields.redelivered,
+		ack: () => settle(() => channel.ack(message)),
+		reject: () => void settle(() => channel.reject(message, false)),
+		requeue: () => void settle(() => channel.nack(message, false, true)),
+	};
+}
