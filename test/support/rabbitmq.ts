@@ -1,17 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 /** A private broker of one test file: a child process on a port of its own, with nothing in it. */
 export interface TestBroker {
 	/** As guest, virtual host "/". */
 	readonly url: string;
 	readonly port: number;
+	/** Runs `rabbitmqctl`, and returns what it prints. */
+	ctl(...command: readonly string[]): Promise<string>;
 	/** Ends it as a crash does. Its port stays its own, `start` brings it back there. */
 	kill(): Promise<void>;
 	start(): Promise<void>;
@@ -25,9 +28,13 @@ export interface TestBroker {
 const SCRIPT = fileURLToPath(new URL("rabbitmq.sh", import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 1_000;
+const RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
-export async function startRabbitMq(): Promise<TestBroker> {
+/** `config`: further lines of rabbitmq.conf. */
+export async function startRabbitMq(config = "", plugins: readonly string[] = []): Promise<TestBroker> {
 	const dir = mkdtempSync(join(tmpdir(), "novacompat-rabbitmq-"));
+	writeFileSync(join(dir, "extra.conf"), config);
+	writeFileSync(join(dir, "enabled_plugins"), `[${plugins.join(",")}].\n`);
 	const [port, distPort] = [await freePort(), await freePort()];
 	let broker = await launch(dir, port, distPort);
 	const kill = async () => {
@@ -39,6 +46,12 @@ export async function startRabbitMq(): Promise<TestBroker> {
 	return {
 		url: `rabbit://guest:guest@127.0.0.1:${port}/`,
 		port,
+		async ctl(...command) {
+			const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
+			const options = ["-q", "-n", `t${port}@localhost`, ...command];
+			const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
+			return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
+		},
 		kill,
 		async start() {
 			broker = await launch(dir, port, distPort);

@@ -1,0 +1,37 @@
+"""Real oslo.messaging RPC servers, each with options and names of its own.
+
+Each line of input is JSON: {url, exchange, topic, server}; the options are in the query of the URL. Each line of output
+is the answer to one: "ready" when the server consumes and its transport has a reply queue, else what went wrong.
+"""
+
+import json
+import logging
+import sys
+
+import oslo_messaging
+from oslo_config import cfg
+
+
+class Endpoint:
+    def ping(self, context):
+        return "pong"
+
+
+def start(url, exchange, topic, server):
+    transport = oslo_messaging.get_rpc_transport(cfg.ConfigOpts(), url)
+    target = oslo_messaging.Target(exchange=exchange, topic=topic, server=server)
+    rpc_server = oslo_messaging.get_rpc_server(transport, target, [Endpoint()], executor="threading")
+    rpc_server.start()
+    client = oslo_messaging.get_rpc_client(transport, target)
+    client.prepare(timeout=10).call({}, "ping")
+    return rpc_server
+
+
+logging.disable()
+servers = []
+for line in sys.stdin:
+    try:
+        servers.append(start(**json.loads(line)))
+        print("ready", flush=True)
+    except Exception as error:
+        print(str(error).replace("\n", " "), flush=True)
