@@ -76,6 +76,8 @@ export class Publisher {
 	#forget(): void {
 		this.#channel = undefined;
 		this.#returned.clear();
+		// What it was closed for may be an exchange that somebody has deleted.
+		this.#declared.clear();
 	}
 }
 

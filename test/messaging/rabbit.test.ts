@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
@@ -23,6 +24,7 @@ const BACK_AFTER_PORT_OPENS = 5_000;
 const BACK_AFTER_QUEUE_DELETED = 2_000;
 const HUNG_BROKER_NOTICED = 16_000;
 const ONE_CONNECT_ATTEMPT = 3_500;
+const CHANNEL_BACK = 1_000;
 
 let broker: TestBroker;
 beforeAll(async () => {
@@ -31,11 +33,11 @@ beforeAll(async () => {
 afterAll(() => broker?.stop());
 
 /** A transport to the broker, or to what is given, that ends with the test. */
-function open(url = broker.url) {
+function open(url = broker.url, options: Readonly<Record<string, unknown>> = {}) {
 	const { log, lines } = recordingLog();
 	const transport = new RabbitTransport({
 		url: parseTransportUrl(url),
-		options: RabbitOptions.parse({}),
+		options: RabbitOptions.parse(options),
 		connectionName: "novacompat-test",
 		log,
 	});
@@ -49,6 +51,10 @@ function urlOf(port: number): string {
 
 function newTarget(): ServerTarget {
 	return { exchange: `x_${newId()}`, topic: `t_${newId()}`, server: "host-a" };
+}
+
+function toNobody() {
+	return { kind: "reply", queue: `reply_${newId()}` } as const;
 }
 
 /** A channel of another program: what the broker has, without the code under test. */
@@ -155,17 +161,39 @@ describe("what is declared", () => {
 		});
 	});
 
-	test("row 14: a queue that exists with other arguments is named in the log, and tried again until it is gone", async () => {
+	test("row 14: what exists with other arguments is used as it is; the log has both values", async () => {
 		const target = newTarget();
 		const peer = await observe();
+		await peer.assertExchange(target.exchange, "topic", { durable: true, autoDelete: false });
 		await peer.assertQueue(target.topic, { ...QUEUE, durable: true });
+		const { target: served, lines } = await serve(async () => "served", target);
+		const client = open();
+		expect(await new RpcClient(client.transport).call(served, "m", {}, { timeout: 5 })).toBe("served");
+		const errors = lines.filter((line) => line.includes(" ERROR "));
+		expect(errors).toEqual([
+			expect.stringMatching(/'durable' for exchange 'x_.* received 'false' but current is 'true'.*; using it as it is/),
+			expect.stringMatching(/'durable' for queue 't_.* received 'false' but current is 'true'.*; using it as it is/),
+			// It is declared for each queue that is bound to it.
+			expect.stringMatching(/'durable' for exchange 'x_/),
+		]);
+		// P18: the same for who publishes only.
+		expect(client.lines.join("")).toMatch(/ ERROR .*'durable' for exchange 'x_/);
+	});
+
+	test("row 14: an exchange of another type is not for us: no hot loop, and the others are served", async () => {
+		const [wrong, right] = [newTarget(), newTarget()];
+		const peer = await observe();
+		await peer.assertExchange(wrong.exchange, "fanout", { durable: false, autoDelete: false });
 		const { transport, lines } = open();
-		const listening = transport.listen(target, 64, (delivery) => delivery.ack());
-		await expect
-			.poll(() => lines.join(""), { timeout: 5_000 })
-			.toMatch(/PRECONDITION_FAILED .*'durable' for queue 't_/);
-		await peer.deleteQueue(target.topic);
-		await listening;
+		const listening = transport.listen(wrong, 64, (delivery) => delivery.ack());
+		const refused = expect(listening).rejects.toThrow("closed");
+		await transport.listen(right, 64, (delivery) => delivery.ack());
+		await sleep(1_500);
+		const errors = lines.filter((line) => line.includes(" ERROR "));
+		expect(errors).toEqual([expect.stringMatching(/'type' for exchange .*; next attempt in ([5-9]|10)\.\d s/)]);
+		expect(await peer.checkQueue(serverKey(right))).toMatchObject({ consumerCount: 1 });
+		await transport.close();
+		await refused;
 	});
 });
 
@@ -269,7 +297,75 @@ describe("a broken connection", () => {
 	});
 });
 
+describe("a channel that the broker closes", () => {
+	test("row 15: of who publishes: the next message has a new one, and consumers notice nothing", async () => {
+		const { transport } = open();
+		const target = newTarget();
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.hold);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await transport.publish(to, Buffer.from("held"), { timeout: 5_000 });
+		await inbox.at(0);
+		const other = { kind: "topic", exchange: `x_${newId()}`, key: "k" } as const;
+		const send = () => transport.publish(other, Buffer.from("x"), { timeout: 5_000 });
+		expect(await send()).toBe("unroutable");
+		await (await observe()).deleteExchange(other.exchange);
+		await expect(send()).rejects.toThrow(MessageDeliveryFailure);
+		expect(await duration(send)).toBeLessThan(CHANNEL_BACK);
+		expect(await send()).toBe("unroutable");
+		expect(inbox.texts).toEqual(["held"]);
+	});
+
+	test("row 15: of who consumes: all of its queues are consumed again, once", async () => {
+		const { transport, lines } = open();
+		const target = newTarget();
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.hold);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await transport.publish(to, Buffer.from("x"), { timeout: 5_000 });
+		const delivery = await inbox.at(0);
+		delivery.ack();
+		const elapsed = duration(() => inbox.at(1));
+		// A message can be acknowledged once.
+		delivery.ack();
+		await expect.poll(() => lines.join("")).toContain("unknown delivery tag");
+		const peer = await observe();
+		for (const queue of [target.topic, serverKey(target)]) {
+			await expect
+				.poll(async () => (await peer.checkQueue(queue)).consumerCount, { timeout: CHANNEL_BACK, interval: 20 })
+				.toBe(1);
+		}
+		await transport.publish(to, Buffer.from("y"), { timeout: 5_000 });
+		await elapsed;
+		expect(inbox.texts).toEqual(["x", "y"]);
+	});
+});
+
 describe("cancel", () => {
+	test("P14: leaves no consumer behind, whatever frame of a reconnect it meets", async () => {
+		const frames = Array.from({ length: 20 }, (_, index) => index + 1);
+		await Promise.all(
+			frames.map(async (frame) => {
+				const target = newTarget();
+				const met = gate();
+				// The first two connections are cut; the third one consumes.
+				const { port, cut } = await startProxy(broker.port, [], (connection, current) => {
+					if (connection === 3 && current === frame) met.open();
+				});
+				const { transport } = open(urlOf(port));
+				const consumer = await transport.listen(target, 64, (delivery) => delivery.ack());
+				cut();
+				await Promise.race([met.opened, sleep(4_000)]);
+				await consumer.cancel();
+				await expect.poll(() => transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 })).toBe("unroutable");
+				const peer = await observe();
+				for (const queue of [target.topic, serverKey(target)]) {
+					expect(await peer.checkQueue(queue)).toMatchObject({ consumerCount: 0 });
+				}
+			}),
+		);
+	});
+
 	test("P14: leaves no fanout queue behind", async () => {
 		const target = newTarget();
 		const { transport } = open();

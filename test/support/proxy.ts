@@ -11,8 +11,15 @@ export interface TestProxy {
 	shut(): void;
 }
 
-/** `resetAfter`: the first connections, one for each number, are reset after so many frames from the broker. */
-export async function startProxy(target: number, resetAfter: readonly number[] = []): Promise<TestProxy> {
+/**
+ * `resetAfter`: the first connections, one for each number, are reset after so many frames from the broker. `onFrame` is
+ * told of each frame from the broker: of which connection, and which of its frames, both counted from 1.
+ */
+export async function startProxy(
+	target: number,
+	resetAfter: readonly number[] = [],
+	onFrame: (connection: number, frame: number) => void = () => undefined,
+): Promise<TestProxy> {
 	const sockets = new Set<Socket>();
 	let open = true;
 	let accepted = 0;
@@ -32,7 +39,13 @@ export async function startProxy(target: number, resetAfter: readonly number[] =
 		}
 		if (!open) return reset();
 		client.pipe(broker);
-		forwardFrames(broker, client, resetAfter[accepted++] ?? Number.POSITIVE_INFINITY, reset);
+		const limit = resetAfter[accepted++] ?? Number.POSITIVE_INFINITY;
+		const connection = accepted;
+		forwardFrames(broker, client, (frame) => {
+			onFrame(connection, frame);
+			if (frame === limit) setImmediate(reset);
+			return frame < limit;
+		});
 	}).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	const address = server.address();
@@ -54,8 +67,8 @@ export async function startProxy(target: number, resetAfter: readonly number[] =
 	};
 }
 
-/** A frame is a type, a channel, a size, so many bytes and an end mark. */
-function forwardFrames(from: Socket, to: Socket, limit: number, reset: () => void): void {
+/** A frame is a type, a channel, a size, so many bytes and an end mark; `more` tells whether there may be another one. */
+function forwardFrames(from: Socket, to: Socket, more: (frame: number) => boolean): void {
 	let rest = Buffer.alloc(0);
 	let frames = 0;
 	from.on("data", (chunk: Buffer) => {
@@ -64,10 +77,7 @@ function forwardFrames(from: Socket, to: Socket, limit: number, reset: () => voi
 			const length = rest.readUInt32BE(3) + 8;
 			to.write(rest.subarray(0, length));
 			rest = rest.subarray(length);
-			if (++frames === limit) {
-				setImmediate(reset);
-				return;
-			}
+			if (!more(++frames)) return;
 		}
 	});
 }
