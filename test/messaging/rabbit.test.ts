@@ -68,8 +68,13 @@ async function observe(): Promise<Channel> {
 }
 
 /** An RPC server with the one method `m`. */
-async function serve(handler: Method<null>["handler"], target = newTarget(), url = broker.url) {
-	const { transport, log, lines } = open(url);
+async function serve(
+	handler: Method<null>["handler"],
+	target = newTarget(),
+	url = broker.url,
+	options: Readonly<Record<string, unknown>> = {},
+) {
+	const { transport, log, lines } = open(url, options);
 	const endpoint: Endpoint<null> = {
 		namespace: null,
 		version: "1.0",
@@ -194,6 +199,104 @@ describe("what is declared", () => {
 		expect(await peer.checkQueue(serverKey(right))).toMatchObject({ consumerCount: 1 });
 		await transport.close();
 		await refused;
+	});
+});
+
+describe("options", () => {
+	const STREAM = {
+		rabbit_quorum_queue: true,
+		rabbit_transient_quorum_queue: true,
+		rabbit_stream_fanout: true,
+		rabbit_qos_prefetch_count: 10,
+	};
+
+	/** options that 14.0.3 does not know; topology-peer.test.ts has the others */
+	const NEWER: readonly Readonly<Record<string, unknown>>[] = [
+		{ rabbit_transient_queues_ttl: 0 },
+		{ rabbit_quorum_queue: true, rabbit_transient_quorum_queue: true, rabbit_quorum_delivery_limit: 7 },
+		STREAM,
+		{ use_queue_manager: true },
+	];
+	test.each(NEWER)("P16: with %j RabbitMQ takes the declarations, twice, and calls are answered", async (options) => {
+		const target = newTarget();
+		const served = await serve(async () => "pong", target, broker.url, options);
+		const again = await serve(async () => "pong", { ...target, server: "host-b" }, broker.url, options);
+		const client = open(broker.url, options);
+		const rpc = new RpcClient(client.transport);
+		for (const server of ["host-a", "host-b"]) {
+			expect(await rpc.call({ ...target, server }, "m", {}, { timeout: 10 })).toBe("pong");
+		}
+		expect(await rpc.cast({ ...target, fanout: true }, "m", {})).toBe("routed");
+		for (const { lines } of [served, again, client]) expect(lines.join("")).not.toMatch(/ (WARNING|ERROR) /);
+	});
+
+	test("rabbit_stream_fanout: a message reaches each server once, also after a reconnect", async () => {
+		const { port, cut } = await startProxy(broker.port);
+		const target = newTarget();
+		const [first, second, sender] = [open(urlOf(port), STREAM), open(broker.url, STREAM), open(broker.url, STREAM)];
+		const [cutOff, steady] = [new Inbox(), new Inbox()];
+		await first.transport.listen(target, 64, cutOff.ack);
+		await second.transport.listen({ ...target, server: "host-b" }, 64, steady.ack);
+		const to = { kind: "fanout", exchange: fanoutExchange(target) } as const;
+		const send = (text: string) => sender.transport.publish(to, Buffer.from(text), { timeout: 5_000 });
+		for (const text of ["1", "2", "3"]) await send(text);
+		await Promise.all([cutOff.at(2), steady.at(2)]);
+		cut();
+		for (const text of ["4", "5"]) await send(text);
+		await Promise.all([cutOff.at(4), steady.at(4)]);
+		for (const { texts } of [cutOff, steady]) expect(texts).toEqual(["1", "2", "3", "4", "5"]);
+		// A new stream counts from 0 again.
+		await (await observe()).deleteQueue(fanoutExchange(target));
+		await expect.poll(() => send("6"), { timeout: 5_000 }).toBe("routed");
+		await Promise.all([cutOff.at(5), steady.at(5)]);
+	});
+
+	/** options, whether the fanout queue is there after cancel */
+	const LEFT: readonly (readonly [Readonly<Record<string, unknown>>, boolean])[] = [
+		[{}, false],
+		[{ use_queue_manager: true }, true],
+		[STREAM, true],
+	];
+	test.each(LEFT)("with %j a fanout queue outlives its consumer: %s", async (options, left) => {
+		const target = newTarget();
+		const { transport } = open(broker.url, options);
+		const consumer = await transport.listen(target, 64, (delivery) => delivery.ack());
+		await consumer.cancel();
+		const to = { kind: "fanout", exchange: fanoutExchange(target) } as const;
+		const outcome = await transport.publish(to, Buffer.from("x"), { timeout: 5_000 });
+		expect(outcome).toBe(left ? "routed" : "unroutable");
+	});
+
+	test("direct_mandatory_flag: without it nobody hears of a reply queue that is gone", async () => {
+		const { transport } = open(broker.url, { direct_mandatory_flag: false });
+		expect(await transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 })).toBe("routed");
+	});
+
+	test("rabbit_qos_prefetch_count goes before what the server asks for", async () => {
+		const target = newTarget();
+		const { transport } = open(broker.url, { rabbit_qos_prefetch_count: 2 });
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.hold);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		for (const text of ["1", "2", "3"]) await transport.publish(to, Buffer.from(text), { timeout: 5_000 });
+		await inbox.at(1);
+		expect(await (await observe()).checkQueue(target.topic)).toMatchObject({ messageCount: 1 });
+		(await inbox.at(0)).ack();
+		await inbox.at(2);
+	});
+
+	test("heartbeat_timeout_threshold: 0 is no heartbeat, what the broker offers is the most", async () => {
+		for (const [given, agreed] of [
+			[0, 0],
+			[7, 7],
+			[600, 60],
+		]) {
+			const { transport } = open(broker.url, { heartbeat_timeout_threshold: given });
+			await transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 });
+			const timeouts = (await broker.ctl("list_connections", "timeout")).split("\n");
+			expect(timeouts).toContain(String(agreed));
+			await transport.close();
+		}
 	});
 });
 
@@ -454,6 +557,30 @@ describe("close", () => {
 
 // From here on the broker is hung or dies: what is above needs it.
 
+describe("a broker that is short of memory", () => {
+	test("row 9: it is logged, consumers go on, publishes keep their time, and all is well when it is over", async () => {
+		const target = newTarget();
+		const { transport, lines } = open();
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.ack);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		const send = (text: string) => transport.publish(to, Buffer.from(text), { timeout: 300 });
+		await broker.ctl("set_vm_memory_high_watermark", "absolute", "1");
+		try {
+			await expect(send("1")).rejects.toThrow("not confirmed by the broker in time");
+			await expect.poll(() => lines.join("")).toMatch(/ WARNING .* takes no messages \(publish\): low on memory/);
+			// A consumer can come and go.
+			await (await transport.listenForReplies(transport.newReplyQueue(), inbox.ack)).cancel();
+		} finally {
+			await broker.ctl("set_vm_memory_high_watermark", "0.4");
+		}
+		await expect.poll(() => lines.join("")).toMatch(/ INFO .* takes messages again \(publish\)/);
+		expect(await send("2")).toBe("routed");
+		await expect.poll(() => inbox.texts).toContain("2");
+		expect(lines.join("")).not.toContain("next attempt");
+	});
+});
+
 describe("a hung broker", () => {
 	test("row 4: is noticed, calls and publishes keep their own time, and all is back when it goes on", async () => {
 		const { target, lines } = await serve(async () => "back");
@@ -478,6 +605,22 @@ describe("a hung broker", () => {
 			await expect.poll(async () => (await peer.checkQueue(queue)).consumerCount, { timeout: 10_000 }).toBe(1);
 		}
 	}, 60_000);
+
+	test("cancel ends quickly, and leaves no consumer when the broker goes on", async () => {
+		const target = newTarget();
+		const { transport } = open();
+		const consumer = await transport.listen(target, 64, (delivery) => delivery.ack());
+		broker.pause();
+		try {
+			expect(await duration(() => consumer.cancel())).toBeLessThan(1_000);
+		} finally {
+			broker.resume();
+		}
+		const peer = await observe();
+		for (const queue of [target.topic, serverKey(target)]) {
+			await expect.poll(async () => (await peer.checkQueue(queue)).consumerCount, { timeout: 5_000 }).toBe(0);
+		}
+	});
 
 	test("close ends quickly, connected or connecting", async () => {
 		const connected = open();
