@@ -8,8 +8,10 @@ import { supervise } from "./supervisor.ts";
 import type { Declaration } from "./topology.ts";
 import type { Delivery } from "./transport.ts";
 
-/** How long we wait for a broker's goodbye. */
-const GOODBYE_TIMEOUT_MS = 500;
+/** Time for the broker to confirm that consumers are cancelled. */
+const CANCEL_TIMEOUT_MS = 2_000;
+/** Consumers notice that their queue is deleted, but not that an exchange or a binding is. */
+const REDECLARE_MS = 60_000;
 
 export interface SubscriptionOptions {
 	readonly topology: readonly Declaration[];
@@ -56,7 +58,7 @@ export class Subscription {
 	async cancel(): Promise<void> {
 		this.#cancelled.abort();
 		const hung = () => this.#session?.lost.abort(new Error("no answer to a cancelled consumer"));
-		const timer = setTimeout(hung, GOODBYE_TIMEOUT_MS);
+		const timer = setTimeout(hung, CANCEL_TIMEOUT_MS);
 		await this.#served;
 		// A queue that is deleted cancels its consumers, which would count as a loss: those first.
 		const goodbyes = this.#options.topology.toReversed().map((step): Promise<unknown> | undefined => {
@@ -82,9 +84,22 @@ export class Subscription {
 			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
 			await channel.consume(step.queue, (message) => this.#take(message, channel, lost), options);
 		}
+		this.#redeclare(connection, lost);
 		this.#channel = channel;
 		this.established.resolve();
 		return lost.signal;
+	}
+
+	#redeclare(connection: ChannelModel, lost: AbortController): void {
+		const { topology, log } = this.#options;
+		const timer = setInterval(() => {
+			declare(connection, topology, log)
+				.then((channel) => channel.close())
+				.catch((error: unknown) => lost.abort(error));
+		}, REDECLARE_MS);
+		for (const end of [lost.signal, this.#cancelled.signal]) {
+			end.addEventListener("abort", () => clearInterval(timer));
+		}
 	}
 
 	#take(message: ConsumeMessage | null, channel: Channel, lost: AbortController): void {

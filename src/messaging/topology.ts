@@ -13,7 +13,7 @@ export interface Exchange {
 	readonly autoDelete: boolean;
 }
 
-export interface Queue {
+interface Queue {
 	readonly kind: "queue";
 	readonly name: string;
 	readonly durable: boolean;

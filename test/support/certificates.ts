@@ -18,7 +18,7 @@ export interface TestCa {
 }
 
 function openssl(...options: readonly string[]): void {
-	execFileSync("openssl", options, { stdio: "pipe" });
+	execFileSync("/usr/bin/openssl", options, { stdio: "pipe" });
 }
 
 /** A certificate authority in a temporary directory. */
