@@ -20,8 +20,7 @@ const TARGET: ClientTarget = { ...SERVER, namespace: "baseapi", version: "1.1" }
 const OPTIONS = { timeout: 10 };
 
 /** A client, and the requests that reach its server, which answers by hand. */
-async function setUp(options: RpcClientOptions = {}) {
-	const transport = new MemoryTransport();
+async function setUp(options: RpcClientOptions = {}, transport = new MemoryTransport()) {
 	const inbox = new Inbox();
 	await transport.listen(SERVER, 64, inbox.ack);
 	const client = new RpcClient(transport, options);
@@ -234,15 +233,11 @@ describe("an odd reply", () => {
 				return super.listenForReplies(queue, (delivery) => onDelivery({ ...delivery, contentType: odd }));
 			}
 		}
-		const transport = new OddTransport();
-		const inbox = new Inbox();
-		await transport.listen(SERVER, 64, inbox.ack);
-		const call = new RpcClient(transport).call(TARGET, "ping", {}, { timeout: 0.1 });
+		const { client, request } = await setUp({}, new OddTransport());
+		const call = client.call(TARGET, "ping", {}, { timeout: 0.1 });
 		const failed = expect(call).rejects.toThrow(MessagingTimeout);
-		const { body, contentType } = await inbox.at(0);
-		const { _msg_id, _reply_q } = openEnvelope(body, contentType);
-		const to = { kind: "reply", queue: String(_reply_q) } as const;
-		await transport.publish(to, resultReply(String(_msg_id), 1), { timeout: 1_000 });
+		const { msgId, answer } = await request();
+		await answer(resultReply(msgId, 1));
 		await failed;
 	});
 
