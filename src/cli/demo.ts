@@ -33,6 +33,8 @@ export async function demo(): Promise<void> {
 		host: "novacompat-demo",
 		agents: { test_compute0: sourceAgent.url, test_compute1: destAgent.url },
 		stand_in_hosts: ["test_compute1"],
+		// The last replay shall meet the agent as it is then.
+		snapshot_max_age: 0,
 	});
 	const transport = new MemoryTransport();
 	const service = createService({ config, policy: () => DEFAULT_POLICY, transport, log });
