@@ -104,7 +104,7 @@ program
 			`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
 		).conflicts(["configFile", "novaConf"]),
 	)
-	.option("--nova-conf <file...>", "take the bus from nova.conf, as `serve` does")
+	.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
 	.option("--config-file <file>", "take the bus from a configuration of `serve`")
 	.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
 	.option("--topic <name>", "topic of the service", MIGRATION_COMPAT_TOPIC)

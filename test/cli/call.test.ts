@@ -171,6 +171,8 @@ describe("the broker", () => {
 		writeFileSync(novaConf, `[DEFAULT]\ntransport_url = ${broker.url}\n`);
 		const args = ["call", "oslo_rpc_server_ping", "--topic", "compute", "--nova-conf", novaConf];
 		expect(novacompat(...args)).toMatchObject({ status: 0, stdout: '"pong"\n' });
+		const first = ["call", "--nova-conf", novaConf, "oslo_rpc_server_ping", "--topic", "compute"];
+		expect(novacompat(...first)).toMatchObject({ status: 0, stdout: '"pong"\n' });
 		expect(novacompat(...args, "--config-file", file())).toMatchObject({ status: 69 });
 		writeFileSync(novaConf, "[DEFAULT]\ncontrol_exchange = nova\n");
 		expect(novacompat(...args)).toMatchObject({
@@ -194,6 +196,11 @@ describe("the broker", () => {
 
 describe("mistakes have an exit code and say what was expected", () => {
 	const URL = ["--transport-url", "rabbit://u:s3cr3t@127.0.0.1:1/"];
+	const contradiction = join(directory, "contradiction.conf");
+	writeFileSync(
+		contradiction,
+		"[DEFAULT]\ntransport_url = rabbit://u:s3cr3t@h/\n[oslo_messaging_rabbit]\nrabbit_ha_queues = 1\nrabbit_quorum_queue = 1\n",
+	);
 	/** arguments, exit code, what is said */
 	const MISTAKES: readonly (readonly [readonly string[], number, RegExp])[] = [
 		[[], 64, /missing required argument 'method'/],
@@ -205,6 +212,8 @@ describe("mistakes have an exit code and say what was expected", () => {
 		[["m", "--transport-url", "amqp://u:s3cr3t@h/"], 64, /--transport-url: transport_url has driver "amqp"/],
 		[["m", "--transport-url", "memory://"], 64, /memory:\/\/ is a bus inside one process, expected rabbit:\/\//],
 		[["m", "--config-file", "none.yaml"], 78, /none\.yaml: ENOENT/],
+		[["m", "--nova-conf", "none.conf"], 78, /none\.conf: ENOENT/],
+		[["m", "--nova-conf", contradiction], 64, /contradiction\.conf: rabbit_ha_queues is set, expected neither/],
 		[["m", ...URL, "--config-file", "x"], 64, /'--transport-url <url>' cannot be used with option '--config-file/],
 		[["m", ...URL, "word"], 64, /argument is "word", expected name=value/],
 		[["m", ...URL, "--context", "x"], 64, /--context is "x", expected name=value/],
