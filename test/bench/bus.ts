@@ -1,45 +1,62 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/methods.ts";
-import { fieldsOf } from "../../src/nova/objects.ts";
-import { readRecording } from "../../src/recording/recording.ts";
-import { Children, cpuSeconds, freePort } from "./children.ts";
-import { connectWhenReady, LoadGenerator, type Run } from "./load.ts";
+import { cpuSeconds } from "./children.ts";
+import { Rig, type Server } from "./rig.ts";
+import { median, quantile, table } from "./statistics.ts";
 
-// How many pre-checks a second does the service answer, beside a Python oslo.messaging server that decides nothing?
-// Same broker, same load, in turns. Absolute numbers are about one machine in one hour; only the ratios travel.
+// How many calls a second does our messaging answer, and how many checks the service, beside a Python oslo.messaging server
+// that does nothing? Same broker, same load, in turns. Absolute numbers are about one machine in one hour; only the ratios
+// of one round travel.
 
-interface Server {
-	readonly name: string;
-	readonly topic: string;
-	/** The processes that do its work. */
-	readonly pids: readonly number[];
+/**
+ * One run of one server. Times in milliseconds; `cpu`: seconds of processor time that the server took for 1,000 calls;
+ * `generator`: the percentage of the time in which the load generator was busy, near 100 it measures itself.
+ */
+type Figures = Readonly<Record<"rate" | "p50" | "p99" | "cpu" | "generator", number>>;
+
+interface Measured extends Figures {
+	readonly faults: Readonly<Record<"wrong" | "lost" | "stray", number>>;
 }
-
-/** A run, and the milliseconds of processor time that the server spent on each call. */
-type MeasuredRun = Run & { readonly cpu: number };
 
 /** The runs of one server at one load, by round. */
 interface Series {
+	readonly name: string;
 	readonly server: Server;
 	readonly inFlight: number;
-	readonly runs: MeasuredRun[];
+	readonly runs: Measured[];
 }
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const SAMPLES = join(ROOT, "config/samples");
-const RECORDING = "2026.1.pci-alias-vfio-variant.check_can_live_migrate_destination.request.json";
-const [SOURCE, DESTINATION] = ["test_compute0", "test_compute1"] as const;
-/** The sample hosts refuse the migration of the recording, for two reasons. */
-const EXPECTED = /^\{"verdict":"reject",.*"version\.minor_downgrade".*"version\.not_in_range"/;
-const IN_FLIGHT = [1, 16, 64];
-const WIDTHS = [9, 7, 6, 6, 11, 19, 5, 4];
+interface Target {
+	readonly of: string;
+	readonly to: string;
+	readonly inFlight: number;
+	readonly figure: keyof Figures;
+	readonly atLeast?: number;
+	readonly atMost?: number;
+}
+
+const ECHO = { ours: "echo: ours", minimal: "echo: minimal", python: "echo: Python" };
+const CHECK = { ours: "check: novacompat serve", python: "check: Python, decides nothing" };
+const NOTHING = "None: Python";
+const LOADS = [1, 16, 64, 256];
+
+const TARGETS: readonly Target[] = [
+	{ of: ECHO.ours, to: ECHO.python, inFlight: 16, figure: "rate", atLeast: 6 },
+	{ of: ECHO.ours, to: ECHO.python, inFlight: 64, figure: "rate", atLeast: 8 },
+	{ of: ECHO.ours, to: ECHO.python, inFlight: 256, figure: "rate", atLeast: 8 },
+	...[16, 64, 256].map((inFlight) => {
+		return { of: ECHO.ours, to: ECHO.minimal, inFlight, figure: "rate", atLeast: 0.85 } as const;
+	}),
+	{ of: ECHO.ours, to: ECHO.minimal, inFlight: 64, figure: "p99", atMost: 1.25 },
+	{ of: ECHO.ours, to: ECHO.python, inFlight: 64, figure: "cpu", atMost: 1 / 8 },
+	...[16, 64, 256].map((inFlight) => {
+		return { of: CHECK.ours, to: CHECK.python, inFlight, figure: "rate", atLeast: 5 } as const;
+	}),
+	{ of: CHECK.ours, to: NOTHING, inFlight: 1, figure: "p50", atMost: 1 },
+];
 
 const { values: flags } = parseArgs({
-	options: { rounds: { type: "string", default: "3" }, seconds: { type: "string", default: "2" } },
+	options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "2" } },
 });
 const [rounds, seconds] = [Number(flags.rounds), Number(flags.seconds)];
 if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0)) {
@@ -47,102 +64,31 @@ if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0)) {
 	process.exit(64);
 }
 
-const children = new Children();
-const broker = await startBroker();
-const connection = await connectWhenReady(`amqp://${broker}`, 60_000);
-const load = await LoadGenerator.start(connection, readRequest());
+const rig = await Rig.start();
+const service = await rig.startService();
+const python = await rig.startPython(service.result);
+const servers: readonly (readonly [name: string, server: Server, loads: readonly number[]])[] = [
+	[ECHO.ours, await rig.startEcho("echo-server"), LOADS],
+	[ECHO.minimal, await rig.startEcho("minimal-server"), LOADS],
+	[ECHO.python, python.echo, LOADS],
+	[CHECK.ours, service, LOADS],
+	[CHECK.python, python.check, LOADS],
+	[NOTHING, python.nothing, [1]],
+];
+const results = await measureAll();
+process.stdout.write(`${heading()}\n\n${table([header(), ...results.map(row)])}\n`);
+process.stdout.write(TARGETS.map(verdict).join(""));
+process.stdout.write("Only wrong, lost or stray answers make this program fail, a missed target does not.\n");
+const faulty = results.some(({ runs }) => runs.some(({ faults }) => faults.wrong + faults.lost + faults.stray > 0));
+process.exit(faulty ? 1 : 0);
 
-const service = await startService();
-const decision = (await load.ask(service.topic)) ?? "nothing";
-if (!EXPECTED.test(decision)) throw new Error(`the service answers ${decision}`);
-// The others give the very same answer, so that nobody sends a byte more.
-const constant = await startConstantServer();
-const { python, osloVersion } = await startPythonServer();
-const servers = [service, constant, python];
-
-process.stderr.write("warming up\n");
-const warmUps: MeasuredRun[] = [];
-for (const server of servers) warmUps.push(await measure(server, 16));
-const results = await runRounds();
-
-const head =
-	`Node ${process.versions.node}, oslo.messaging ${osloVersion}, RabbitMQ ${load.brokerVersion}, ` +
-	`${availableParallelism()} cores; request ${load.requestBytes} bytes, decision ${decision.length} bytes; ` +
-	`rounds of ${seconds} s: ${rounds}`;
-process.stdout.write(`${[head, "", ...table(results)].join("\n")}\n`);
-const failed = [...warmUps, ...results.flatMap(({ runs }) => runs)].some(({ wrong, lost }) => wrong + lost > 0);
-process.exit(failed ? 1 : 0);
-
-/** A private RabbitMQ; returns what follows the scheme in its URL. */
-async function startBroker(): Promise<string> {
-	const [port, distPort] = [await freePort(), await freePort()];
-	const script = join(ROOT, "test/support/rabbitmq.sh");
-	const directory = join(children.directory, "rabbitmq");
-	await children.start("rabbitmq", ["sh", script, directory, String(port), String(distPort)]);
-	return `guest:guest@127.0.0.1:${port}/`;
-}
-
-/** `novacompat serve` and the agents of two hosts as operators run them: a check fetches two snapshots over HTTP. */
-async function startService(): Promise<Server> {
-	const novacompat = [process.execPath, join(ROOT, "dist/src/cli/main.js")];
-	const [source, destination] = await Promise.all(
-		[SOURCE, DESTINATION].map(async (host) => {
-			const [sysfs, libvirt] = [join(SAMPLES, "hosts", host, "sys"), join(SAMPLES, "hosts", host, "libvirt")];
-			const scan = ["--host", host, "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
-			const agent = [...novacompat, "agent", "--listen", "127.0.0.1:0", ...scan];
-			return children.start(`agent-${host}`, agent, /listening on (\S+)\n/);
-		}),
-	);
-	if (!source || !destination) throw new Error("there are two hosts");
-	const configFile = join(children.directory, "novacompat.yaml");
-	const config = {
-		transport_url: `rabbit://${broker}`,
-		host: "bench",
-		agents: { [SOURCE]: source.ready, [DESTINATION]: destination.ready },
-	};
-	writeFileSync(configFile, JSON.stringify(config));
-	const { pid } = await children.start(
-		"serve",
-		[...novacompat, "serve", "--config-file", configFile],
-		/serving (ready)/,
-	);
-	return { name: "novacompat serve", topic: MIGRATION_COMPAT_TOPIC, pids: [pid, source.pid, destination.pid] };
-}
-
-/** Our messaging without the check behind it: the difference to the service is what a check costs. */
-async function startConstantServer(): Promise<Server> {
-	const topic = "bench_constant";
-	const script = fileURLToPath(new URL("constant-server.js", import.meta.url));
-	const command = [process.execPath, script, `rabbit://${broker}`, topic, decision];
-	const { pid } = await children.start("constant", command, /(ready)/);
-	return { name: "our messaging", topic, pids: [pid] };
-}
-
-async function startPythonServer(): Promise<{ readonly python: Server; readonly osloVersion: string }> {
-	const topic = "bench_python";
-	// Debian's packages belong to this interpreter; another one may be first on the path.
-	const command = [
-		"/usr/bin/python3",
-		join(ROOT, "test/bench/python_server.py"),
-		`rabbit://${broker}`,
-		topic,
-		decision,
-	];
-	const { pid, ready } = await children.start("python", command, /ready, oslo\.messaging (\S+)/);
-	return { python: { name: "Python", topic, pids: [pid] }, osloVersion: ready };
-}
-
-/** A check of ours, as large as Nova's: it carries the recorded objects and request context along. */
-function readRequest(): Readonly<Record<string, unknown>> {
-	const { message } = readRecording(readFileSync(join(SAMPLES, "recordings", RECORDING), "utf8"));
-	const args = fieldsOf(message["args"], "args");
-	const instance_uuid = fieldsOf(args?.["instance"], "Instance")?.["uuid"];
-	const request = { instance_uuid, source_host: SOURCE, dest_host: DESTINATION, ...args };
-	return { ...message, method: "check_live_migration", version: "1.0", args: { request } };
-}
-
-async function runRounds(): Promise<readonly Series[]> {
-	const series = IN_FLIGHT.flatMap((inFlight) => servers.map((server): Series => ({ server, inFlight, runs: [] })));
+/** All servers in turns, at one load after the other, so that those which are compared run next to each other. */
+async function measureAll(): Promise<readonly Series[]> {
+	process.stderr.write("warming up\n");
+	for (const [, server] of servers) await rig.load.run(server, { inFlight: 64, seconds });
+	const series = servers
+		.flatMap(([name, server, loads]) => loads.map((inFlight): Series => ({ name, server, inFlight, runs: [] })))
+		.sort((a, b) => a.inFlight - b.inFlight);
 	for (let round = 1; round <= rounds; round++) {
 		process.stderr.write(`round ${round} of ${rounds}\n`);
 		// Every other round goes backwards: nobody always runs after the same one.
@@ -153,55 +99,85 @@ async function runRounds(): Promise<readonly Series[]> {
 	return series;
 }
 
-async function measure({ topic, pids }: Server, inFlight: number): Promise<MeasuredRun> {
-	const cpu = () => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+async function measure(server: Server, inFlight: number): Promise<Measured> {
+	const cpu = () => server.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
 	const before = cpu();
-	const run = await load.run({ topic, inFlight, seconds, expected: decision });
-	return { ...run, cpu: ((cpu() - before) * 1000) / run.latencies.length };
+	const busy = performance.eventLoopUtilization();
+	const { rate, latencies, ...faults } = await rig.load.run(server, { inFlight, seconds });
+	const perThousand = ((cpu() - before) * 1000) / latencies.length;
+	const generator = performance.eventLoopUtilization(busy).utilization * 100;
+	return { rate, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), cpu: perThousand, generator, faults };
 }
 
-function table(series: readonly Series[]): readonly string[] {
-	const header = [
-		"server",
-		"in flight",
-		"calls/s",
-		"p50 ms",
-		"p99 ms",
-		"CPU ms/call",
-		"x Python [min..max]",
-		"wrong",
-		"lost",
-	];
-	const rows = series.map(({ server, inFlight, runs }) => {
-		const baseline = series.find((other) => other.server === python && other.inFlight === inFlight)?.runs ?? [];
-		const ratios = runs.map(({ rate }, round) => rate / (baseline[round]?.rate ?? Number.NaN));
-		const spread = `[${Math.min(...ratios).toFixed(2)}..${Math.max(...ratios).toFixed(2)}]`;
-		const latencies = runs.flatMap((run) => run.latencies);
-		return [
-			server.name,
-			String(inFlight),
-			quantile(
-				runs.map(({ rate }) => rate),
-				0.5,
-			).toFixed(0),
-			quantile(latencies, 0.5).toFixed(1),
-			quantile(latencies, 0.99).toFixed(1),
-			quantile(
-				runs.map(({ cpu }) => cpu),
-				0.5,
-			).toFixed(2),
-			server === python ? "1" : `${quantile(ratios, 0.5).toFixed(2)} ${spread}`,
-			String(runs.reduce((sum, { wrong }) => sum + wrong, 0)),
-			String(runs.reduce((sum, { lost }) => sum + lost, 0)),
-		];
-	});
-	return [header, ...rows].map(([name = "", ...cells]) =>
-		[name.padEnd(16), ...cells.map((cell, column) => cell.padStart(WIDTHS[column] ?? 0))].join("  "),
+function heading(): string {
+	const [echo, check] = [python.echo, python.check].map(
+		({ request, reply }) => `request ${request.bytes.length}, reply ${reply.bytes.length} bytes`,
+	);
+	return (
+		`Node ${process.versions.node}, oslo.messaging ${python.echo.child.ready}, RabbitMQ ${rig.load.brokerVersion}, ` +
+		`${availableParallelism()} cores; ${rounds} rounds of ${seconds} s\necho: ${echo}; check: ${check}`
 	);
 }
 
-/** The value that this share of the values does not exceed. */
-function quantile(values: readonly number[], share: number): number {
-	const sorted = values.toSorted((a, b) => a - b);
-	return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+function header(): readonly string[] {
+	const figures = ["calls/s", "p50 ms", "p99 ms", "CPU s/1000"];
+	return [
+		"server",
+		"in flight",
+		...figures,
+		"x Python [min..max]",
+		"x minimal [min..max]",
+		"wrong",
+		"lost",
+		"stray",
+		"generator %",
+	];
+}
+
+function row(series: Series): readonly string[] {
+	const { name, inFlight, runs } = series;
+	const typical = (figure: keyof Figures, digits: number) => median(runs.map((run) => run[figure])).toFixed(digits);
+	const sum = (fault: keyof Measured["faults"]) => String(runs.reduce((total, { faults }) => total + faults[fault], 0));
+	const speed = (baseline: string | undefined) => {
+		const other = baseline === undefined || baseline === name ? undefined : find(baseline, inFlight);
+		return other ? spread(ratios(series, other, "rate")) : "-";
+	};
+	const isEcho = Object.values(ECHO).includes(name);
+	return [
+		name,
+		String(inFlight),
+		typical("rate", 0),
+		typical("p50", 1),
+		typical("p99", 1),
+		typical("cpu", 3),
+		speed(isEcho ? ECHO.python : CHECK.python),
+		speed(isEcho ? ECHO.minimal : undefined),
+		sum("wrong"),
+		sum("lost"),
+		sum("stray"),
+		typical("generator", 0),
+	];
+}
+
+function verdict({ of, to, inFlight, figure, atLeast = 0, atMost = Number.POSITIVE_INFINITY }: Target): string {
+	const [ours, theirs] = [find(of, inFlight), find(to, inFlight)];
+	if (ours === undefined || theirs === undefined) throw new Error(`${of} or ${to} is not measured at ${inFlight}`);
+	const measured = ratios(ours, theirs, figure);
+	const ratio = median(measured);
+	const bound = atLeast > 0 ? `at least ${atLeast}` : `at most ${atMost}`;
+	const outcome = ratio >= atLeast && ratio <= atMost ? "PASS" : "FAIL";
+	return `${outcome}  ${figure} at ${inFlight} in flight, ${of} / ${to}: ${spread(measured)}, target ${bound}\n`;
+}
+
+function find(name: string, inFlight: number): Series | undefined {
+	return results.find((series) => series.name === name && series.inFlight === inFlight);
+}
+
+/** Round by round. */
+function ratios(ours: Series, theirs: Series, figure: keyof Figures): readonly number[] {
+	return ours.runs.map((run, round) => run[figure] / (theirs.runs[round]?.[figure] ?? Number.NaN));
+}
+
+function spread(values: readonly number[]): string {
+	return `${median(values).toFixed(2)} [${Math.min(...values).toFixed(2)}..${Math.max(...values).toFixed(2)}]`;
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,11 +17,11 @@ export interface Child {
 /** Child processes and one temporary directory; none of them outlives this process. */
 export class Children {
 	readonly directory = mkdtempSync(join(tmpdir(), "novacompat-bench-"));
-	readonly #running = new Set<ChildProcess>();
+	readonly #running = new Map<number, ChildProcess>();
 
 	constructor() {
 		process.once("exit", () => {
-			for (const child of this.#running) child.kill("SIGKILL");
+			for (const child of this.#running.values()) child.kill("SIGKILL");
 			rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 		});
 		for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
@@ -34,8 +35,9 @@ export class Children {
 		const child = spawn("setpriv", ["--pdeathsig", "KILL", ...command], { stdio: ["ignore", file, file] });
 		const { pid } = child;
 		if (pid === undefined) throw new Error(`${name} cannot be started: setpriv (util-linux) is missing`);
-		this.#running.add(child);
+		this.#running.set(pid, child);
 		child.once("exit", (code, signal) => {
+			if (!this.#running.delete(pid)) return;
 			process.stderr.write(`${name} ended (${code ?? signal}):\n${readFileSync(output, "utf8").slice(-2000)}\n`);
 			process.exit(1);
 		});
@@ -45,6 +47,15 @@ export class Children {
 		}
 		throw new Error(`${name} is not ready after ${READY_AFTER_MS / 1000} s:\n${readFileSync(output, "utf8")}`);
 	}
+
+	/** Asks it to end, and waits until it has. */
+	async stop({ pid }: Child): Promise<void> {
+		const child = this.#running.get(pid);
+		if (!this.#running.delete(pid) || child === undefined) return;
+		const ended = once(child, "exit");
+		child.kill("SIGTERM");
+		await ended;
+	}
 }
 
 /** Seconds of processor time that a process has used; the kernel counts in hundredths. */
@@ -53,6 +64,13 @@ export function cpuSeconds(pid: number): number {
 	// The second field is the name of the program in parentheses and may hold anything; utime and stime are 14 and 15.
 	const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 	return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** What a process has in memory now, and the most it ever had, in MB. */
+export function memory(pid: number): { readonly now: number; readonly peak: number } {
+	const status = readFileSync(`/proc/${pid}/status`, "utf8");
+	const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1]) / 1024;
+	return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
 }
 
 /** A port of 127.0.0.1 that was free a moment ago. */

@@ -1,6 +1,7 @@
-"""python_server.py URL TOPIC REPLY: a real oslo.messaging server that answers every check with the same decision.
+"""python_server.py URL TOPIC DECISION: a real oslo.messaging server with its default options.
 
-Nothing is decided: this is what the messaging library of Nova costs by itself, with its default options.
+Nothing is decided: this is what the messaging library of Nova costs by itself. `echo` returns what it gets,
+`check_live_migration` the decision, and `nothing` returns None.
 """
 
 import importlib.metadata
@@ -14,18 +15,24 @@ from oslo_config import cfg
 class Endpoint:
     target = oslo_messaging.Target(version="1.0")
 
-    def __init__(self, reply):
-        self._reply = reply
+    def __init__(self, decision):
+        self._decision = decision
+
+    def echo(self, context, request):
+        return request
 
     def check_live_migration(self, context, request):
-        return self._reply
+        return self._decision
+
+    def nothing(self, context, request):
+        return None
 
 
-def main(url, topic, reply):
+def main(url, topic, decision):
     cfg.CONF([], project="novacompat-bench", default_config_files=[], default_config_dirs=[])
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url)
     target = oslo_messaging.Target(exchange="nova", topic=topic, server="bench")
-    server = oslo_messaging.get_rpc_server(transport, target, [Endpoint(json.loads(reply))], executor="threading")
+    server = oslo_messaging.get_rpc_server(transport, target, [Endpoint(json.loads(decision))], executor="threading")
     server.start()
     print("ready, oslo.messaging", importlib.metadata.version("oslo.messaging"), flush=True)
     server.wait()

@@ -5,11 +5,10 @@ import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 
-// `constant-server.js URL TOPIC REPLY`: our messaging alone. Every check gets the same decision, as python_server.py
-// gives it; what the service needs beyond this goes into snapshots, comparing and its log.
-const [url = "", topic = "", reply = "null"] = process.argv.slice(2);
-const decision: unknown = JSON.parse(reply);
-const check: Method<undefined> = { required: ["request"], optional: ["devices"], handler: async () => decision };
+// `echo-server.js URL TOPIC`: our messaging alone, as `novacompat serve` runs it. What the service needs beyond this goes
+// into snapshots, comparing and its log.
+const [url = "", topic = ""] = process.argv.slice(2);
+const echo: Method<undefined> = { required: ["request"], optional: [], handler: async ({ request }) => request };
 const log = createLogger("novacompat.bench", false, (line) => process.stderr.write(line));
 const server = new RpcServer({
 	transport: new RabbitTransport({
@@ -19,7 +18,7 @@ const server = new RpcServer({
 		log,
 	}),
 	targets: [{ exchange: "nova", topic, server: "bench" }],
-	endpoints: [{ namespace: null, version: "1.0", methods: new Map([["check_live_migration", check]]) }],
+	endpoints: [{ namespace: null, version: "1.0", methods: new Map([["echo", echo]]) }],
 	deserializeContext: () => undefined,
 	log,
 	// The defaults of `novacompat serve` and of oslo.messaging.
@@ -27,4 +26,5 @@ const server = new RpcServer({
 	maxCallTime: 15,
 });
 await server.start();
+process.once("SIGTERM", () => process.exit(0));
 process.stdout.write("ready\n");
