@@ -1,6 +1,7 @@
 import { decide } from "./compat/decide.ts";
 import { conclude, type Decision } from "./compat/decision.ts";
 import { fleetOf, type HostOffer } from "./compat/fleet.ts";
+import { once } from "./compat/once.ts";
 import { override, overridesFor } from "./compat/override.ts";
 import type { Policy } from "./compat/policy.ts";
 import { byStanding, type RankedHost, rankDecisions } from "./compat/rank.ts";
@@ -127,9 +128,9 @@ function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: De
 }
 
 /** What the target can give: nothing that an instance has already. */
-export function freeDevices(target: Snapshot): readonly SnapshotDevice[] {
-	return target.devices.filter(({ instance, port }) => instance === undefined && !port);
-}
+export const freeDevices = once((target: Snapshot): readonly SnapshotDevice[] =>
+	target.devices.filter(({ instance, port }) => instance === undefined && !port),
+);
 
 function missingDevices(source: Snapshot, request: Departure, found: readonly SnapshotDevice[]): readonly Reason[] {
 	const { devices, announced, instance_uuid } = request;

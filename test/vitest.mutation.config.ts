@@ -5,6 +5,7 @@ export default defineConfig({
 	test: {
 		root: new URL("..", import.meta.url).pathname,
 		include: ["test/compat/**/*.test.ts"],
+		setupFiles: ["test/fewer-runs.ts"],
 		env: { FUZZ_RUNS: "200" },
 		testTimeout: 60_000,
 	},

@@ -1,6 +1,7 @@
 import { compare } from "./compare.ts";
 import type { Candidate, Device } from "./device.ts";
 import { type Classified, classify } from "./device-class.ts";
+import { once } from "./once.ts";
 import { override, overridesFor } from "./override.ts";
 import type { Override, Policy } from "./policy.ts";
 import { classKey } from "./pool.ts";
@@ -31,15 +32,15 @@ interface SourceDevice extends Classified {
 	readonly key: string;
 }
 
-export function createComparer(policy: Policy): Comparer {
-	const sources = new Map<Device, SourceDevice>();
-	const known = new Map<string, Map<string, Known>>();
+/** Pairs of classes that are remembered at most: a cloud has some hundreds. */
+const MAX_KNOWN = 16_384;
 
-	function sourceOf(device: Device): SourceDevice {
-		const source = sources.get(device) ?? { key: classKey(device), ...classify(device, policy) };
-		sources.set(device, source);
-		return source;
-	}
+/** The comparer of a policy; classes of devices that were compared for one question are not compared for the next. */
+export const comparerFor = once((policy: Policy): Comparer => {
+	const known = new Map<string, Map<string, Known>>();
+	let size = 0;
+	const sourceOf = once((device: Device): SourceDevice => ({ key: classKey(device), ...classify(device, policy) }));
+
 	function overridesOf({ source_host, device, target_host }: Encounter): readonly Override[] {
 		return overridesFor(policy.overrides, { source_host, target_host, device: device.id });
 	}
@@ -55,10 +56,16 @@ export function createComparer(policy: Policy): Comparer {
 		// Alike devices are not judged alike when an override names one of them, or one of the hosts.
 		const overridden = overridesOf(encounter).map((one) => policy.overrides.indexOf(one));
 		const rowKey = overridden.length === 0 ? key : `${overridden.join()} ${key}`;
+		const found = known.get(rowKey)?.get(candidateKey);
+		return found ?? remember(rowKey, candidateKey, { ...encounter, fit: fitOf(compareNow(encounter)) });
+	}
+	function remember(rowKey: string, candidateKey: string, found: Known): Known {
+		if (++size > MAX_KNOWN) {
+			known.clear();
+			size = 1;
+		}
 		const row = known.get(rowKey) ?? new Map<string, Known>();
-		known.set(rowKey, row);
-		const found = row.get(candidateKey) ?? { ...encounter, fit: fitOf(compareNow(encounter)) };
-		row.set(candidateKey, found);
+		known.set(rowKey, row.set(candidateKey, found));
 		return found;
 	}
 	return {
@@ -71,4 +78,4 @@ export function createComparer(policy: Policy): Comparer {
 			return isSame || found.fit.reasons.length === 0 ? found.fit.reasons : compareNow(encounter);
 		},
 	};
-}
+});

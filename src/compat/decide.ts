@@ -1,9 +1,10 @@
-import { createComparer } from "./comparer.ts";
+import { comparerFor } from "./comparer.ts";
 import { conclude, type Decision } from "./decision.ts";
 import type { Candidate, Device } from "./device.ts";
 import { digest } from "./digest.ts";
 import { nearestOf } from "./nearest.ts";
 import { expandUevent } from "./normalise.ts";
+import { once } from "./once.ts";
 import type { Policy } from "./policy.ts";
 import { bugfixOf, byId, capacityOf, type Pool, poolsOf, type Seat } from "./pool.ts";
 import { type Reason, reason } from "./reason.ts";
@@ -51,8 +52,8 @@ export function answer(question: Question): Answer {
 /** Answers for any number of target hosts; classes of devices that were compared for one are not compared for the next. */
 export function answerer({ source_host, devices: unordered, policy }: Asker): (offer: Offer) => Answer {
 	const devices = byId(unordered).map(expandUevent);
-	const comparer = createComparer(policy);
-	const asked = digest([source_host, devices.map(identity), policy]);
+	const comparer = comparerFor(policy);
+	const asked = digest([source_host, devices.map(digestOfDevice), digestOfPolicy(policy)]);
 	return (offer) => {
 		const { target_host, pools } = offer;
 		const fitOf: FitOf = (device, candidate, { key }) =>
@@ -61,7 +62,7 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 			comparer.reasons({ source_host, device, candidate, target_host }, key);
 		const optionsOf = (device: Device) => optionsAmong(pools, device, fitOf);
 		const settlement = settle(devices, optionsOf);
-		const question = [asked, target_host, pools.map(({ key, candidates }) => [key, candidates.map(slots)])];
+		const question = [asked, target_host, digestOfPools(pools)];
 		const { verdict, assigned } = settlement;
 		const how = { settlement, devices, optionsOf, reasonsOf };
 		if (verdict === "reject") {
@@ -75,13 +76,13 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 	};
 }
 
-function identity({ id, kind, attributes, unreadable }: Device): Device {
-	return { id, kind, attributes, unreadable };
-}
-
-function slots({ id, capacity }: Candidate): readonly unknown[] {
-	return [id, capacity];
-}
+const digestOfPolicy = once((policy: Policy) => digest(policy));
+const digestOfDevice = once(({ id, kind, attributes, unreadable }: Device) =>
+	digest([id, kind, attributes, unreadable]),
+);
+const digestOfPools = once((pools: readonly Pool[]) =>
+	digest(pools.map(({ key, candidates }) => [key, candidates.map(({ id, capacity }) => [id, capacity])])),
+);
 
 type FitOf = (device: Device, candidate: Candidate, pool: Pool) => Option<Pool>["fit"];
 

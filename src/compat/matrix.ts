@@ -1,4 +1,4 @@
-import { type Comparer, createComparer } from "./comparer.ts";
+import { type Comparer, comparerFor } from "./comparer.ts";
 import { optionsAmong } from "./decide.ts";
 import { attributeOf, type Candidate, type Device } from "./device.ts";
 import { byHost } from "./fleet.ts";
@@ -46,7 +46,7 @@ interface Node {
 
 /** Which hosts take which devices from which other hosts, each pair of hosts by itself and whatever is in use now. */
 export function matrix(hosts: readonly HostDevices[], policy: Policy): Matrix {
-	const comparer = createComparer(policy);
+	const comparer = comparerFor(policy);
 	const nodes = [...hosts]
 		.sort(byHost)
 		.map(({ host, devices }) => ({ host, pools: poolsOf(devices) }))

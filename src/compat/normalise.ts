@@ -1,4 +1,5 @@
 import type { Attributes, Device } from "./device.ts";
+import { once } from "./once.ts";
 
 /** Ids that are hexadecimal: case and a leading `0x` mean nothing (specification 2.1, D18). */
 const HEX = new Set([
@@ -33,6 +34,11 @@ const UEVENT: ReadonlyMap<string, readonly string[]> = new Map([
  * of its own is not touched. `uevent` itself is dropped: its other lines are places, and differ always.
  */
 export function expandUevent<T extends Device>(device: T): T {
+	// Whatever else the device has is left as it is.
+	return expanded(device) as T;
+}
+
+const expanded = once((device: Device): Device => {
 	const { uevent, ...others } = device.attributes as Attributes & { readonly uevent?: string };
 	if (uevent === undefined) return device;
 	const found = uevent.split("\n").flatMap((line): readonly (readonly [string, string])[] => {
@@ -46,4 +52,4 @@ export function expandUevent<T extends Device>(device: T): T {
 		]);
 	});
 	return { ...device, attributes: { ...Object.fromEntries(found), ...others } };
-}
+});

@@ -1,5 +1,6 @@
 import { attributeOf, type Candidate, type Device } from "./device.ts";
 import { expandUevent } from "./normalise.ts";
+import { once } from "./once.ts";
 import { parseVersion } from "./version.ts";
 
 /** Candidates of one host that no comparison can tell apart, and how many devices they can take together. */
@@ -19,16 +20,16 @@ export interface Seat {
 }
 
 /** Everything that a comparison looks at, as text: devices with the same key are alike. */
-export function classKey({ kind, attributes, unreadable }: Device): string {
-	return JSON.stringify([kind, byName(attributes), byName(unreadable)]);
-}
+export const classKey = once(({ kind, attributes, unreadable }: Device): string =>
+	JSON.stringify([kind, byName(attributes), byName(unreadable)]),
+);
 
 function byName(texts: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
 	return Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** The candidates by class; the order of the pools is that of their first ids. */
-export function poolsOf(candidates: readonly Candidate[]): readonly Pool[] {
+export const poolsOf = once((candidates: readonly Candidate[]): readonly Pool[] => {
 	const pools = new Map<string, Pool & { readonly candidates: Candidate[]; capacity: number }>();
 	for (const candidate of byId(candidates).map(expandUevent)) {
 		const key = classKey(candidate);
@@ -38,7 +39,7 @@ export function poolsOf(candidates: readonly Candidate[]): readonly Pool[] {
 		pool.capacity += candidate.capacity;
 	}
 	return [...pools.values()];
-}
+});
 
 export function capacityOf(candidates: readonly Candidate[]): number {
 	return candidates.reduce((sum, { capacity }) => sum + capacity, 0);

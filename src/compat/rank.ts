@@ -1,4 +1,4 @@
-import { createComparer } from "./comparer.ts";
+import { comparerFor } from "./comparer.ts";
 import { type Asker, answerer } from "./decide.ts";
 import type { Decision } from "./decision.ts";
 import { byHost, type Fleet, type FleetHost } from "./fleet.ts";
@@ -28,7 +28,7 @@ export function rankDecisions(asker: Asker, fleet: Fleet): readonly RankedHost[]
 }
 
 function standingIn(fleet: Fleet, { source_host, devices, policy }: Asker): (host: FleetHost) => Standing {
-	const comparer = createComparer(policy);
+	const comparer = comparerFor(policy);
 	const asker = { source_host, devices: byId(devices).map(expandUevent), policy };
 	const settlerFor = (target_host: string) => createSettler(asker, fleet, target_host, comparer);
 	const ordinary = settlerFor("");
