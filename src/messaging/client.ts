@@ -148,7 +148,7 @@ export class RpcClient {
 		delivery.ack();
 		let reply: Reply;
 		try {
-			reply = readReply(openEnvelope(delivery.body, delivery.contentType));
+			reply = readReply(openEnvelope(delivery));
 		} catch (error) {
 			// Whoever waits for it runs into the timeout, as with a reply that was lost.
 			if (error instanceof InvalidMessage) return;

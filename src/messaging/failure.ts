@@ -1,4 +1,5 @@
-import { RemoteError, RpcFailure } from "./errors.ts";
+import { InvalidMessage, RemoteError, RpcFailure } from "./errors.ts";
+import { parseJson, toJson } from "./json.ts";
 
 /**
  * The `failure` of a reply: JSON text, the third level of encoding. Mirrors serialize_remote_exception of
@@ -8,7 +9,7 @@ export function encodeFailure(error: unknown): string {
 	const failure =
 		error instanceof RpcFailure ? error : new RpcFailure("InternalError", "novacompat", "internal error, see the log");
 	const { excClass, module, message, args, kwargs } = failure;
-	return JSON.stringify({ class: excClass, module, message, tb: [], args, kwargs });
+	return toJson({ class: excClass, module, message, tb: [], args, kwargs });
 }
 
 /**
@@ -29,15 +30,15 @@ export function decodeFailure(text: string): RemoteError {
 
 function parse(text: string): ReadonlyMap<string, unknown> {
 	try {
-		const parsed: unknown = JSON.parse(text);
+		const parsed = parseJson(text);
 		return new Map(typeof parsed === "object" && parsed !== null ? Object.entries(parsed) : []);
 	} catch (error) {
-		if (error instanceof SyntaxError) return new Map();
+		if (error instanceof InvalidMessage) return new Map();
 		throw error;
 	}
 }
 
 /** Not every object of JSON has a text: `toString` may be one of its keys. */
 function textOf(value: unknown): string {
-	return typeof value === "string" ? value : JSON.stringify(value);
+	return typeof value === "string" ? value : toJson(value);
 }

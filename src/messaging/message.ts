@@ -1,8 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
+import { decompress } from "./compression.ts";
 import { InvalidMessage } from "./errors.ts";
+import { parseJson, toJson } from "./json.ts";
+import type { Delivery } from "./transport.ts";
 
-/** Larger bodies are refused before they are decoded; a Nova pre-check has 5 to 20 kB. */
+/** Larger bodies are refused before they are decoded, compressed or not; a Nova pre-check has 5 to 20 kB. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 const ENVELOPE_VERSION = "2.0";
@@ -35,6 +38,7 @@ export interface Reply {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+type Body = Pick<Delivery, "body" | "contentType" | "compression">;
 
 export function newId(): string {
 	return randomUUID().replaceAll("-", "");
@@ -42,55 +46,39 @@ export function newId(): string {
 
 /** Puts a message into the envelope: JSON in a string in JSON (oslo_messaging/_drivers/common.py). */
 export function sealEnvelope(fields: Fields): Buffer {
-	return Buffer.from(JSON.stringify({ "oslo.version": "2.0", "oslo.message": JSON.stringify(fields) }));
+	return Buffer.from(toJson({ "oslo.version": ENVELOPE_VERSION, "oslo.message": toJson(fields) }));
 }
 
-/** Takes a message out of its envelope. An object without envelope is a message itself, as Python has it. */
-export function openEnvelope(body: Buffer, contentType: string | undefined): Fields {
+/**
+ * Takes a message out of its envelope. As Python has it, an object without envelope is a message itself, and a body
+ * without any bytes is a message without any fields.
+ */
+export function openEnvelope({ body, contentType, compression }: Body): Fields {
+	if (body.length === 0) return {};
 	if (contentType !== "application/json") {
 		throw new InvalidMessage(`content_type is ${JSON.stringify(contentType)}, expected "application/json"`);
 	}
 	if (body.length > MAX_BODY_BYTES) {
 		throw new InvalidMessage(`the body has ${body.length} bytes, expected at most ${MAX_BODY_BYTES}`);
 	}
-	if (!isUtf8(body)) throw new InvalidMessage("the body is not UTF-8");
-	const outer = parseObject(body.toString("utf8"), "the body");
+	const bytes = compression === undefined ? body : decompress(body, compression, MAX_BODY_BYTES);
+	if (!isUtf8(bytes)) throw new InvalidMessage("the body is not UTF-8");
+	const outer = parseFields(bytes.toString("utf8"), "the body");
 	if (!Object.hasOwn(outer, "oslo.version") || !Object.hasOwn(outer, "oslo.message")) return outer;
 	const version = outer["oslo.version"];
 	if (version !== ENVELOPE_VERSION) {
-		throw new InvalidMessage(`oslo.version is ${JSON.stringify(version).slice(0, 40)}, expected "${ENVELOPE_VERSION}"`);
+		throw new InvalidMessage(`oslo.version is ${toJson(version).slice(0, 40)}, expected "${ENVELOPE_VERSION}"`);
 	}
 	const inner = outer["oslo.message"];
 	if (typeof inner !== "string")
 		throw new InvalidMessage(`oslo.message is a ${typeof inner}, expected a string of JSON`);
-	return parseObject(inner, "oslo.message");
+	return parseFields(inner, "oslo.message");
 }
 
-function parseObject(text: string, what: string): Fields {
-	let value: unknown;
-	try {
-		value = JSON.parse(text);
-	} catch {
-		value = parsePythonJson(text, what);
-	}
+function parseFields(text: string, what: string): Fields {
+	const value = parseJson(text, what);
 	if (!isFields(value)) throw new InvalidMessage(`${what} is not a JSON object`);
 	return value;
-}
-
-/** Python writes NaN and the infinities as they are; no argument of ours is a float, so null will do for them. */
-function parsePythonJson(text: string, what: string): unknown {
-	// Short tokens only: a pattern for a whole string takes hours for some that do not end.
-	let inString = false;
-	const strict = text.replace(/\\.|"|\bNaN\b|-?\bInfinity\b/gs, (token) => {
-		if (token === '"') inString = !inString;
-		return inString || token === '"' || token.startsWith("\\") ? token : "null";
-	});
-	try {
-		return JSON.parse(strict);
-	} catch (cause) {
-		// The parser's own text quotes the body, which may hold a token.
-		throw new InvalidMessage(`${what} is not JSON`, { cause });
-	}
 }
 
 function isFields(value: unknown): value is Fields {
@@ -100,26 +88,31 @@ function isFields(value: unknown): value is Fields {
 /** Reads a request; what a probe leaves out has oslo's defaults. */
 export function readRequest(fields: Fields): Request {
 	const get = (key: string): unknown => (Object.hasOwn(fields, key) ? fields[key] : undefined);
-	const method = get("method");
-	const args = get("args") ?? {};
-	const namespace = get("namespace") ?? null;
-	const version = get("version");
+	const args = Object.hasOwn(fields, "args") ? fields["args"] : {};
+	const [method, namespace, version] = [get("method"), get("namespace") ?? null, get("version")];
 	const [queue, msgId, uniqueId] = [get("_reply_q"), get("_msg_id"), get("_unique_id")];
-	const context = Object.entries(fields)
-		.filter(([key]) => key.startsWith(CONTEXT_PREFIX))
-		.map(([key, value]) => [key.slice(CONTEXT_PREFIX.length), value] as const);
+	const context = new Map<string, unknown>();
+	for (const key of Object.keys(fields)) {
+		if (key.startsWith(CONTEXT_PREFIX)) context.set(key.slice(CONTEXT_PREFIX.length), fields[key]);
+	}
 	return {
-		// What is no name is the name of no method: the caller gets NoSuchMethod, and the value stays out of the reply.
-		method: typeof method === "string" ? method : "",
+		// What is no name is the name of no method, and without keyword arguments there is no call either: the caller gets
+		// NoSuchMethod, and the value stays out of the reply.
+		method: typeof method === "string" && isFields(args) ? method : "",
 		args: isFields(args) ? args : {},
-		namespace: namespace === null ? null : String(namespace),
+		namespace: namespace === null ? null : asText(namespace),
 		// Like Python's dict.get: a version that is there and null is not the default, and compatible with nothing.
-		version: version === undefined ? "1.0" : String(version),
+		version: version === undefined ? "1.0" : asText(version),
 		replyTo: typeof queue === "string" && typeof msgId === "string" ? { queue, msgId } : undefined,
 		monitorTimeout: get("_timeout"),
 		uniqueId: typeof uniqueId === "string" && uniqueId.length <= MAX_UNIQUE_ID_LENGTH ? uniqueId : undefined,
-		context: new Map(context),
+		context,
 	};
+}
+
+/** What is no text becomes one that names nothing; String() would make "6.0" of ["6.0"], and throw for some objects. */
+function asText(value: unknown): string {
+	return typeof value === "string" ? value : toJson(value);
 }
 
 /** The fields of a request, in the order in which Python sends them. */

@@ -105,7 +105,7 @@ export class RpcServer<Context> {
 
 	#read(delivery: Delivery, target: ServerTarget): Request | undefined {
 		try {
-			return readRequest(openEnvelope(delivery.body, delivery.contentType));
+			return readRequest(openEnvelope(delivery));
 		} catch (error) {
 			if (!(error instanceof InvalidMessage)) throw error;
 			this.#options.log.warning(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);

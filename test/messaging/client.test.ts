@@ -25,8 +25,9 @@ async function setUp(options: RpcClientOptions = {}, transport = new MemoryTrans
 	await transport.listen(SERVER, 64, inbox.ack);
 	const client = new RpcClient(transport, options);
 	const request = async (index = 0) => {
-		const { body, contentType, expiration } = await inbox.at(index);
-		const fields = openEnvelope(body, contentType);
+		const delivery = await inbox.at(index);
+		const { expiration } = delivery;
+		const fields = openEnvelope(delivery);
 		const msgId = String(fields["_msg_id"]);
 		const answer = (reply: Buffer) =>
 			transport.publish({ kind: "reply", queue: String(fields["_reply_q"]) }, reply, { timeout: 1_000 });
@@ -143,8 +144,7 @@ describe("a call", () => {
 		);
 		const call = client.call(TARGET, "waiting", {}, OPTIONS);
 		connect();
-		const { body, contentType } = await inbox.at(0);
-		const fields = openEnvelope(body, contentType);
+		const fields = openEnvelope(await inbox.at(0));
 		expect(fields["method"]).toBe("waiting");
 		const to = { kind: "reply", queue: String(fields["_reply_q"]) } as const;
 		await transport.publish(to, resultReply(String(fields["_msg_id"]), "ok"), { timeout: 1_000 });

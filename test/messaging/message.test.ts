@@ -12,7 +12,7 @@ import {
 } from "../../src/messaging/message.ts";
 
 const open = (body: string | Buffer, contentType: string | undefined = "application/json") =>
-	openEnvelope(Buffer.from(body), contentType);
+	openEnvelope({ body: Buffer.from(body), contentType, compression: undefined });
 const enveloped = (message: unknown, version: unknown = "2.0") =>
 	JSON.stringify({ "oslo.version": version, "oslo.message": message });
 const refusal = (body: string | Buffer, contentType?: string): string => {
@@ -70,7 +70,9 @@ describe("the envelope", () => {
 	test.each([undefined, "text/plain", "application/json; charset=utf-8", "Application/JSON", ""])(
 		"P5: refuses content_type %j, as Python does",
 		(contentType) => {
-			expect(() => openEnvelope(Buffer.from("{}"), contentType)).toThrow(InvalidMessage);
+			expect(() => openEnvelope({ body: Buffer.from("{}"), contentType, compression: undefined })).toThrow(
+				InvalidMessage,
+			);
 		},
 	);
 

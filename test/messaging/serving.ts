@@ -67,7 +67,7 @@ export async function serve(
 	/** A raw call of `m` that is replied to in `replies`. */
 	const request = (fields: Fields = {}): string =>
 		JSON.stringify({ method: "m", version: "6.0", _msg_id: "id", _reply_q: queue, _timeout: null, ...fields });
-	const replies = () => inbox.deliveries.map(({ body, contentType }) => openEnvelope(body, contentType));
+	const replies = () => inbox.deliveries.map((delivery) => openEnvelope(delivery));
 	const reply = async (index: number) => {
 		await inbox.at(index);
 		return replies()[index] ?? {};
