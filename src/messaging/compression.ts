@@ -41,6 +41,8 @@ function inflate(body: Buffer, maxOutputLength: number): Buffer {
 }
 
 function unbrotli(body: Buffer, maxOutputLength: number): Buffer {
+	// The decoder fills a whole window before it hands anything out; kombu's has 4 MiB (RFC 7932, section 9.1).
+	if (((body[0] ?? 0) & 0b1101) === 0b1101) throw new RangeError("its window is larger than 4 MiB");
 	return brotliDecompressSync(body, { maxOutputLength });
 }
 

@@ -61,7 +61,7 @@ export function openEnvelope({ body, contentType, compression }: Body): Fields {
 	if (body.length > MAX_BODY_BYTES) {
 		throw new InvalidMessage(`the body has ${body.length} bytes, expected at most ${MAX_BODY_BYTES}`);
 	}
-	const bytes = compression === undefined ? body : decompress(body, compression, MAX_BODY_BYTES);
+	const bytes = compression ? decompress(body, compression, MAX_BODY_BYTES) : body;
 	if (!isUtf8(bytes)) throw new InvalidMessage("the body is not UTF-8");
 	const outer = parseFields(bytes.toString("utf8"), "the body");
 	if (!Object.hasOwn(outer, "oslo.version") || !Object.hasOwn(outer, "oslo.message")) return outer;

@@ -35,6 +35,11 @@ describe("a failure on the wire", () => {
 		expect(JSON.parse(encodeFailure(error))).toMatchObject({ args: [], kwargs, message: "Migration pre-check error" });
 	});
 
+	test("P8: an integer beyond 2^53 goes out as it is", () => {
+		const error = new RpcFailure("C", "m", "text", [2n ** 70n], { n: Number.NaN });
+		expect(encodeFailure(error)).toContain('"args":[1180591620717411303424],"kwargs":{"n":NaN}');
+	});
+
 	test.each([new Error("/etc/secret"), new TypeError("s3cr3t"), "s3cr3t", null, undefined])(
 		"what we did not throw on purpose (%s) stays in our log",
 		(error) => {
@@ -82,10 +87,23 @@ describe("a failure that was received", () => {
 		},
 	);
 
-	test.each(["", "not JSON", "[]", "{}", "null", "1", '"text"', '{"class":1,"module":"m"}', '{"class":"C"}'])(
-		"%j has not its shape, and is kept as text",
-		(text) => {
-			expect(decodeFailure(text)).toMatchObject({ excType: "unknown", module: "unknown", value: text });
-		},
-	);
+	test("P7, P8: keeps numbers of Python, and a message that is no text", () => {
+		const text = '{"class":"C","module":"m","message":{"toString":1,"n":NaN},"kwargs":{"n":1180591620717411303424}}';
+		expect(decodeFailure(text)).toMatchObject({ value: '{"toString":1,"n":NaN}', kwargs: { n: 2n ** 70n } });
+	});
+
+	test.each([
+		"",
+		"not JSON",
+		`{"class":"C","module":"m","kwargs":${"[".repeat(1_000)}`,
+		"[]",
+		"{}",
+		"null",
+		"1",
+		'"text"',
+		'{"class":1,"module":"m"}',
+		'{"class":"C"}',
+	])("%j has not its shape, and is kept as text", (text) => {
+		expect(decodeFailure(text)).toMatchObject({ excType: "unknown", module: "unknown", value: text });
+	});
 });
