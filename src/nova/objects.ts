@@ -1,3 +1,5 @@
+import { toJson } from "../messaging/json.ts";
+
 /** The primitive of a Nova versioned object (nova/objects/base.py): only the fields that are set are there. */
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -52,7 +54,9 @@ export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown
 		const request = fieldsOf(primitive, "InstancePCIRequest");
 		const alias = optionalText(request, "alias_name");
 		const count = request?.["count"];
-		return alias === undefined ? [] : [{ name: `alias ${alias}`, count: typeof count === "number" ? count : 1 }];
+		return alias === undefined
+			? []
+			: [{ name: `alias ${alias}`, count: Number.isSafeInteger(count) ? Number(count) : 1 }];
 	});
 	const specs = isFields(flavorExtraSpecs) ? Object.entries(flavorExtraSpecs) : [];
 	const resources = specs
@@ -96,5 +100,5 @@ function isFields(value: unknown): value is Fields {
 /** Enough of a value to recognise it; a whole object could hold secrets. */
 function shown(value: unknown): string {
 	if (value === undefined) return "missing";
-	return typeof value === "object" && value !== null ? "an object" : JSON.stringify(value).slice(0, 64);
+	return typeof value === "object" && value !== null ? "an object" : toJson(value).slice(0, 64);
 }

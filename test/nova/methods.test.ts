@@ -103,6 +103,12 @@ describe("check_live_migration", () => {
 			"device.unaccounted",
 			/Nova knows of 2 devices .* \(resources:VGPU\), the agent of test_compute0 sees 1/,
 		],
+		[
+			"more devices announced, in counts that are none",
+			{ pci_requests: [Number.NaN, 2n ** 70n].map((count) => ({ alias_name: "gpu", count })) },
+			"device.unaccounted",
+			/Nova knows of 2 devices .* \(alias gpu, alias gpu\), the agent of test_compute0 sees 1/,
+		],
 	];
 	test.each(UNKNOWN)("%s leaves the verdict unknown", async (_name, fields, code, message) => {
 		const decision = await call("check_live_migration", { request: { ...request, ...fields } });
@@ -110,6 +116,12 @@ describe("check_live_migration", () => {
 			verdict: "unknown",
 			allowed: false,
 			reasons: [{ code, message: expect.stringMatching(message) }],
+		});
+	});
+
+	test("P8: a number beyond 2^53 in the place of a name is shown as it is", async () => {
+		expect(await call("check_live_migration", { request: { ...request, dest_host: 2n ** 70n } })).toMatchObject({
+			value: "request.dest_host is 1180591620717411303424, expected a text of 1 to 255 characters",
 		});
 	});
 
