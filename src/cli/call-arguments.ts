@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { parseJson } from "../messaging/json.ts";
 import { UsageError } from "./exit-codes.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -32,7 +33,7 @@ export function readPairs(words: readonly string[], what: string): Fields {
 
 function readValue(text: string): unknown {
 	try {
-		return JSON.parse(text);
+		return parseJson(text);
 	} catch {
 		return text;
 	}

@@ -10,6 +10,7 @@ import {
 	MessagingTimeout,
 	RemoteError,
 } from "../messaging/errors.ts";
+import { toJson } from "../messaging/json.ts";
 import type { Log } from "../messaging/log.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.ts";
@@ -80,7 +81,7 @@ export async function call(method: string, words: readonly string[], options: Ca
 			...(callMonitorTimeout !== undefined && { callMonitorTimeout }),
 			context,
 		});
-		process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+		process.stdout.write(`${toJson(result, 2)}\n`);
 		return CALL_EXIT.result;
 	} catch (error) {
 		return exitCodeOfFailure(error, target);

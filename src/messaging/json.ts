@@ -23,18 +23,22 @@ const TAGGED = new RegExp(`"${TAG}([^"]*)"`, "g");
  */
 export function parseJson(text: string, what = "the text"): unknown {
 	const parsed = text.length <= SHORT ? tryParse(text) : undefined;
-	if (parsed !== undefined && !hasSpecialNumber(parsed, what)) return parsed;
+	if (parsed !== undefined && !hasSpecialNumber(parsed, () => new InvalidMessage(tooDeep(what)))) return parsed;
 	const specials = findSpecialNumbers(text, what);
 	const careful = tryParse(tag(text, specials));
 	if (careful === undefined) throw new InvalidMessage(`${what} is not JSON`);
 	return specials.length === 0 ? careful : untag(careful);
 }
 
-/** Writes JSON as Python does. Numbers beyond 2^53 keep an exponent, because they are floats to Python. */
-export function toJson(value: unknown): string {
-	if (!hasSpecialNumber(value, "the value")) return JSON.stringify(value) ?? "null";
-	const tagged = JSON.stringify(value, (_key, item: unknown) => (isSpecial(item) ? `${TAG}${digits(item)}` : item));
-	return tagged.replace(TAGGED, "$1");
+/**
+ * Writes JSON as Python does. Numbers beyond 2^53 keep an exponent, because they are floats to Python. Throws TypeError
+ * for what is too deep, or has no end.
+ */
+export function toJson(value: unknown, indent = 0): string {
+	if (!hasSpecialNumber(value, () => new TypeError(tooDeep("the value"))))
+		return JSON.stringify(value, null, indent) ?? "null";
+	const tagSpecial = (_key: string, item: unknown) => (isSpecial(item) ? `${TAG}${digits(item)}` : item);
+	return JSON.stringify(value, tagSpecial, indent).replace(TAGGED, "$1");
 }
 
 function tryParse(text: string): unknown {
@@ -46,15 +50,15 @@ function tryParse(text: string): unknown {
 }
 
 /** Whether a number in the value needs care; goes no deeper than a message may. */
-function hasSpecialNumber(value: unknown, what: string, depth = 0): boolean {
+function hasSpecialNumber(value: unknown, refusal: () => Error, depth = 0): boolean {
 	if (typeof value !== "object" || value === null) return isSpecial(value);
-	if (depth === MAX_DEPTH) throw tooDeep(what);
+	if (depth === MAX_DEPTH) throw refusal();
 	if (Array.isArray(value)) {
-		for (const item of value) if (hasSpecialNumber(item, what, depth + 1)) return true;
+		for (const item of value) if (hasSpecialNumber(item, refusal, depth + 1)) return true;
 		return false;
 	}
 	const fields = value as Readonly<Record<string, unknown>>;
-	for (const key in fields) if (hasSpecialNumber(fields[key], what, depth + 1)) return true;
+	for (const key in fields) if (hasSpecialNumber(fields[key], refusal, depth + 1)) return true;
 	return false;
 }
 
@@ -86,7 +90,7 @@ function findSpecialNumbers(text: string, what: string): readonly number[] {
 			found.push(TOKEN.lastIndex - token.length, TOKEN.lastIndex);
 		} else if (token === '"') TOKEN.lastIndex = endOfString(text, TOKEN.lastIndex);
 		else if (token === "[" || token === "{") {
-			if (++depth > MAX_DEPTH) throw tooDeep(what);
+			if (++depth > MAX_DEPTH) throw new InvalidMessage(tooDeep(what));
 		} else if (token === "]" || token === "}") depth--;
 	}
 }
@@ -128,6 +132,6 @@ function numberOf(token: string): number | bigint {
 	return /\d$/.test(token) && !Number.isSafeInteger(number) ? BigInt(token) : number;
 }
 
-function tooDeep(what: string): InvalidMessage {
-	return new InvalidMessage(`${what} is nested deeper than ${MAX_DEPTH} levels`);
+function tooDeep(what: string): string {
+	return `${what} is nested deeper than ${MAX_DEPTH} levels`;
 }

@@ -154,7 +154,7 @@ export function readReply(fields: Fields): Reply {
 		msgId,
 		result: fields["result"] ?? null,
 		// Encoded once too seldom it is still the failure; the caller shall not wait for another one.
-		failure: failure === null || typeof failure === "string" ? failure : JSON.stringify(failure),
+		failure: failure === null || typeof failure === "string" ? failure : toJson(failure),
 		ending: Boolean(fields["ending"]),
 	};
 }

@@ -8,6 +8,7 @@ describe("the arguments of a method", () => {
 		[[], {}],
 		[["host=cmp-01"], { host: "cmp-01" }],
 		[["count=3", "force=true", "nothing=null"], { count: 3, force: true, nothing: null }],
+		[["exact=9007199254740993"], { exact: 9007199254740993n }],
 		[['text="3"', "empty=", "equation=a=b"], { text: "3", empty: "", equation: "a=b" }],
 		[['request={"a": [1, {"b": "c"}]}'], { request: { a: [1, { b: "c" }] } }],
 		[["broken={", "lines=a\nb"], { broken: "{", lines: "a\nb" }],

@@ -56,6 +56,11 @@ describe("a method of a Python server", () => {
 		expect(JSON.parse(stdout)).toMatchObject({ arguments: { a: "é€" } });
 	});
 
+	test("P7, P8: gets numbers that only Python has, and gives them back", () => {
+		const { stdout } = call("echo", 'list=[1180591620717411303424, NaN, -Infinity, 1e20, {"__proto__": 1}]');
+		expect(stdout.replace(/\s/g, "")).toContain('"list":[1180591620717411303424,NaN,-Infinity,1e+20,{"__proto__":1}]');
+	});
+
 	test("gets the context", () => {
 		const { stdout } = call("echo", "--context", "request_id=req-1", "--context", "is_admin=true");
 		expect(JSON.parse(stdout)).toEqual({ host: "cmp-01", arguments: {}, request_id: "req-1" });

@@ -118,7 +118,9 @@ describe("a call", () => {
 
 	test("throws TypeError for arguments that are not JSON, and nothing later", async () => {
 		const { client, request } = await setUp();
-		await expect(client.call(TARGET, "ping", { arg: 1n }, { timeout: 0.01 })).rejects.toThrow(TypeError);
+		const endless: unknown[] = [];
+		endless.push(endless);
+		await expect(client.call(TARGET, "ping", { endless }, { timeout: 0.01 })).rejects.toThrow(TypeError);
 		// Beyond its timeout: a forgotten one would be an unhandled rejection, which fails the run.
 		await expect(client.call(TARGET, "ping", {}, { timeout: 0.05 })).rejects.toThrow(MessagingTimeout);
 		expect((await request(0)).fields["args"]).toEqual({});
@@ -198,6 +200,11 @@ describe("an odd reply", () => {
 			"P1: whose failure is an object (Python: JSONDecodeError)",
 			[reply({ failure: JSON.parse(failure), ending: true })],
 			new RemoteError("E", "m", "no"),
+		],
+		[
+			"P1, P8: whose failure is an integer beyond 2^53",
+			[reply({ failure: 2n ** 70n, ending: true })],
+			new RemoteError("unknown", "unknown", String(2n ** 70n)),
 		],
 		["whose failure is no JSON", [reply({ failure: "no", ending: true })], new RemoteError("unknown", "unknown", "no")],
 		["whose failure is empty", [reply({ result: 1, failure: "", ending: true })], 1],
