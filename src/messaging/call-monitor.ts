@@ -10,20 +10,36 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Keeps a caller with a call monitor waiting: a heartbeat every half `_timeout` until the call is answered (_watchdog of
- * oslo_messaging/rpc/dispatcher.py). Resolves when none will follow any more, which is before the reply is sent.
+ * oslo_messaging/rpc/dispatcher.py). Returns what ends it, and resolves when none will follow any more: the reply is sent
+ * after that. Undefined for a caller who wants none.
  */
-export async function keepWaiting(
+export function keepWaiting(
 	transport: Transport,
 	{ monitorTimeout, replyTo }: Request,
+): (() => Promise<void>) | undefined {
+	const interval = heartbeatInterval(monitorTimeout);
+	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue))
+		return undefined;
+	const answered = new AbortController();
+	const beating = beat(transport, replyTo, interval, answered.signal);
+	return async () => {
+		answered.abort();
+		await beating;
+	};
+}
+
+async function beat(
+	transport: Transport,
+	{ queue, msgId }: NonNullable<Request["replyTo"]>,
+	interval: number,
 	answered: AbortSignal,
 ): Promise<void> {
-	const interval = heartbeatInterval(monitorTimeout);
-	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue)) return;
-	const to = { kind: "reply", queue: replyTo.queue } as const;
 	try {
 		for (;;) {
 			await sleep(interval, undefined, { signal: answered });
-			const outcome = await transport.publish(to, heartbeat(replyTo.msgId), { timeout: HEARTBEAT_TIMEOUT_MS });
+			const outcome = await transport.publish({ kind: "reply", queue }, heartbeat(msgId), {
+				timeout: HEARTBEAT_TIMEOUT_MS,
+			});
 			if (outcome === "unroutable") return;
 		}
 	} catch (error) {

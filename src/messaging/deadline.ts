@@ -6,32 +6,40 @@ const OVER = 0.95;
 export class Deadline {
 	/** On the clock of `performance.now()`. */
 	readonly end: number;
-	readonly #timeUp = new AbortController();
-	readonly #over = new AbortController();
 	#timer: NodeJS.Timeout;
+	#passed: "nothing" | "time up" | "over" = "nothing";
+	/** Made for who asks: most methods end long before, and a signal costs more than they do. */
+	#timeUp: AbortController | undefined;
+	#onOver: () => void = () => undefined;
 
 	/** `budget`: milliseconds. */
 	constructor(budget: number) {
 		this.end = performance.now() + budget;
+		const over = () => {
+			this.#passed = "over";
+			this.#onOver();
+		};
 		this.#timer = setTimeout(() => {
-			this.#timer = setTimeout(() => this.#over.abort(), budget * (OVER - TIME_UP));
-			this.#timeUp.abort();
+			this.#passed = "time up";
+			this.#timer = setTimeout(over, budget * (OVER - TIME_UP));
+			this.#timeUp?.abort();
 		}, budget * TIME_UP);
 	}
 
 	/** Aborted when the method must come to an end. */
 	get timeUp(): AbortSignal {
+		this.#timeUp ??= new AbortController();
+		if (this.#passed !== "nothing") this.#timeUp.abort();
 		return this.#timeUp.signal;
 	}
 
 	/** The result of `work`; undefined when it is not there in time. */
-	async within<T>(work: Promise<T>): Promise<{ readonly result: T } | undefined> {
-		const { signal } = this.#over;
-		const over = new Promise<undefined>((resolve) => {
-			if (signal.aborted) resolve(undefined);
-			signal.addEventListener("abort", () => resolve(undefined), { once: true });
+	within<T>(work: Promise<T>): Promise<{ readonly result: T } | undefined> {
+		return new Promise((resolve, reject) => {
+			this.#onOver = () => resolve(undefined);
+			if (this.#passed === "over") resolve(undefined);
+			work.then((result) => resolve({ result }), reject);
 		});
-		return Promise.race([work.then((result) => ({ result })), over]);
 	}
 
 	/** The call is answered. */

@@ -41,7 +41,8 @@ type Fields = Readonly<Record<string, unknown>>;
 type Body = Pick<Delivery, "body" | "contentType" | "compression">;
 
 export function newId(): string {
-	return randomUUID().replaceAll("-", "");
+	const uuid = randomUUID();
+	return uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);
 }
 
 /** Puts a message into the envelope: JSON in a string in JSON (oslo_messaging/_drivers/common.py). */

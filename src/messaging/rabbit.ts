@@ -78,27 +78,36 @@ export class RabbitTransport implements Transport {
 		return this.#subscribe(replyTopology(queue, this.#options), 0, onDelivery);
 	}
 
-	async publish(
+	publish(to: Destination, body: Buffer, { expiration, timeout }: PublishOptions): Promise<"routed" | "unroutable"> {
+		return new Promise((resolve, reject) => {
+			const waiting = { still: true };
+			const timer = setTimeout(() => {
+				waiting.still = false;
+				const why = this.#session ? "not confirmed by the broker in time" : "no connection to RabbitMQ";
+				reject(new MessageDeliveryFailure(why));
+			}, timeout);
+			const settle = (finish: () => void) => {
+				clearTimeout(timer);
+				finish();
+			};
+			this.#send(to, body, expiration, waiting).then(
+				(outcome) => settle(() => resolve(outcome)),
+				(error: unknown) => settle(() => reject(deliveryFailure(error))),
+			);
+		});
+	}
+
+	async #send(
 		to: Destination,
 		body: Buffer,
-		{ expiration, timeout }: PublishOptions,
+		expiration: number | undefined,
+		waiting: { readonly still: boolean },
 	): Promise<"routed" | "unroutable"> {
-		let timer: NodeJS.Timeout | undefined;
-		const expired = new Promise<never>((_resolve, reject) => {
-			const why = () => (this.#session ? "not confirmed by the broker in time" : "no connection to RabbitMQ");
-			timer = setTimeout(() => reject(new MessageDeliveryFailure(why())), timeout);
-		});
-		try {
-			// Each step is raced, so that nothing is sent that nobody waits for any more.
-			const { publisher } = await Promise.race([this.#connected.promise, expired]);
-			await Promise.race([publisher.declareFor(to), expired]);
-			return await Promise.race([publisher.send(to, body, expiration), expired]);
-		} catch (error) {
-			if (error instanceof MessageDeliveryFailure) throw error;
-			throw new MessageDeliveryFailure(`not confirmed by the broker: ${messageOf(error)}`, { cause: error });
-		} finally {
-			clearTimeout(timer);
-		}
+		const { publisher } = this.#session ?? (await this.#connected.promise);
+		await publisher.declareFor(to);
+		// Nothing is sent that nobody waits for any more.
+		if (!waiting.still) throw new Error("too late");
+		return publisher.send(to, body, expiration);
 	}
 
 	async close(): Promise<void> {
@@ -199,6 +208,8 @@ const CREDENTIALS = {
 	EXTERNAL: amqp.credentials.external,
 };
 
-function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
+function deliveryFailure(cause: unknown): MessageDeliveryFailure {
+	if (cause instanceof MessageDeliveryFailure) return cause;
+	const text = cause instanceof Error ? cause.message : String(cause);
+	return new MessageDeliveryFailure(`not confirmed by the broker: ${text}`, { cause });
 }

@@ -91,7 +91,7 @@ export class RpcServer<Context> {
 		if (request === undefined) return delivery.reject();
 		// A cast waits as long as it takes: nobody would hear that it was not done.
 		const waiting = request.replyTo && this.#deadline(delivery);
-		const slot = await this.#slots.take(waiting?.timeUp);
+		const slot = await this.#slots.take(waiting);
 		const deadline = waiting ?? this.#deadline(delivery);
 		const taken = { delivery, target, request, deadline, slot: slot instanceof Slot ? slot : undefined };
 		try {
@@ -147,8 +147,7 @@ export class RpcServer<Context> {
 	/** The reply to send, whether the method went well or not. */
 	async #work(taken: Taken): Promise<Buffer> {
 		const { request } = taken;
-		const answered = new AbortController();
-		const heartbeats = keepWaiting(this.#options.transport, request, answered.signal);
+		const endHeartbeats = keepWaiting(this.#options.transport, request);
 		const msgId = request.replyTo?.msgId ?? "";
 		try {
 			return resultReply(msgId, await this.#result(taken));
@@ -159,8 +158,7 @@ export class RpcServer<Context> {
 			}
 			return failureReply(msgId, encodeFailure(error));
 		} finally {
-			answered.abort();
-			await heartbeats;
+			await endHeartbeats?.();
 		}
 	}
 
@@ -169,7 +167,13 @@ export class RpcServer<Context> {
 		const { method, args } = request;
 		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
 		const context = this.#options.deserializeContext(request.context);
-		const call: Call<Context> = { context, target, signal: deadline.timeUp };
+		const call: Call<Context> = {
+			context,
+			target,
+			get signal() {
+				return deadline.timeUp;
+			},
+		};
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);

@@ -1,3 +1,5 @@
+import type { Deadline } from "./deadline.ts";
+
 /** One of the slots of a server. */
 export class Slot {
 	#work: Promise<unknown> = Promise.resolve();
@@ -37,9 +39,9 @@ export class Slots {
 		this.#free = count;
 	}
 
-	/** "late" when `giveUp` was aborted before there was a slot, "closed" after `close`. */
-	async take(giveUp?: AbortSignal): Promise<Slot | "late" | "closed"> {
-		const outcome = this.#enter(giveUp) ?? (await this.#wait(giveUp));
+	/** "late" when the time was up before there was a slot, "closed" after `close`. */
+	async take(deadline?: Deadline): Promise<Slot | "late" | "closed"> {
+		const outcome = this.#enter() ?? (await this.#wait(deadline?.timeUp));
 		return outcome === "entered" ? new Slot((work) => this.#release(work)) : outcome;
 	}
 
@@ -49,9 +51,8 @@ export class Slots {
 		for (const settle of this.#waiting) settle("closed");
 	}
 
-	#enter(giveUp: AbortSignal | undefined): "entered" | "late" | "closed" | undefined {
+	#enter(): "entered" | "closed" | undefined {
 		if (this.#closed) return "closed";
-		if (giveUp?.aborted) return "late";
 		if (this.#free === 0) return undefined;
 		this.#free--;
 		return "entered";

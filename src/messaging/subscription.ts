@@ -129,7 +129,7 @@ function deliveryOf(channel: Channel, message: ConsumeMessage): Delivery {
 	return {
 		body: message.content,
 		contentType,
-		compression: compression === undefined ? undefined : String(compression),
+		compression: typeof compression === "string" ? compression : undefined,
 		expiration,
 		redelivered: message.fields.redelivered,
 		ack: () => settle(() => channel.ack(message)),

@@ -88,7 +88,9 @@ describe("the time of a call", () => {
 				throw valueError("no time");
 			},
 		});
-		await expect(refused()).rejects.toThrow(new RemoteError("ValueError", "builtins", "no time", { args: ["no time"] }));
+		await expect(refused()).rejects.toThrow(
+			new RemoteError("ValueError", "builtins", "no time", { args: ["no time"] }),
+		);
 	});
 
 	test("row 20: a method that obeys its signal has time to say something of its own", async () => {

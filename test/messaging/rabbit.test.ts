@@ -142,7 +142,7 @@ describe("what is declared", () => {
 		expect(await (await observe()).assertQueue(queue, TRANSIENT)).toMatchObject({ consumerCount: 1 });
 	});
 
-	test("a message has Python's properties", async () => {
+	test("P6: a message has Python's properties, and headers although they are empty", async () => {
 		const target = newTarget();
 		const peer = await observe();
 		await peer.assertExchange(target.exchange, "topic", { durable: false, autoDelete: false });
@@ -152,7 +152,6 @@ describe("what is declared", () => {
 		await open().transport.publish(to, Buffer.from("{}"), { timeout: 5_000, expiration: 60_000 });
 		const message = await peer.get(target.topic, { noAck: true });
 		expect(message).toMatchObject({
-			// P6: the headers are there, although empty.
 			properties: {
 				contentType: "application/json",
 				contentEncoding: "utf-8",
