@@ -168,11 +168,15 @@ class Broker:
             return False
 
     def add_vhost(self, name):
+        self.control("add_vhost", name)
+        self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+
+    def control(self, *command):
+        """Runs one command of rabbitmqctl."""
         arguments = f"-dist_listen false -start_epmd false -erl_epmd_port {self._dist_port}"
         environment = dict(os.environ, HOME=str(self._folder), RABBITMQ_CTL_ERL_ARGS=arguments)
-        control = [RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost"]
-        for command in (["add_vhost", name], ["set_permissions", "-p", name, "guest", ".*", ".*", ".*"]):
-            subprocess.run(control + command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost", *command],
+                       env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def url(self, vhost):
         return f"rabbit://guest:guest@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"

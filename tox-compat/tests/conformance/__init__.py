@@ -1,0 +1,1 @@
+"""What real oslo.messaging and ours make of the same odd messages; see ../../README.md."""
