@@ -45,10 +45,12 @@ function outcomeOf(error: unknown): object {
 
 async function make({ case: name, timeout, monitor }: Call): Promise<void> {
 	const options = { timeout, ...(monitor !== null && { callMonitorTimeout: monitor }) };
-	const outcome = await client.call({ exchange: "nova", topic }, name, {}, options).then(
-		(value) => ({ kind: "value", value: toPythonJson(value) }),
-		(error: unknown) => outcomeOf(error),
-	);
+	let outcome: object;
+	try {
+		outcome = { kind: "value", value: toPythonJson(await client.call({ exchange: "nova", topic }, name, {}, options)) };
+	} catch (error) {
+		outcome = outcomeOf(error);
+	}
 	process.stdout.write(`${JSON.stringify({ case: name, outcome })}\n`);
 }
 

@@ -25,8 +25,9 @@ def outcome_of(call):
 def describe(error):
     """An exception of the other side that was rebuilt, or one of the client itself."""
     name, module = type(error).__name__, type(error).__module__
-    # str() of a rebuilt exception is its message, a line break and the traceback, even when that is empty.
-    message, rebuilt, _ = str(error).partition("\n")
+    # The text of a rebuilt exception is its message, a line break and the traceback, even when that is empty.
+    text = error.args[0] if module == "builtins" and error.args else error
+    message, rebuilt, _ = str(text).partition("\n")
     if name.endswith("_Remote"):
         return {"kind": "failure", "class": name.removesuffix("_Remote"), "module": module.removesuffix("_Remote"),
                 "message": message}

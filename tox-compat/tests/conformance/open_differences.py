@@ -1,0 +1,33 @@
+"""Differences that no rule justifies and that are not mended yet. Delete a row when it is: the test does not need it."""
+
+from conformance.rules import Rule
+
+# Row names by what is to be mended.
+REQUESTS = {
+    "numbers as Python has them": [
+        "NaN", "Infinity", "1e400", "2^53+1", "2^70", "-2^63", "a number of 400 digits", "a number of 4,000 digits",
+        "returns NaN", "returns 2^70"],
+    "compression": ["compression gzip (zlib format)", "compression bz2", "compression lzma"],
+    "ping endpoint": ["health probe: ping"],
+    "depth limit": ["100,000 arrays nested", "200 arrays nested"],
+    "version that is no text": ["version a number", "version null"],
+    "args that is no object": ["args null", "args an array", "args a string"],
+    "empty _msg_id is a cast": ["_msg_id empty"],
+}
+REPLIES = {
+    "numbers as Python has them": ["NaN", "[Infinity, -Infinity]", "9007199254740993", "1180591620717411303424"],
+    "compression": ["compression gzip (zlib format)", "compression bz2"],
+    "depth limit": ["100,000 arrays nested"],
+    "truth of `ending`": ["ending 1", "ending \"true\""],
+    "value before the end": ["the value, then the end (before Newton)"],
+    "failure that is no text": ["failure is an object", "failure is false"],
+    "half a failure": ["class missing", "class null", "module missing", "module null"],
+    "module exceptions is builtins": ["module exceptions (Python 2)"],
+}
+
+
+def as_rules(table):
+    return [Rule(f"open: {name}", "", ".*", frozenset(cases)) for name, cases in table.items()]
+
+
+OPEN_REQUESTS, OPEN_REPLIES = as_rules(REQUESTS), as_rules(REPLIES)
