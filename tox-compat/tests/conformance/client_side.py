@@ -11,6 +11,7 @@ import time
 import amqp
 
 import rig
+from conformance.messages import amqp_properties
 from conformance.odd_replies import REPLIES, WAIT
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -57,10 +58,8 @@ class Responder:
                 continue
 
     def _publish(self, queue, publication):
-        properties = {"content_type": "application/json", "content_encoding": "utf-8", "application_headers": {},
-                      "delivery_mode": 2, "priority": 0, **publication.properties}
-        properties = {name: value for name, value in properties.items() if value is not None}
-        self._channel.basic_publish(amqp.Message(publication.body, **properties), exchange="", routing_key=queue)
+        message = amqp.Message(publication.body, **amqp_properties(publication))
+        self._channel.basic_publish(message, exchange="", routing_key=queue)
 
 
 def observe(cloud):

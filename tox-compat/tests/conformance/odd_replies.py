@@ -10,7 +10,7 @@ import json
 import uuid
 import zlib
 
-from conformance.odd_requests import RAW, Publication, envelope, nested
+from conformance.messages import RAW, Publication, envelope, nested
 
 WAIT = "wait"
 # More than any reply of the table takes, but for those that never come; a multiple of the 0.5 s after which

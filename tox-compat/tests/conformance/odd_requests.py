@@ -11,24 +11,7 @@ import lzma
 import uuid
 import zlib
 
-RAW = "@raw@"
-
-
-@dataclasses.dataclass
-class Address:
-    """Who asks: the reply queue of one request to one server."""
-
-    case: str
-    reply_queue: str
-    msg_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
-    unique_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
-
-
-@dataclasses.dataclass
-class Publication:
-    body: bytes
-    properties: dict
-    fanout: bool = False
+from conformance.messages import RAW, Publication, envelope, nested
 
 
 @dataclasses.dataclass
@@ -44,10 +27,6 @@ def fields_of(address, fields):
                "_reply_q": address.reply_queue, "_timeout": None, "_unique_id": address.unique_id,
                "_context_case": address.case, **fields}
     return {name: value for name, value in message.items() if value is not ...}
-
-
-def envelope(inner, version="2.0"):
-    return json.dumps({"oslo.version": version, "oslo.message": inner}).encode()
 
 
 def call(raw=None, seal=envelope, fanout=False, times=1, properties=None, **fields):
@@ -94,10 +73,6 @@ def without_headers(address):
 def compressed(compress, name):
     return call(seal=lambda inner: compress(envelope(inner)),
                 properties={"application_headers": {"compression": name}})
-
-
-def nested(depth):
-    return "[" * depth + "]" * depth
 
 
 def latin1(inner):
