@@ -119,6 +119,7 @@ const server = new RpcServer({
 	log,
 	maxInFlight: 64,
 	maxCallTime: 15,
+	ping: true,
 });
 await server.start();
 process.stdout.write("ready\n");

@@ -8,7 +8,6 @@ REQUESTS = {
         "NaN", "Infinity", "1e400", "2^53+1", "2^70", "-2^63", "a number of 400 digits", "a number of 4,000 digits",
         "returns NaN", "returns 2^70"],
     "compression": ["compression gzip (zlib format)", "compression bz2", "compression lzma"],
-    "ping endpoint": ["health probe: ping"],
     "depth limit": ["100,000 arrays nested", "200 arrays nested"],
     "version that is no text": ["version a number", "version null"],
     "args that is no object": ["args null", "args an array", "args a string"],
@@ -18,11 +17,7 @@ REPLIES = {
     "numbers as Python has them": ["NaN", "[Infinity, -Infinity]", "9007199254740993", "1180591620717411303424"],
     "compression": ["compression gzip (zlib format)", "compression bz2"],
     "depth limit": ["100,000 arrays nested"],
-    "truth of `ending`": ["ending 1", "ending \"true\""],
-    "value before the end": ["the value, then the end (before Newton)"],
-    "failure that is no text": ["failure is an object", "failure is false"],
     "half a failure": ["class missing", "class null", "module missing", "module null"],
-    "module exceptions is builtins": ["module exceptions (Python 2)"],
 }
 
 

@@ -118,6 +118,9 @@ REQUEST_RULES = [
          frozenset({"returns a list that contains itself", "returns what is no JSON"})),
     Rule("internal-error", "An exception that was not meant for the caller becomes InternalError, its text stays in our "
          "log: it may hold a secret.", FAILURE, frozenset({"raises: unexpected"})),
+    Rule("half-the-time", "A call is answered in half of the time that its `expiration` gives it, with a failure if need "
+         "be: how long it was in the queue is unknown. Python's methods go on when nobody waits any more.",
+         r"answers\.0\.(result|failure)", frozenset({"expiration 4000, method of 2.5 s"})),
     Rule("no-heartbeat-after-failure", "Python's heartbeats go on after NoSuchMethod, until the reply queue is gone. "
          "Nobody waits for them.", r"heartbeats after the answer|heartbeat count",
          frozenset({"_timeout 2, unknown method"})),
@@ -135,7 +138,7 @@ REPLY_RULES = [
     Rule("no-crash", "The caller of Python gets the accident of its client (KeyError, AttributeError, TypeError, "
          "JSONDecodeError); ours what can be made of the reply, or a timeout.", r"kind|value|class|module|message",
          frozenset({"failure missing", "ending missing, result null", "message null", "tb null", "tb of numbers",
-                    "failure is not JSON", "failure is JSON null", "failure is an array",
+                    "failure is not JSON", "failure is JSON null", "failure is an array", "failure is an object",
                     "heartbeat that nobody asked for, then a reply", "rebuilt, its constructor raises"})),
     Rule("failure-ends", "A failure ends the call. Python waits for a message with `ending` until its timeout.",
          r"kind|class|module|message", frozenset({"failure without end"})),
