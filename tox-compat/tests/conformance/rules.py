@@ -97,13 +97,19 @@ REQUEST_RULES = [
         "envelope 2.0.0", "version with a space", "version 1.-5", "version 1.5.0.0", "version in Arabic digits"})),
     Rule("utf-8-only", "A body is UTF-8, whatever `content_encoding` says: no version of oslo.messaging sends another.",
          ANSWERED_OR_NOT, frozenset({"content_encoding latin-1, truly so"})),
-    Rule("objects-only", "A body that is no JSON object is rejected. Python asks `dict()`, which also takes nothing, an "
+    Rule("objects-only", "A body that is no JSON object is rejected. Python asks `dict()`, which also takes an "
          "empty array and an array of pairs.", ANSWERED_OR_NOT,
-         frozenset({"body is empty", "body is an empty array", "body is an array of pairs"})),
+         frozenset({"body is an empty array", "body is an array of pairs"})),
+    Rule("gzip-and-bz2", "`kombu_compression` may be gzip or bz2; other compressions of kombu are refused.",
+         ANSWERED_OR_NOT, frozenset({"compression lzma"})),
+    Rule("truly-compressed", "A body that is not what its header says is rejected. Python takes what it cannot decompress "
+         "as it is.", ANSWERED_OR_NOT, frozenset({"compression said, body plain"})),
     Rule("exposed-only", "What is not the name of a method that was exposed is NoSuchMethod. Python shows what its "
          "`getattr` or the call of an attribute ended with.", FAILURE, frozenset({
              "method missing", "method null", "method a number", "method an object",
              "method is an attribute, no function", "method target"})),
+    Rule("args-are-an-object", "What is called with something else than an object of arguments is no method. Python shows "
+         "that it found no `items`.", FAILURE, frozenset({"args null", "args an array", "args a string"})),
     Rule("clean-version", "What is no version is UnsupportedVersion. Python shows the exception that its parser ended "
          "with.", FAILURE, frozenset({"version an array", "version empty", "version 1", "version one.two"})),
     Rule("no-self", "Our methods have no parameters `self` and `ctxt` that an argument could collide with; both "
