@@ -12,16 +12,20 @@ export function encodeFailure(error: unknown): string {
 	return toJson({ class: excClass, module, message, tb: [], args, kwargs });
 }
 
+/** For the class or the module of an exception that does not say. */
+const UNKNOWN = "unknown";
+
 /**
  * Reads a failure as the caller must; what does not have its shape is kept as text. Python builds the exception anew
  * where it may import the class (deserialize_remote_exception); here it is always a RemoteError with all its parts.
  */
 export function decodeFailure(text: string): RemoteError {
 	const failure = parse(text);
-	const [excType, module] = [failure.get("class"), failure.get("module")];
-	if (typeof excType !== "string" || typeof module !== "string") return new RemoteError("unknown", "unknown", text);
+	if (failure.size === 0) return new RemoteError(UNKNOWN, UNKNOWN, text);
+	const nameOf = (key: string) => textOf(failure.get(key) ?? UNKNOWN);
 	const [message, args, kwargs, tb] = ["message", "args", "kwargs", "tb"].map((key) => failure.get(key));
-	return new RemoteError(excType, module === "exceptions" ? "builtins" : module, textOf(message ?? ""), {
+	const module = nameOf("module");
+	return new RemoteError(nameOf("class"), module === "exceptions" ? "builtins" : module, textOf(message ?? ""), {
 		args: Array.isArray(args) ? args : [],
 		kwargs: typeof kwargs === "object" && kwargs !== null ? { ...kwargs } : {},
 		traceback: Array.isArray(tb) ? tb.map(textOf) : [],

@@ -103,8 +103,8 @@ export function readRequest(fields: Fields): Request {
 		args: isFields(args) ? args : {},
 		namespace: namespace === null ? null : asText(namespace),
 		// Like Python's dict.get: a version that is there and null is not the default, and compatible with nothing.
-		version: version === undefined ? "1.0" : asText(version),
-		replyTo: typeof queue === "string" && typeof msgId === "string" ? { queue, msgId } : undefined,
+		version: version === undefined ? "1.0" : versionText(version),
+		replyTo: typeof queue === "string" && typeof msgId === "string" && msgId !== "" ? { queue, msgId } : undefined,
 		monitorTimeout: get("_timeout"),
 		uniqueId: typeof uniqueId === "string" && uniqueId.length <= MAX_UNIQUE_ID_LENGTH ? uniqueId : undefined,
 		context,
@@ -114,6 +114,12 @@ export function readRequest(fields: Fields): Request {
 /** What is no text becomes one that names nothing; String() would make "6.0" of ["6.0"], and throw for some objects. */
 function asText(value: unknown): string {
 	return typeof value === "string" ? value : toJson(value);
+}
+
+/** Only a text is a version: 1.5 as a number is compatible with nothing either. */
+function versionText(version: unknown): string {
+	if (version === null) return "None";
+	return typeof version === "string" ? version : `${toJson(version)} (no text)`;
 }
 
 /** The fields of a request, in the order in which Python sends them. */

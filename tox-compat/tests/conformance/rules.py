@@ -111,7 +111,7 @@ REQUEST_RULES = [
     Rule("args-are-an-object", "What is called with something else than an object of arguments is no method. Python shows "
          "that it found no `items`.", FAILURE, frozenset({"args null", "args an array", "args a string"})),
     Rule("clean-version", "What is no version is UnsupportedVersion. Python shows the exception that its parser ended "
-         "with.", FAILURE, frozenset({"version an array", "version empty", "version 1", "version one.two"})),
+         "with.", FAILURE, frozenset({"version an array", "version empty", "version a number", "version 1", "version one.two"})),
     Rule("no-self", "Our methods have no parameters `self` and `ctxt` that an argument could collide with; both "
          "servers refuse it.", r"answers\.0\.failure\.(message|args)", frozenset({"argument self", "argument ctxt"})),
     Rule("monitor-is-no-context", "Python adds the call monitor's time to the context as `client_timeout`; our methods "
@@ -146,6 +146,8 @@ REPLY_RULES = [
          frozenset({"failure missing", "ending missing, result null", "message null", "tb null", "tb of numbers",
                     "failure is not JSON", "failure is JSON null", "failure is an array", "failure is an object",
                     "heartbeat that nobody asked for, then a reply", "rebuilt, its constructor raises"})),
+    Rule("class-unknown", "A failure without class is one of the class `unknown`; Python has no name for it at all.",
+         r"class", frozenset({"class missing", "class null"})),
     Rule("failure-ends", "A failure ends the call. Python waits for a message with `ending` until its timeout.",
          r"kind|class|module|message", frozenset({"failure without end"})),
 ]
