@@ -32,13 +32,13 @@ interface SourceDevice extends Classified {
 	readonly key: string;
 }
 
-/** Pairs of classes that are remembered at most: a cloud has some hundreds. */
-const MAX_KNOWN = 16_384;
+/** Comparisons until everything is forgotten: a cloud has some hundreds of pairs of classes. */
+const MAX_REMEMBERED = 16_384;
 
 /** The comparer of a policy; classes of devices that were compared for one question are not compared for the next. */
 export const comparerFor = once((policy: Policy): Comparer => {
 	const known = new Map<string, Map<string, Known>>();
-	let size = 0;
+	let remembered = 0;
 	const sourceOf = once((device: Device): SourceDevice => ({ key: classKey(device), ...classify(device, policy) }));
 
 	function overridesOf({ source_host, device, target_host }: Encounter): readonly Override[] {
@@ -51,21 +51,25 @@ export const comparerFor = once((policy: Policy): Comparer => {
 		const overrides = overridesOf(encounter);
 		return overrides.length === 0 ? compare(pair) : ranked(override(compare(pair), overrides));
 	}
-	function lookUp(encounter: Encounter, candidateKey: string): Known {
+	/** Alike devices are not judged alike when an override names one of them, or one of the hosts. */
+	function rowOf(encounter: Encounter): Map<string, Known> {
 		const { key } = sourceOf(encounter.device);
-		// Alike devices are not judged alike when an override names one of them, or one of the hosts.
 		const overridden = overridesOf(encounter).map((one) => policy.overrides.indexOf(one));
 		const rowKey = overridden.length === 0 ? key : `${overridden.join()} ${key}`;
-		const found = known.get(rowKey)?.get(candidateKey);
-		return found ?? remember(rowKey, candidateKey, { ...encounter, fit: fitOf(compareNow(encounter)) });
-	}
-	function remember(rowKey: string, candidateKey: string, found: Known): Known {
-		if (++size > MAX_KNOWN) {
-			known.clear();
-			size = 1;
-		}
 		const row = known.get(rowKey) ?? new Map<string, Known>();
-		known.set(rowKey, row.set(candidateKey, found));
+		known.set(rowKey, row);
+		return row;
+	}
+	function lookUp(encounter: Encounter, candidateKey: string): Known {
+		return rowOf(encounter).get(candidateKey) ?? remember(encounter, candidateKey);
+	}
+	function remember(encounter: Encounter, candidateKey: string): Known {
+		if (++remembered > MAX_REMEMBERED) {
+			known.clear();
+			remembered = 1;
+		}
+		const found = { ...encounter, fit: fitOf(compareNow(encounter)) };
+		rowOf(encounter).set(candidateKey, found);
 		return found;
 	}
 	return {
@@ -75,7 +79,8 @@ export const comparerFor = once((policy: Policy): Comparer => {
 			const isSame = (["source_host", "device", "candidate", "target_host"] as const).every(
 				(name) => found[name] === encounter[name],
 			);
-			return isSame || found.fit.reasons.length === 0 ? found.fit.reasons : compareNow(encounter);
+			const { fit } = isSame || found.fit.reasons.length === 0 ? found : remember(encounter, candidateKey);
+			return fit.reasons;
 		},
 	};
 });

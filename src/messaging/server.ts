@@ -35,6 +35,9 @@ export interface RpcServerOptions<Context> {
 	readonly missingQueuePatience?: number;
 }
 
+/** For each slot one request that is worked on, and one that is here when it is answered: no slot waits for the broker. */
+const PREFETCH = 2;
+
 /** A request that is being served. */
 interface Taken {
 	readonly delivery: Delivery;
@@ -67,7 +70,7 @@ export class RpcServer<Context> {
 	async start(): Promise<void> {
 		const { transport, targets, maxInFlight } = this.#options;
 		this.#consumers = await Promise.all(
-			targets.map((target) => transport.listen(target, maxInFlight, (delivery) => this.#accept(delivery, target))),
+			targets.map((target) => transport.listen(target, PREFETCH * maxInFlight, (delivery) => this.#accept(delivery, target))),
 		);
 	}
 

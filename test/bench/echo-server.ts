@@ -8,7 +8,7 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 // `echo-server.js URL TOPIC`: our messaging alone, as `novacompat serve` runs it. What the service needs beyond this goes
 // into snapshots, comparing and its log.
 const [url = "", topic = ""] = process.argv.slice(2);
-const echo: Method<undefined> = { required: ["request"], optional: [], handler: async ({ request }) => request };
+const echo: Method<undefined> = { required: ["value", "request"], optional: [], handler: async ({ value }) => value };
 const log = createLogger("novacompat.bench", false, (line) => process.stderr.write(line));
 const server = new RpcServer({
 	transport: new RabbitTransport({

@@ -1,7 +1,7 @@
 """python_server.py URL TOPIC DECISION: a real oslo.messaging server with its default options.
 
-Nothing is decided: this is what the messaging library of Nova costs by itself. `echo` returns what it gets,
-`check_live_migration` the decision, and `nothing` returns None.
+Nothing is decided: this is what the messaging library of Nova costs by itself. `echo` returns its value and
+looks at no request, `check_live_migration` returns the decision, and `nothing` None.
 """
 
 import importlib.metadata
@@ -18,13 +18,13 @@ class Endpoint:
     def __init__(self, decision):
         self._decision = decision
 
-    def echo(self, context, request):
-        return request
+    def echo(self, context, value, request):
+        return value
 
     def check_live_migration(self, context, request):
         return self._decision
 
-    def nothing(self, context, request):
+    def nothing(self, context, value, request):
         return None
 
 

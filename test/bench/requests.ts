@@ -14,14 +14,14 @@ const { message } = readRecording(readFileSync(RECORDED, "utf8"));
 const common = { ...message, version: "1.0", _context_service_catalog: [] };
 const recordedArgs = fieldsOf(message["args"], "args");
 
-/** The same arguments in one; every call has another, so that the echo of another call is a wrong answer. */
-export function echoArgument(id: string): Fields {
-	return { ...recordedArgs, call: id };
+/** As large as a decision; every call has another, so that the echo of another call is a wrong answer. */
+export function echoed(id: string): Fields {
+	return { call: id, migration: recordedArgs?.["migration"] };
 }
 
 /** A request of a method that looks at nothing. */
 export function plainRequest(method: "echo" | "nothing"): Fields {
-	return { ...common, method, args: { request: echoArgument(CALL_ID) } };
+	return { ...common, method, args: { value: echoed(CALL_ID), request: recordedArgs?.["instance"] } };
 }
 
 /** A check of ours, as large as Nova's: it carries the recorded objects and request context along. */

@@ -6,7 +6,7 @@ import type { Decision } from "../../src/compat/decision.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/methods.ts";
 import { type Child, Children, freePort } from "./children.ts";
 import { type Callee, LoadGenerator, type Verified } from "./load.ts";
-import { checkRequest, echoArgument, plainRequest } from "./requests.ts";
+import { checkRequest, echoed, plainRequest } from "./requests.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const HOSTS = join(ROOT, "config/samples/hosts");
@@ -100,7 +100,7 @@ export class Rig {
 	}
 
 	#verifyEcho(topic: string): Promise<Verified> {
-		const isEcho = (result: unknown, id: string) => isDeepStrictEqual(result, echoArgument(id));
+		const isEcho = (result: unknown, id: string) => isDeepStrictEqual(result, echoed(id));
 		return this.load.verify({ topic, fields: plainRequest("echo") }, isEcho);
 	}
 }

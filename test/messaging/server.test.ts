@@ -143,7 +143,7 @@ describe("a call", () => {
 		});
 		await started.opened;
 		// In this time all of them arrive: only the slots hold them back.
-		expect(await call({ x: "late" }, 0.5).catch(String)).toContain("MessagingTimeout");
+		expect(await call({ x: "late" }, 0.5).catch(String)).toContain("not finished in time");
 		expect(most).toBe(3);
 		go.open();
 		expect(await Promise.all(calls)).toHaveLength(20);
