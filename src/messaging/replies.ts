@@ -5,8 +5,9 @@ import type { Log } from "./log.ts";
 import type { Transport } from "./transport.ts";
 
 const REPLY_QUEUE = /^reply_[0-9A-Za-z_.:-]{1,200}$/;
-const TIMEOUT_MS = 3_000;
 const RETRY_MS = 250;
+/** For a reply that its method has finished in the last moment. */
+const SHORTEST_TRY_MS = 50;
 const MISSING_QUEUES = { max: 200, ttl: 60_000 };
 const MAX_WAITING = 200;
 
@@ -53,7 +54,7 @@ export class Replies {
 			return this.#log.warning(`dropping a reply to ${queue}, which was missing a moment ago`);
 		}
 		for (;;) {
-			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), TIMEOUT_MS));
+			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), SHORTEST_TRY_MS));
 			if (outcome === "routed") return;
 			if (outcome === "unroutable") return this.#wait(queue, reply);
 			if (performance.now() >= answerBy) {
