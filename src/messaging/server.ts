@@ -70,7 +70,9 @@ export class RpcServer<Context> {
 	async start(): Promise<void> {
 		const { transport, targets, maxInFlight } = this.#options;
 		this.#consumers = await Promise.all(
-			targets.map((target) => transport.listen(target, PREFETCH * maxInFlight, (delivery) => this.#accept(delivery, target))),
+			targets.map((target) =>
+				transport.listen(target, PREFETCH * maxInFlight, (delivery) => this.#accept(delivery, target)),
+			),
 		);
 	}
 

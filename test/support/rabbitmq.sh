@@ -1,5 +1,6 @@
 #!/bin/sh
-# rabbitmq.sh DIR PORT DIST_PORT: becomes a throw-away private RabbitMQ on 127.0.0.1:PORT, with everything below DIR.
+# rabbitmq.sh DIR PORT DIST_PORT [ADDRESS]: becomes a throw-away private RabbitMQ on 127.0.0.1:PORT (or ADDRESS:PORT),
+# with everything below DIR.
 #
 # The process that was started is the broker (exec all the way), so its pid is the one to end, and it ends with its
 # parent. Log in as guest:guest. The node is t<PORT>@localhost. It is ready when it sends AMQP Connection.Start, 4 to
@@ -10,14 +11,24 @@
 # rabbitmqctl for it (the Erlang cookie is DIR/.erlang.cookie, made by the first start):
 #   HOME=DIR RABBITMQ_CTL_ERL_ARGS="-dist_listen false -start_epmd false -erl_epmd_port DIST_PORT" \
 #       /usr/lib/rabbitmq/bin/rabbitmqctl -q -n t<PORT>@localhost ...
+#
+# Nodes of one cluster have one cookie and one DIST_PORT, and an ADDRESS each (127.0.0.2, ...): without epmd the distribution
+# port is the same for all nodes. Such a node is t<PORT>@<ADDRESS>, and rabbitmqctl needs --longnames.
 set -eu
 
-[ $# = 3 ] || { echo "usage: $0 DIR PORT DIST_PORT" >&2; exit 64; }
+[ $# = 3 ] || [ $# = 4 ] || { echo "usage: $0 DIR PORT DIST_PORT [ADDRESS]" >&2; exit 64; }
 mkdir -p "$1/mnesia" "$1/log"
 dir=$(cd "$1" && pwd)
 port=$2
 dist_port=$3
-node=t$port@localhost
+address=${4:-127.0.0.1}
+if [ $# = 4 ]; then
+    node=t$port@$address
+    naming="-name $node"
+else
+    node=t$port@localhost
+    naming="-sname $node"
+fi
 
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || {
     echo "$0: RabbitMQ is not installed: run $(dirname "$0")/install-peers.sh" >&2
@@ -25,7 +36,7 @@ node=t$port@localhost
 }
 
 cat > "$dir/rabbitmq.conf" <<CONF
-listeners.tcp.1 = 127.0.0.1:$port
+listeners.tcp.1 = $address:$port
 disk_free_limit.absolute = 1MB
 CONF
 [ ! -f "$dir/extra.conf" ] || cat "$dir/extra.conf" >> "$dir/rabbitmq.conf"
@@ -36,7 +47,8 @@ for name in $(env | sed -n 's/^\(RABBITMQ_[A-Z_]*\)=.*/\1/p'); do unset "$name";
 
 export HOME="$dir"
 export RABBITMQ_NODENAME="$node"
-export RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
+[ $# = 3 ] || export RABBITMQ_USE_LONGNAME=true
+export RABBITMQ_NODE_IP_ADDRESS="$address"
 export RABBITMQ_NODE_PORT="$port"
 export RABBITMQ_DIST_PORT="$dist_port"
 export RABBITMQ_CONF_ENV_FILE=/dev/null
@@ -51,7 +63,7 @@ export RABBITMQ_GENERATED_CONFIG_DIR="$dir/config"
 export RABBITMQ_SCHEMA_DIR="$dir/schema"
 export RABBITMQ_PID_FILE="$dir/pid"
 export RUNNING_UNDER_SYSTEMD=true # makes the start script exec the virtual machine
-export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} -sname $node \
+export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {$(echo "$address" | tr . ,)} $naming \
 -start_epmd false -erl_epmd_port $dist_port"
 # After a minute RabbitMQ starts a second, short-lived erl to make sure of epmd: that one inherits this.
 export ERL_ZFLAGS="-start_epmd false"

@@ -12,7 +12,10 @@ import { promisify } from "node:util";
 export interface TestBroker {
 	/** As guest, virtual host "/". */
 	readonly url: string;
+	readonly address: string;
 	readonly port: number;
+	/** Name of the Erlang node. */
+	readonly node: string;
 	/** Runs `rabbitmqctl`, and returns what it prints. */
 	ctl(...command: readonly string[]): Promise<string>;
 	/** Ends it as a crash does. Its port stays its own, `start` brings it back there. */
@@ -28,15 +31,50 @@ export interface TestBroker {
 const SCRIPT = fileURLToPath(new URL("rabbitmq.sh", import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 1_000;
+
+const ADDRESS = "127.0.0.1";
 const RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
+/** Where a node lives. */
+interface Place {
+	readonly dir: string;
+	readonly port: number;
+	readonly distPort: number;
+	/** Given for a node of a cluster. */
+	readonly address?: string;
+}
 
 /** `config`: further lines of rabbitmq.conf. */
 export async function startRabbitMq(config = "", plugins: readonly string[] = []): Promise<TestBroker> {
 	const dir = mkdtempSync(join(tmpdir(), "novacompat-rabbitmq-"));
 	writeFileSync(join(dir, "extra.conf"), config);
 	writeFileSync(join(dir, "enabled_plugins"), `[${plugins.join(",")}].\n`);
+	return startNode({ dir, port: await freePort(), distPort: await freePort() });
+}
+
+/** Brokers that have joined one cluster; each has an address of its own, because without epmd they share the ports. */
+export async function startRabbitMqCluster(size: number): Promise<readonly TestBroker[]> {
 	const [port, distPort] = [await freePort(), await freePort()];
-	let broker = await launch(dir, port, distPort);
+	const nodes = await Promise.all(
+		Array.from({ length: size }, (_, index) => {
+			const dir = mkdtempSync(join(tmpdir(), "novacompat-rabbitmq-"));
+			writeFileSync(join(dir, ".erlang.cookie"), "novacompat", { mode: 0o400 });
+			return startNode({ dir, port, distPort, address: `127.0.0.${index + 2}` });
+		}),
+	);
+	const [first, ...others] = nodes;
+	for (const { ctl } of others) {
+		await ctl("stop_app");
+		await ctl("join_cluster", first?.node ?? "");
+		await ctl("start_app");
+	}
+	return nodes;
+}
+
+async function startNode(place: Place): Promise<TestBroker> {
+	const { dir, port, distPort, address = ADDRESS } = place;
+	const node = `t${port}@${place.address ?? "localhost"}`;
+	let broker = await launch(place);
 	const kill = async () => {
 		if (broker.exitCode !== null || broker.signalCode !== null) return;
 		const exited = once(broker, "exit");
@@ -44,17 +82,19 @@ export async function startRabbitMq(config = "", plugins: readonly string[] = []
 		await exited;
 	};
 	return {
-		url: `rabbit://guest:guest@127.0.0.1:${port}/`,
+		url: `rabbit://guest:guest@${address}:${port}/`,
+		address,
 		port,
+		node,
 		async ctl(...command) {
 			const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
-			const options = ["-q", "-n", `t${port}@localhost`, ...command];
+			const options = ["-q", ...(place.address === undefined ? [] : ["--longnames"]), "-n", node, ...command];
 			const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
 			return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
 		},
 		kill,
 		async start() {
-			broker = await launch(dir, port, distPort);
+			broker = await launch(place);
 		},
 		pause: () => void broker.kill("SIGSTOP"),
 		resume: () => void broker.kill("SIGCONT"),
@@ -66,8 +106,9 @@ export async function startRabbitMq(config = "", plugins: readonly string[] = []
 }
 
 /** Resolves when it speaks AMQP; the port is open some seconds before. */
-async function launch(dir: string, port: number, distPort: number): Promise<ChildProcess> {
-	const broker = spawn("sh", [SCRIPT, dir, String(port), String(distPort)], { stdio: ["ignore", "pipe", "pipe"] });
+async function launch({ dir, port, distPort, address }: Place): Promise<ChildProcess> {
+	const place = [dir, String(port), String(distPort), ...(address === undefined ? [] : [address])];
+	const broker = spawn("sh", [SCRIPT, ...place], { stdio: ["ignore", "pipe", "pipe"] });
 	let output = "";
 	for (const stream of [broker.stdout, broker.stderr]) {
 		stream.on("data", (chunk: Buffer) => {
@@ -75,7 +116,7 @@ async function launch(dir: string, port: number, distPort: number): Promise<Chil
 		});
 	}
 	const giveUp = performance.now() + START_TIMEOUT_MS;
-	while (!(await speaksAmqp(port))) {
+	while (!(await speaksAmqp(port, address ?? ADDRESS))) {
 		const ended = broker.exitCode !== null || broker.signalCode !== null;
 		if (ended || performance.now() > giveUp) {
 			broker.kill("SIGKILL");
@@ -87,9 +128,9 @@ async function launch(dir: string, port: number, distPort: number): Promise<Chil
 }
 
 /** Whether the answer to the protocol header is a method frame: Connection.Start. */
-function speaksAmqp(port: number): Promise<boolean> {
+function speaksAmqp(port: number, address: string): Promise<boolean> {
 	return new Promise((resolve) => {
-		const socket = connect(port, "127.0.0.1", () => socket.write("AMQP\0\0\x09\x01"));
+		const socket = connect(port, address, () => socket.write("AMQP\0\0\x09\x01"));
 		const finish = (answer: boolean) => {
 			socket.destroy();
 			resolve(answer);

@@ -1,0 +1,39 @@
+import { test } from "vitest";
+
+/** A line of the table that is printed at the end: a row of the fault matrix and what became of it. */
+export interface Row {
+	readonly row: string;
+	readonly fault: string;
+	/** The number to reach. */
+	readonly bound: string;
+	measured: string;
+}
+
+declare module "vitest" {
+	interface TaskMeta {
+		row?: Row;
+	}
+}
+
+const TIMEOUT_MS = 180_000;
+
+/** A test for a row of the fault matrix; `measure` fills its column of the table. */
+export function row(
+	number: string | number,
+	fault: string,
+	bound: string,
+	body: (measure: (text: string) => void) => Promise<void>,
+): void {
+	test(`row ${number}: ${fault}`, { timeout: TIMEOUT_MS }, async ({ task }) => {
+		const line: Row = { row: String(number), fault, bound, measured: "" };
+		task.meta.row = line;
+		await body((text) => {
+			line.measured = line.measured === "" ? text : `${line.measured}; ${text}`;
+		});
+	});
+}
+
+/** Milliseconds as the table shows them. */
+export function seconds(milliseconds: number): string {
+	return `${(milliseconds / 1000).toFixed(milliseconds < 100 ? 3 : 1)} s`;
+}
