@@ -17,6 +17,9 @@ export class MalformedTemplate extends Error {
 	override readonly name = "MalformedTemplate";
 }
 
+/** Variables and the texts between them; the samples of the thread have three. */
+const MAX_PARTS = 1024;
+
 const VARIABLE = /^\{([A-Za-z_][A-Za-z0-9_]*)(?::(int|string):([^{}]*))?\}/;
 const QUOTED_LIST = /^"[^"]*"(?:,"[^"]*")*$/;
 const OPERATOR = /^[*+/%]/;
@@ -29,6 +32,8 @@ export function parseTemplate(text: string, variables: Map<string, Variable>): T
 	const parts: (string | { readonly variable: string })[] = [];
 	let rest = text;
 	while (rest !== "") {
+		if (parts.length === MAX_PARTS)
+			throw new MalformedTemplate(`more than ${MAX_PARTS} variables and texts in one value`);
 		const [whole, name, kind, list] = VARIABLE.exec(rest) ?? [];
 		if (whole === undefined || name === undefined) {
 			const literal = /^[^{}"]+/.exec(rest)?.[0];

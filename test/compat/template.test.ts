@@ -73,6 +73,11 @@ describe("parseTemplate", () => {
 		expect(() => parseTemplate(text, new Map(V))).toThrow(MalformedTemplate);
 	});
 
+	test("has 1,024 parts at most", () => {
+		expect(parseTemplate("{n}x".repeat(512), new Map(V)).parts).toHaveLength(1024);
+		expect(() => parseTemplate(`${"{n}x".repeat(512)}{n}`, new Map(V))).toThrow("more than 1024 variables and texts");
+	});
+
 	test("no text makes it throw anything else", () => {
 		const soup = fc.string({ unit: fc.constantFrom(...'{}:,/"ns12int string*+ ') });
 		fc.assert(
