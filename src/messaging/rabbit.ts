@@ -204,7 +204,7 @@ export class RabbitTransport implements Transport {
 	}
 }
 
-/** What is sent in one turn leaves in one write: amqplib makes one of each frame, and under load they cost more than JSON. */
+/** What is sent in one turn leaves in one write: amqplib makes a system call for each frame. */
 function coalesceWrites({ connection }: ChannelModel): void {
 	// The socket is a public field, which the types leave out.
 	const { stream } = connection as unknown as { readonly stream: Duplex };
