@@ -24,8 +24,15 @@ const SnapshotDevice = z.object({
 	instance: z.guid().optional(),
 	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),
+	/** The directory of the device below the sysfs root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
+	path: z.string().max(1024).optional(),
 	attributes: texts(MAX_VALUE_LENGTH),
+	/** What is there but cannot be read: errno by attribute. An attribute that stands in neither is absent. */
 	unreadable: texts(64),
+	/** Where an attribute comes from (path or command), unless it is the file of that name in `path`. */
+	sources: texts(1024).optional(),
+	/** Attributes that an overlay of the operator or vendor added: its file, source and date. */
+	overlaid: texts(1024).optional(),
 });
 
 /**
@@ -36,6 +43,15 @@ export const Snapshot = z.object({
 	schema_version: z.string().regex(/^1\.\d+$/, "expected 1.x"),
 	/** The Nova host name (`[DEFAULT]host` of nova-compute) that the agent was started with. */
 	host: z.string().min(1).max(255),
+	/** `/proc/sys/kernel/random/boot_id`: another one means that the host has been rebooted, or is another host. */
+	boot_id: z.guid().optional(),
+	/** How often what the agent knows has changed since it started. */
+	generation: z.int().min(0).optional(),
+	/** Devices left out because they could not be read as a whole, and why. */
+	dropped: z
+		.array(z.object({ id: z.string().max(256), reason: z.string().max(256) }))
+		.max(MAX_DEVICES)
+		.optional(),
 	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
 });
 
