@@ -13,6 +13,11 @@ const ENVELOPE_VERSION = "2.0";
 const MAX_UNIQUE_ID_LENGTH = 128;
 const CONTEXT_PREFIX = "_context_";
 
+/** The context of a request as it came, by name. */
+export interface RawContext extends Iterable<readonly [name: string, value: unknown]> {
+	get(name: string): unknown;
+}
+
 /** A request as a server sees it; the field names on the wire are in oslo_messaging/_drivers/amqpdriver.py. */
 export interface Request {
 	readonly method: string;
@@ -26,7 +31,7 @@ export interface Request {
 	readonly monitorTimeout: unknown;
 	readonly uniqueId: string | undefined;
 	/** Raw request context, with its secrets: reduce it before anything else sees it. */
-	readonly context: ReadonlyMap<string, unknown>;
+	readonly context: RawContext;
 }
 
 /** A reply as a client sees it. A heartbeat has neither result nor failure, and is not the end. */
@@ -92,10 +97,6 @@ export function readRequest(fields: Fields): Request {
 	const args = Object.hasOwn(fields, "args") ? fields["args"] : {};
 	const [method, namespace, version] = [get("method"), get("namespace") ?? null, get("version")];
 	const [queue, msgId, uniqueId] = [get("_reply_q"), get("_msg_id"), get("_unique_id")];
-	const context = new Map<string, unknown>();
-	for (const key of Object.keys(fields)) {
-		if (key.startsWith(CONTEXT_PREFIX)) context.set(key.slice(CONTEXT_PREFIX.length), fields[key]);
-	}
 	return {
 		// What is no name is the name of no method, and without keyword arguments there is no call either: the caller gets
 		// NoSuchMethod, and the value stays out of the reply.
@@ -107,8 +108,28 @@ export function readRequest(fields: Fields): Request {
 		replyTo: typeof queue === "string" && typeof msgId === "string" && msgId !== "" ? { queue, msgId } : undefined,
 		monitorTimeout: get("_timeout"),
 		uniqueId: typeof uniqueId === "string" && uniqueId.length <= MAX_UNIQUE_ID_LENGTH ? uniqueId : undefined,
-		context,
+		context: new ContextFields(fields),
 	};
+}
+
+/** Most methods want a few names of some dozens: nothing is copied. */
+class ContextFields implements RawContext {
+	readonly #fields: Fields;
+
+	constructor(fields: Fields) {
+		this.#fields = fields;
+	}
+
+	get(name: string): unknown {
+		const key = `${CONTEXT_PREFIX}${name}`;
+		return Object.hasOwn(this.#fields, key) ? this.#fields[key] : undefined;
+	}
+
+	*[Symbol.iterator](): Iterator<readonly [string, unknown]> {
+		for (const [key, value] of Object.entries(this.#fields)) {
+			if (key.startsWith(CONTEXT_PREFIX)) yield [key.slice(CONTEXT_PREFIX.length), value];
+		}
+	}
 }
 
 /** What is no text becomes one that names nothing; String() would make "6.0" of ["6.0"], and throw for some objects. */

@@ -6,7 +6,7 @@ import { type Call, dispatch, type Endpoint, PING_ENDPOINT } from "./endpoint.ts
 import { InvalidMessage, RpcFailure } from "./errors.ts";
 import { encodeFailure } from "./failure.ts";
 import type { Log } from "./log.ts";
-import { failureReply, openEnvelope, type Request, readRequest, resultReply } from "./message.ts";
+import { failureReply, openEnvelope, type RawContext, type Request, readRequest, resultReply } from "./message.ts";
 import { Replies } from "./replies.ts";
 import { Slot, Slots } from "./slots.ts";
 import { type ServerTarget, serverKey } from "./target.ts";
@@ -17,7 +17,7 @@ export interface RpcServerOptions<Context> {
 	readonly targets: readonly ServerTarget[];
 	readonly endpoints: readonly Endpoint<Context>[];
 	/** Reduces the raw context, which holds a usable token, to what the methods may know. */
-	readonly deserializeContext: (raw: ReadonlyMap<string, unknown>) => Context;
+	readonly deserializeContext: (raw: RawContext) => Context;
 	readonly log: Log;
 	/** Requests worked on at once, those of all targets together. */
 	readonly maxInFlight: number;

@@ -1,3 +1,4 @@
+import { Acknowledgements } from "./acknowledgements.ts";
 import { declare } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { explain } from "./faults.ts";
@@ -78,11 +79,12 @@ export class Subscription {
 		// Its other consumers would live on beside their successors.
 		lost.signal.addEventListener("abort", () => void channel.close().catch(() => undefined));
 		if (prefetch > 0) await channel.prefetch(prefetch);
+		const acknowledgements = new Acknowledgements<ConsumeMessage>(channel, () => lost.signal.aborted);
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
 			const resumed = "x-stream-offset" in step.arguments && { "x-stream-offset": this.#streamOffset };
 			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
-			await channel.consume(step.queue, (message) => this.#take(message, channel, lost), options);
+			await channel.consume(step.queue, (message) => this.#take(message, acknowledgements, lost), options);
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
@@ -102,7 +104,11 @@ export class Subscription {
 		}
 	}
 
-	#take(message: ConsumeMessage | null, channel: Channel, lost: AbortController): void {
+	#take(
+		message: ConsumeMessage | null,
+		acknowledgements: Acknowledgements<ConsumeMessage>,
+		lost: AbortController,
+	): void {
 		if (message === null) {
 			this.#streamOffset = "last";
 			lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
@@ -110,30 +116,22 @@ export class Subscription {
 		}
 		const offset: unknown = message.properties.headers?.["x-stream-offset"];
 		if (typeof offset === "number") this.#streamOffset = offset + 1;
-		this.#options.onDelivery(deliveryOf(channel, message));
+		acknowledgements.add(message);
+		this.#options.onDelivery(deliveryOf(message, acknowledgements));
 	}
 }
 
-function deliveryOf(channel: Channel, message: ConsumeMessage): Delivery {
+function deliveryOf(message: ConsumeMessage, acknowledgements: Acknowledgements<ConsumeMessage>): Delivery {
 	const { contentType, expiration, headers } = message.properties;
 	const compression: unknown = headers?.["compression"];
-	const settle = (how: () => void) => {
-		try {
-			how();
-			return true;
-		} catch {
-			// The channel is gone: the broker will hand the message out again.
-			return false;
-		}
-	};
 	return {
 		body: message.content,
 		contentType,
 		compression: typeof compression === "string" ? compression : undefined,
 		expiration,
 		redelivered: message.fields.redelivered,
-		ack: () => settle(() => channel.ack(message)),
-		reject: () => void settle(() => channel.reject(message, false)),
-		requeue: () => void settle(() => channel.nack(message, false, true)),
+		ack: () => acknowledgements.ack(message),
+		reject: () => acknowledgements.giveUp(message, false),
+		requeue: () => acknowledgements.giveUp(message, true),
 	};
 }

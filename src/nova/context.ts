@@ -1,3 +1,5 @@
+import type { RawContext } from "../messaging/message.ts";
+
 /**
  * All that is kept of Nova's request context. The rest, a usable token among it, is dropped before any other code sees
  * it: an allow-list, because nobody knows what the next release adds.
@@ -11,13 +13,19 @@ export interface RequestContext {
 
 const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
 const ID = /^[0-9A-Za-z_-]{1,64}$/;
-const KEPT = { request_id: REQUEST_ID, global_request_id: REQUEST_ID, user_id: ID, project_id: ID } as const;
+const KEPT = [
+	["request_id", REQUEST_ID],
+	["global_request_id", REQUEST_ID],
+	["user_id", ID],
+	["project_id", ID],
+] as const;
 
 /** A value that does not look like an id may be anything, so it is dropped too. */
-export function deserializeContext(raw: ReadonlyMap<string, unknown>): RequestContext {
-	const kept = Object.entries(KEPT).flatMap(([key, pattern]) => {
+export function deserializeContext(raw: Pick<RawContext, "get">): RequestContext {
+	const kept: { -readonly [key in keyof RequestContext]: string } = {};
+	for (const [key, pattern] of KEPT) {
 		const value = raw.get(key);
-		return typeof value === "string" && pattern.test(value) ? [[key, value]] : [];
-	});
-	return Object.fromEntries(kept);
+		if (typeof value === "string" && pattern.test(value)) kept[key] = value;
+	}
+	return kept;
 }

@@ -160,18 +160,19 @@ describe("a request", () => {
 			replyTo: { queue: "reply_1", msgId: "1" },
 			monitorTimeout: null,
 			uniqueId: undefined,
-			context: new Map(),
+			context: expect.anything(),
 		});
 	});
 
 	test("the context is every key with the prefix, without it", () => {
 		const fields = { method: "m", _context_request_id: "req-1", _context_: "empty", _contextual: 1, context_user: 2 };
-		expect(readRequest(fields).context).toEqual(
-			new Map([
-				["request_id", "req-1"],
-				["", "empty"],
-			]),
-		);
+		const { context } = readRequest(fields);
+		expect([...context]).toEqual([
+			["request_id", "req-1"],
+			["", "empty"],
+		]);
+		const names = ["request_id", "", "ual", "user", "constructor"];
+		expect(names.map((name) => context.get(name))).toEqual(["req-1", "empty", undefined, undefined, undefined]);
 	});
 
 	/** one field of the request, what becomes of it */

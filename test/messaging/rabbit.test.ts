@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
@@ -449,9 +449,10 @@ describe("a channel that the broker closes", () => {
 		await transport.publish(to, Buffer.from("x"), { timeout: 5_000 });
 		const delivery = await inbox.at(0);
 		delivery.ack();
+		await nextTurn();
 		const elapsed = duration(() => inbox.at(1));
-		// A message can be acknowledged once.
-		delivery.ack();
+		// What is acknowledged cannot be given up any more.
+		delivery.reject();
 		await expect.poll(() => lines.join("")).toContain("unknown delivery tag");
 		const peer = await observe();
 		for (const queue of [target.topic, serverKey(target)]) {

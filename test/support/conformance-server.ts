@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createLogger } from "../../src/log.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../../src/messaging/errors.ts";
+import type { RawContext } from "../../src/messaging/message.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
@@ -10,16 +11,14 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 // `conformance-server.js URL TOPIC`: our RPC server with the endpoints of tox-compat/tests/conformance/python_server.py.
 const [url = "", topic = ""] = process.argv.slice(2);
 
-type Context = ReadonlyMap<string, unknown>;
-
 /** How many times a method ran, by `case` of the context. */
 const executed = new Map<string, number>();
 
 function method(
-	run: (args: Readonly<Record<string, unknown>>, context: Context) => unknown,
+	run: (args: Readonly<Record<string, unknown>>, context: RawContext) => unknown,
 	required: readonly string[] = [],
 	optional: readonly string[] = [],
-): Method<Context> {
+): Method<RawContext> {
 	return {
 		required,
 		optional,
@@ -71,7 +70,7 @@ const RESULTS: Readonly<Record<string, () => unknown>> = {
 	"no JSON": () => () => undefined,
 };
 
-const endpoints: readonly Endpoint<Context>[] = [
+const endpoints: readonly Endpoint<RawContext>[] = [
 	{
 		namespace: null,
 		version: "1.5",
