@@ -1,8 +1,10 @@
 import { Acknowledgements } from "./acknowledgements.ts";
+import { limitBodies } from "./body-limit.ts";
 import { declare } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { explain } from "./faults.ts";
 import type { Log } from "./log.ts";
+import { MAX_BODY_BYTES } from "./message.ts";
 import type { Channel, ChannelModel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { supervise } from "./supervisor.ts";
@@ -79,12 +81,19 @@ export class Subscription {
 		// Its other consumers would live on beside their successors.
 		lost.signal.addEventListener("abort", () => void channel.close().catch(() => undefined));
 		if (prefetch > 0) await channel.prefetch(prefetch);
+		const sizeOfLarge = limitBodies(channel, MAX_BODY_BYTES);
 		const acknowledgements = new Acknowledgements<ConsumeMessage>(channel, () => lost.signal.aborted);
+		const take = (message: ConsumeMessage | null) => {
+			if (message === null) return this.#cancelledByBroker(lost);
+			this.#followStream(message);
+			acknowledgements.add(message);
+			this.#options.onDelivery(deliveryOf(message, acknowledgements, sizeOfLarge(message)));
+		};
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
 			const resumed = "x-stream-offset" in step.arguments && { "x-stream-offset": this.#streamOffset };
 			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
-			await channel.consume(step.queue, (message) => this.#take(message, acknowledgements, lost), options);
+			await channel.consume(step.queue, take, options);
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
@@ -104,28 +113,27 @@ export class Subscription {
 		}
 	}
 
-	#take(
-		message: ConsumeMessage | null,
-		acknowledgements: Acknowledgements<ConsumeMessage>,
-		lost: AbortController,
-	): void {
-		if (message === null) {
-			this.#streamOffset = "last";
-			lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
-			return;
-		}
-		const offset: unknown = message.properties.headers?.["x-stream-offset"];
+	#cancelledByBroker(lost: AbortController): void {
+		this.#streamOffset = "last";
+		lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
+	}
+
+	#followStream({ properties }: ConsumeMessage): void {
+		const offset: unknown = properties.headers?.["x-stream-offset"];
 		if (typeof offset === "number") this.#streamOffset = offset + 1;
-		acknowledgements.add(message);
-		this.#options.onDelivery(deliveryOf(message, acknowledgements));
 	}
 }
 
-function deliveryOf(message: ConsumeMessage, acknowledgements: Acknowledgements<ConsumeMessage>): Delivery {
+function deliveryOf(
+	message: ConsumeMessage,
+	acknowledgements: Acknowledgements<ConsumeMessage>,
+	tooLarge: number | undefined,
+): Delivery {
 	const { contentType, expiration, headers } = message.properties;
 	const compression: unknown = headers?.["compression"];
 	return {
 		body: message.content,
+		...(tooLarge !== undefined && { tooLarge }),
 		contentType,
 		compression: typeof compression === "string" ? compression : undefined,
 		expiration,

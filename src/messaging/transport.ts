@@ -3,6 +3,8 @@ import type { ServerTarget } from "./target.ts";
 /** A message that a queue handed to us. Exactly one of `ack`, `reject` and `requeue` ends it. */
 export interface Delivery {
 	readonly body: Buffer;
+	/** Bytes of a body that was thrown away because no message may be so large; `body` is empty then. */
+	readonly tooLarge?: number;
 	readonly contentType: string | undefined;
 	/** Header `compression`: kombu's name of what the body has to be decompressed with. */
 	readonly compression: string | undefined;

@@ -39,6 +39,9 @@ describe("the envelope", () => {
 		["an object without envelope", '{"method":"m"}', { method: "m" }],
 		["an object with a half envelope", '{"oslo.version":"2.0"}', { "oslo.version": "2.0" }],
 		["an object with the other half", '{"oslo.message":"{}"}', { "oslo.message": "{}" }],
+		["the last of two messages", '{"oslo.version":"2.0","oslo.message":"{}","oslo.message":"{\\"a\\":1}"}', { a: 1 }],
+		["a message that ends like two", enveloped('{"a":"\\",\\"x\\":\\""}'), { a: '","x":"' }],
+		["the keys the other way round", '{"oslo.message":"{}","oslo.version":"2.0"}', {}],
 		["more keys beside the envelope", '{"oslo.version":"2.0","oslo.message":"{}","x":1}', {}],
 		// P7, row 31
 		["NaN", enveloped('{"a":NaN,"b":"NaN \\"NaN"}'), { a: Number.NaN, b: 'NaN "NaN' }],

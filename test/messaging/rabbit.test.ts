@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { RpcClient } from "../../src/messaging/client.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { MessageDeliveryFailure, MessagingTimeout } from "../../src/messaging/errors.ts";
-import { newId } from "../../src/messaging/message.ts";
+import { MAX_BODY_BYTES, newId } from "../../src/messaging/message.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
@@ -420,6 +420,26 @@ describe("a broken connection", () => {
 		expect((await inbox.at(0)).body.toString()).toContain("late");
 	});
 });
+
+test.each([
+	["a frame", 100_000, true],
+	["the most that is read", MAX_BODY_BYTES, true],
+	["a byte more", MAX_BODY_BYTES + 1, false],
+	["row 26: 100 MB", 100_000_000, false],
+])(
+	"a body of %s is %i bytes: it arrives, or nothing of it does; the next one is whole",
+	async (_name, size, arrives) => {
+		const { transport } = open();
+		const target = newTarget();
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.hold);
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		for (const body of [Buffer.alloc(size), Buffer.from("next")]) await transport.publish(to, body, { timeout: 5_000 });
+		const [delivery, next] = [await inbox.at(0), await inbox.at(1)];
+		expect([delivery.body.length, delivery.tooLarge]).toEqual(arrives ? [size, undefined] : [0, size]);
+		expect([next.body.toString(), next.tooLarge]).toEqual(["next", undefined]);
+	},
+);
 
 describe("a channel that the broker closes", () => {
 	test("row 15: of who publishes: the next message has a new one, and consumers notice nothing", async () => {
