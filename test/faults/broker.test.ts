@@ -40,7 +40,7 @@ async function oneConsumerEach(): Promise<void> {
 	await expect.poll(consumers, { timeout: 20_000, interval: 500 }).toEqual(expected);
 }
 
-for (const pause of [0, 5]) {
+for (const pause of [0, 5, 60]) {
 	row(
 		`1, ${pause} s`,
 		`broker killed while idle, started after ${pause} s`,

@@ -15,7 +15,7 @@ declare module "vitest" {
 	}
 }
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 480_000;
 
 /** A test for a row of the fault matrix; `measure` fills its column of the table. */
 export function row(
