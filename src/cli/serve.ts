@@ -1,3 +1,4 @@
+import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
@@ -16,10 +17,13 @@ import { AgentSource } from "../snapshot/agent-source.ts";
 import { SnapshotCache } from "../snapshot/cache.ts";
 import { untilSignal } from "./signals.ts";
 
+/** Characters; what does not fit is dropped. */
+const MAX_UNWRITTEN_LOG = 4 * 1024 * 1024;
+
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
-	const log = createLogger("novacompat.serve", config.debug, (line) => process.stderr.write(line));
+	const log = createLogger("novacompat.serve", config.debug, standardError());
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
 	const transport = createTransport(config, log);
 	const server = createService({ config, policy, transport, log });
@@ -31,6 +35,14 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	log.info(`stopping on ${signal}: finishing what is in flight`);
 	await server.stop();
 	await transport.close();
+}
+
+/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+function standardError(): (line: string) => void {
+	const destination = pino.destination({ dest: process.stderr.fd, sync: false, maxLength: MAX_UNWRITTEN_LOG });
+	// Nobody reads any more: that is no reason to stop checking.
+	destination.on("error", () => undefined);
+	return (line) => void destination.write(line);
 }
 
 function createTransport(config: Config, log: Logger): Transport {

@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { RpcClient } from "../../src/messaging/client.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { MAIN, novacompat } from "../support/cli.ts";
+import { recordingLog } from "../support/log.ts";
 import { askPython } from "../support/python.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 
@@ -30,13 +35,13 @@ async function serve(...args: readonly string[]) {
 	return { child, lines };
 }
 
-describe("serve --nova-conf: the service and its caller are configured by the same file", () => {
-	let broker: TestBroker;
-	beforeAll(async () => {
-		broker = await startRabbitMq();
-	});
-	afterAll(() => broker?.stop());
+let broker: TestBroker;
+beforeAll(async () => {
+	broker = await startRabbitMq();
+});
+afterAll(() => broker?.stop());
 
+describe("serve --nova-conf: the service and its caller are configured by the same file", () => {
 	/** As nova-conductor does, with nothing but nova.conf. */
 	const CALL = `
 from oslo_config import cfg
@@ -66,6 +71,45 @@ except ValueError as error:
 		const { child, lines } = await serve("--config-file", yaml, ...files.flatMap((path) => ["--nova-conf", path]));
 		expect(lines.at(-1)).toContain("serving ready: cell2/migration_compat as server novacompat-1");
 		expect(askPython(CALL, { files })).toBe("ValueError");
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+});
+
+describe("who reads the log is no concern of a check", () => {
+	async function withTransport() {
+		const yaml = file("log.yaml", `transport_url: ${broker.url}\nhost: novacompat-1\n`);
+		const { child } = await serve("--config-file", yaml);
+		const { log } = recordingLog();
+		const options = RabbitOptions.parse({});
+		const transport = new RabbitTransport({ url: parseTransportUrl(broker.url), options, connectionName: "test", log });
+		onTestFinished(() => transport.close());
+		const target = { exchange: "nova", topic: "migration_compat", version: "1.0" };
+		const call = () => new RpcClient(transport).call(target, "check_live_migration", { request: {} }, { timeout: 10 });
+		/** Each leaves a line of more than a hundred characters in the log. */
+		const garbage = async (count: number) => {
+			const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+			const sent = Array.from({ length: count }, () => transport.publish(to, Buffer.from("{"), { timeout: 5_000 }));
+			await Promise.all(sent);
+		};
+		return { child, call, garbage };
+	}
+
+	test("nobody reads, and the pipe is full", { timeout: 60_000 }, async () => {
+		const { child, call, garbage } = await withTransport();
+		child.stderr.pause();
+		await garbage(3_000);
+		await expect(call()).rejects.toThrow(/request/);
+		child.stderr.resume();
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+
+	test("the reader is gone", { timeout: 60_000 }, async () => {
+		const { child, call, garbage } = await withTransport();
+		child.stderr.destroy();
+		await garbage(10);
+		await expect(call()).rejects.toThrow(/request/);
 		child.kill("SIGTERM");
 		expect(await once(child, "exit")).toEqual([0, null]);
 	});
