@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { MessageDeliveryFailure } from "./errors.ts";
 import { heartbeat, type Request } from "./message.ts";
 import { isReplyQueue } from "./replies.ts";
@@ -20,30 +19,30 @@ export function keepWaiting(
 	const interval = heartbeatInterval(monitorTimeout);
 	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue))
 		return undefined;
-	const answered = new AbortController();
-	const beating = beat(transport, replyTo, interval, answered.signal);
-	return async () => {
-		answered.abort();
-		await beating;
+	const { queue, msgId } = replyTo;
+	let beating: Promise<void> = Promise.resolve();
+	let isAnswered = false;
+	const beat = () => {
+		beating = sendHeartbeat(transport, queue, msgId).then((outcome) => {
+			if (outcome === "routed" && !isAnswered) timer = setTimeout(beat, interval);
+		});
+	};
+	let timer = setTimeout(beat, interval);
+	return () => {
+		isAnswered = true;
+		clearTimeout(timer);
+		return beating;
 	};
 }
 
-async function beat(
-	transport: Transport,
-	{ queue, msgId }: NonNullable<Request["replyTo"]>,
-	interval: number,
-	answered: AbortSignal,
-): Promise<void> {
+async function sendHeartbeat(transport: Transport, queue: string, msgId: string): Promise<"routed" | "lost"> {
 	try {
-		for (;;) {
-			await sleep(interval, undefined, { signal: answered });
-			const outcome = await transport.publish({ kind: "reply", queue }, heartbeat(msgId), {
-				timeout: HEARTBEAT_TIMEOUT_MS,
-			});
-			if (outcome === "unroutable") return;
-		}
+		const timeout = HEARTBEAT_TIMEOUT_MS;
+		const outcome = await transport.publish({ kind: "reply", queue }, heartbeat(msgId), { timeout });
+		return outcome === "routed" ? outcome : "lost";
 	} catch (error) {
-		if (!answered.aborted && !(error instanceof MessageDeliveryFailure)) throw error;
+		if (!(error instanceof MessageDeliveryFailure)) throw error;
+		return "lost";
 	}
 }
 
