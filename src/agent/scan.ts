@@ -1,12 +1,15 @@
 import { DEVICE_KINDS } from "../compat/device.ts";
 import { SNAPSHOT_SCHEMA_VERSION, type Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Collector } from "./collectors/collector.ts";
 import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
+import { collectVdpa } from "./collectors/vdpa.ts";
 import { type Attachment, DEFAULT_LIBVIRT_DIR, readAttachments } from "./libvirt.ts";
-import { openSysfs, type Sysfs } from "./sysfs.ts";
+import { openSysfs } from "./sysfs.ts";
+import type { Told } from "./tools.ts";
 
-/** One per device class; to add a class, add a file beside these two and a line here. */
-const COLLECTORS: readonly ((sysfs: Sysfs) => SnapshotDevice[])[] = [collectPci, collectMdev];
+/** One per kind of device; what a class of devices has beside is in the table of collectors/classes.ts. */
+const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
 
 /** What shows that a device of a kind is there, and so what is missing from one that libvirt names and sysfs does not. */
 const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
@@ -16,16 +19,18 @@ export interface ScanOptions {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir?: string;
+	/** What `askHost` has learnt of the same host; left out, sysfs is all there is. */
+	readonly told?: Told;
 }
 
 /**
  * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
  * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
  */
-export function takeSnapshot({ host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR }: ScanOptions): Snapshot {
+export function takeSnapshot({ host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, told = {} }: ScanOptions): Snapshot {
 	const sysfs = openSysfs(sysfsRoot);
 	const attachments = readAttachments(libvirtDir);
-	const scanned = COLLECTORS.flatMap((collector) => collector(sysfs));
+	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, told }));
 	const ids = new Set(scanned.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
 	const devices = [...scanned, ...missing].map((device) => attach(device, attachments.get(device.id)));

@@ -1,6 +1,7 @@
 import { takeSnapshot } from "../agent/scan.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
+import { askHost } from "../agent/tools.ts";
 import { createLogger } from "../log.ts";
 import { UsageError } from "./exit-codes.ts";
 import { untilSignal } from "./signals.ts";
@@ -30,8 +31,9 @@ export async function agent({ listen, debug, ...scan }: AgentOptions): Promise<v
 }
 
 /** `novacompat snapshot`: prints what the agent would serve. */
-export function snapshot(options: SnapshotOptions): void {
-	process.stdout.write(`${JSON.stringify(takeSnapshot(options), null, 2)}\n`);
+export async function snapshot(options: SnapshotOptions): Promise<void> {
+	const told = await askHost(options.sysfsRoot);
+	process.stdout.write(`${JSON.stringify(takeSnapshot({ ...options, told }), null, 2)}\n`);
 }
 
 function parseListen(text: string): { address: string; port: number } {

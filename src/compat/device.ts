@@ -2,14 +2,14 @@
 export type Attributes = Readonly<Record<string, string>>;
 
 /**
- * What kind of thing a device is, in the kernel's words: a PCI function, an mdev, or an mdev type (a directory of
- * `mdev_supported_types`, from which mdevs are created).
+ * What kind of thing a device is, in the kernel's words: a PCI function, an mdev, an mdev type (a directory of
+ * `mdev_supported_types`, from which mdevs are created), or a device of the vdpa bus.
  */
-export const DEVICE_KINDS = ["pci", "mdev", "mdev_type"] as const;
+export const DEVICE_KINDS = ["pci", "mdev", "mdev_type", "vdpa"] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 export interface Device {
-	/** PCI address (`0000:3b:00.2`), mdev uuid, or `<parent address>/<type id>`. */
+	/** PCI address (`0000:3b:00.2`), mdev uuid, `<parent address>/<type id>`, or the name on the vdpa bus. */
 	readonly id: string;
 	readonly kind: DeviceKind;
 	readonly attributes: Attributes;

@@ -2,6 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { onTestFinished } from "vitest";
+import type { Host } from "../../src/agent/collectors/collector.ts";
+import { openSysfs } from "../../src/agent/sysfs.ts";
+import type { Told } from "../../src/agent/tools.ts";
 
 /** A compute node that is a temporary directory: give `sysfs` and `libvirt` to `takeSnapshot`. */
 export interface TestHost {
@@ -18,6 +21,11 @@ export function temporaryHost(): TestHost {
 		mkdirSync(path, { recursive: true });
 	}
 	return host;
+}
+
+/** The host as collectors get it. */
+export function hostAt(sysfs: string, told: Told = {}): Host {
+	return { sysfs: openSysfs(sysfs), told };
 }
 
 export type Files = Readonly<Record<string, string>>;
@@ -61,6 +69,17 @@ export function populatePci(root: string, pci: PciFunction): string {
 	return node;
 }
 
+/** The module of a driver that has devices already; without `version` it is one that sets none. */
+export function populateModule(
+	root: string,
+	driver: string,
+	{ module, version }: { module: string; version?: string },
+): void {
+	const node = join(root, "module", module);
+	writeFiles(node, { refcnt: "1", ...(version === undefined ? {} : { version }) });
+	link(join(root, "bus/pci/drivers", driver, "module"), node);
+}
+
 export interface MdevType {
 	readonly type: string;
 	readonly available_instances?: string;
@@ -88,6 +107,25 @@ export function populateMdev(
 	writeFiles(node, mdev.files ?? {});
 	link(join(node, "mdev_type"), type);
 	link(join(root, "bus/mdev/devices", mdev.uuid), node);
+	return node;
+}
+
+export interface VdpaDevice {
+	readonly name: string;
+	readonly driver?: string;
+	/** `vhost-vdpa-<n>`, the character device that QEMU opens. */
+	readonly character?: string;
+}
+
+/** A device of the vdpa bus below the directory of what it is made of: a function, or an auxiliary device of one. */
+export function populateVdpa(root: string, parent: string, { name, driver, character }: VdpaDevice): string {
+	const node = join(parent, name);
+	mkdirSync(character === undefined ? node : join(node, character), { recursive: true });
+	link(join(root, "bus/vdpa/devices", name), node);
+	if (driver !== undefined) {
+		link(join(root, "bus/vdpa/drivers", driver, name), node);
+		link(join(node, "driver"), join(root, "bus/vdpa/drivers", driver));
+	}
 	return node;
 }
 
