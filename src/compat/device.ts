@@ -15,6 +15,8 @@ export interface Device {
 	readonly attributes: Attributes;
 	/** Attributes that exist but could not be read: errno name (`EIO`) by attribute name. */
 	readonly unreadable: Readonly<Record<string, string>>;
+	/** Attributes that the host does not have of itself: by name, the overlay file that added it, its source and date. */
+	readonly overlaid?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What a device can land on: another device (capacity 1) or an mdev type (capacity `available_instances`). */
@@ -29,4 +31,10 @@ export function attributeOf({ attributes }: Device, attribute: string): string |
 
 export function errnoOf({ unreadable }: Device, attribute: string): string | undefined {
 	return Object.hasOwn(unreadable, attribute) ? unreadable[attribute] : undefined;
+}
+
+/** Which overlay gave the device one of the attributes, the first one that was overlaid. */
+export function overlayOf({ overlaid = {} }: Device, attributes: readonly string[]): string | undefined {
+	const name = attributes.find((attribute) => Object.hasOwn(overlaid, attribute));
+	return name === undefined ? undefined : overlaid[name];
 }
