@@ -5,6 +5,8 @@ import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
 import { collectVdpa } from "./collectors/vdpa.ts";
 import { type Attachment, DEFAULT_LIBVIRT_DIR, readAttachments } from "./libvirt.ts";
+import { applyOverlays } from "./overlay.ts";
+import { readOverlays } from "./overlay-file.ts";
 import { openSysfs } from "./sysfs.ts";
 import type { Told } from "./tools.ts";
 
@@ -19,21 +21,26 @@ export interface ScanOptions {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir?: string;
+	/** Where overlays are; left out, nothing is added to what the host says. */
+	readonly overlayDir?: string;
 	/** What `askHost` has learnt of the same host; left out, sysfs is all there is. */
 	readonly told?: Told;
 }
 
 /**
  * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
- * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
+ * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
-export function takeSnapshot({ host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, told = {} }: ScanOptions): Snapshot {
+export function takeSnapshot(options: ScanOptions): Snapshot {
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {} } = options;
+	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
 	const sysfs = openSysfs(sysfsRoot);
 	const attachments = readAttachments(libvirtDir);
 	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, told }));
+	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const ids = new Set(scanned.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
-	const devices = [...scanned, ...missing].map((device) => attach(device, attachments.get(device.id)));
+	const devices = [...overlaid, ...missing].map((device) => attach(device, attachments.get(device.id)));
 	return { schema_version: SNAPSHOT_SCHEMA_VERSION, host, devices: devices.sort(byKindThenId) };
 }
 

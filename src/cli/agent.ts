@@ -1,3 +1,4 @@
+import { readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
@@ -10,6 +11,7 @@ export interface SnapshotOptions {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir: string;
+	readonly overlayDir: string;
 }
 
 export interface AgentOptions extends SnapshotOptions {
@@ -21,8 +23,9 @@ export interface AgentOptions extends SnapshotOptions {
 /** `novacompat agent`: serves this host's snapshot until a signal. */
 export async function agent({ listen, debug, ...scan }: AgentOptions): Promise<void> {
 	const log = createLogger("novacompat.agent", debug, (line) => process.stderr.write(line));
-	// A root that is no sysfs is a mistake of the start, not of every request.
+	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every request.
 	openSysfs(scan.sysfsRoot);
+	readOverlays(scan.overlayDir);
 	const stopped = untilSignal();
 	const server = await startAgentServer({ listen: parseListen(listen), snapshot: () => takeSnapshot(scan), log });
 	log.info(`agent of ${scan.host} listening on ${server.url}`);

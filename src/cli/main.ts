@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_LIBVIRT_DIR, LibvirtError } from "../agent/libvirt.ts";
+import { DEFAULT_OVERLAY_DIR, OverlayError } from "../agent/overlay-file.ts";
 import { SysfsError } from "../agent/sysfs.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { ConfigError } from "../yaml.ts";
@@ -150,7 +151,8 @@ function scanOptions(command: Command): Command {
 	return command
 		.option("--host <name>", "host name as nova-compute has it in [DEFAULT]host", hostname())
 		.option("--sysfs-root <dir>", "where sysfs is mounted", "/sys")
-		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR);
+		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR)
+		.option("--overlay-dir <dir>", "what operators and vendors add, *.yaml", DEFAULT_OVERLAY_DIR);
 }
 
 /** The one place where a fault becomes an exit code. */
@@ -158,12 +160,13 @@ function exitCodeOfFault(error: unknown): number {
 	if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
 	const isOurs =
 		error instanceof ConfigError ||
+		error instanceof OverlayError ||
 		error instanceof UsageError ||
 		error instanceof SysfsError ||
 		error instanceof LibvirtError;
 	if (isOurs || (error instanceof Error && "code" in error && "syscall" in error)) {
 		process.stderr.write(`novacompat: ${error.message}\n`);
-		return error instanceof ConfigError ? EXIT.config : EXIT.usage;
+		return error instanceof ConfigError || error instanceof OverlayError ? EXIT.config : EXIT.usage;
 	}
 	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
 	return EXIT.bug;
