@@ -3,7 +3,7 @@ import type { SnapshotDevice } from "../snapshot/snapshot.ts";
 import type { Overlay, OverlayEntry } from "./overlay-file.ts";
 
 /** An attribute that an overlay would have given a device that has it already: what is there stays. */
-export interface Ignored {
+interface Ignored {
 	readonly file: string;
 	readonly device: string;
 	readonly attribute: string;

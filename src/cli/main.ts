@@ -9,6 +9,7 @@ import { ConfigError } from "../yaml.ts";
 import { agent, snapshot } from "./agent.ts";
 import { call, URL_VARIABLE } from "./call.ts";
 import { demo } from "./demo.ts";
+import { doctor } from "./doctor.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
 import { matrix } from "./matrix.ts";
@@ -43,6 +44,20 @@ scanOptions(program.command("agent"))
 scanOptions(program.command("snapshot"))
 	.description("print the snapshot of this compute node as JSON")
 	.action((options) => snapshot(options));
+
+scanOptions(program.command("doctor"))
+	.description(
+		"say what the agent finds on this host, what it cannot read, and what migration of each device hinges on",
+	)
+	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+	.addHelpText(
+		"after",
+		"\nExit codes: 0 good, 1 something to look at, 2 the host cannot be read, 64 usage, 78 configuration, 255 bug.",
+	)
+	.action(async (options) => {
+		process.exitCode = await doctor(options);
+	});
 
 program
 	.command("explain")

@@ -25,3 +25,9 @@ export const vfio: ClassCollector = ({ sysfs }) => {
 function debugDirectory(sysfs: Sysfs): Sysfs | undefined {
 	return sysfs.directory("kernel/debug")?.directory("vfio");
 }
+
+/** Why the debugfs of vfio cannot be read; undefined when it can, or when the kernel has none. */
+export function debugfsErrno(sysfs: Sysfs): string | undefined {
+	const reading = sysfs.directory("kernel/debug")?.read("vfio");
+	return reading !== undefined && "errno" in reading && reading.errno !== "EISDIR" ? reading.errno : undefined;
+}
