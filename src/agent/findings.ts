@@ -18,10 +18,12 @@ export class Findings implements Collected {
 	/** Told and never compared: where the device is, what it is doing. */
 	readonly facts: Record<string, string> = {};
 	readonly #node: Sysfs;
+	readonly #path: string;
 
 	/** `node`: the directory of the device. */
 	constructor(node: Sysfs) {
 		this.#node = node;
+		this.#path = node.path;
 	}
 
 	has(name: string): boolean {
@@ -47,7 +49,7 @@ export class Findings implements Collected {
 		if (reading === undefined) return;
 		if ("value" in reading) this.attributes[name] = reading.value;
 		else this.unreadable[name] = reading.errno;
-		if (source !== undefined && source !== `${this.#node.path}/${name}`) this.sources[name] = source;
+		if (source !== undefined && source !== `${this.#path}/${name}`) this.sources[name] = source;
 	}
 
 	/** Takes what is not known yet: the device's own attributes win over those of its type, even where they cannot be read. */
@@ -66,7 +68,7 @@ export class Findings implements Collected {
 	}
 
 	#sourceOf(name: string): string {
-		return this.sources[name] ?? `${this.#node.path}/${name}`;
+		return this.sources[name] ?? `${this.#path}/${name}`;
 	}
 
 	/** The device as a snapshot has it. */
@@ -74,7 +76,7 @@ export class Findings implements Collected {
 		const { attributes, unreadable, sources, facts } = this;
 		return {
 			...identity,
-			path: this.#node.path,
+			path: this.#path,
 			attributes,
 			unreadable,
 			...(Object.keys(sources).length > 0 && { sources }),

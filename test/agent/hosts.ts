@@ -198,8 +198,8 @@ function virtio(root: string): void {
 function vdpa(root: string): void {
 	const board = { vendor: "15b3", device: "101e", subsystem_vendor: "15b3", subsystem_device: "0040" };
 	const vf = populatePci(root, { ...board, address: "0000:06:00.2", driver: "mlx5_core" });
-	populateVdpa(root, join(vf, "mlx5_core.eth.2"), { name: "vdpa0", driver: "vhost_vdpa", character: "vhost-vdpa-0" });
-	populateVdpa(root, join(vf, "mlx5_core.eth.2"), { name: "vdpa1", driver: "virtio_vdpa" });
+	populateVdpa(root, join(vf, "mlx5_core.eth.2"), "vdpa0", "vhost-vdpa-0", "vhost_vdpa");
+	populateVdpa(root, join(vf, "mlx5_core.eth.2"), "vdpa1", undefined, "virtio_vdpa");
 }
 
 const VDPA_DEVICE = {

@@ -110,25 +110,6 @@ export function populateMdev(
 	return node;
 }
 
-export interface VdpaDevice {
-	readonly name: string;
-	readonly driver?: string;
-	/** `vhost-vdpa-<n>`, the character device that QEMU opens. */
-	readonly character?: string;
-}
-
-/** A device of the vdpa bus below the directory of what it is made of: a function, or an auxiliary device of one. */
-export function populateVdpa(root: string, parent: string, { name, driver, character }: VdpaDevice): string {
-	const node = join(parent, name);
-	mkdirSync(character === undefined ? node : join(node, character), { recursive: true });
-	link(join(root, "bus/vdpa/devices", name), node);
-	if (driver !== undefined) {
-		link(join(root, "bus/vdpa/drivers", driver, name), node);
-		link(join(node, "driver"), join(root, "bus/vdpa/drivers", driver));
-	}
-	return node;
-}
-
 export interface Domain {
 	readonly name?: string;
 	readonly uuid: string;
@@ -189,4 +170,16 @@ export function writeFiles(directory: string, files: Files): void {
 export function link(from: string, to: string): void {
 	mkdirSync(dirname(from), { recursive: true });
 	symlinkSync(relative(dirname(from), to), from);
+}
+
+/** A vDPA device of a function, the directory that `populatePci` returned, with the character device QEMU opens. */
+export function populateVdpa(root: string, parent: string, name: string, character?: string, driver?: string): string {
+	const node = join(parent, name);
+	mkdirSync(character === undefined ? node : join(node, character), { recursive: true });
+	link(join(root, "bus/vdpa/devices", name), node);
+	if (driver !== undefined) {
+		link(join(root, "bus/vdpa/drivers", driver, name), node);
+		link(join(node, "driver"), join(root, "bus/vdpa/drivers", driver));
+	}
+	return node;
 }

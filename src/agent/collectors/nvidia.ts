@@ -57,9 +57,9 @@ function modesOf({ answers }: Told): ReadonlyMap<string, readonly Reading[]> | {
 	const boards = new Map<string, readonly Reading[]>();
 	for (const line of answer.text.split("\n").filter((one) => one.trim() !== "")) {
 		const [address = "", ...modes] = line.split(",").map((field) => field.trim());
-		const [, domain, rest] = /^(?:0000)?([0-9A-Fa-f]{4}):([0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7])$/.exec(address) ?? [];
-		if (domain === undefined || modes.length !== NAMES.length) return { errno: "EBADMSG" };
-		boards.set(`${domain}:${rest}`.toLowerCase(), modes.map(mode));
+		const isAddress = /^[0-9A-F]{4,8}:[0-9A-F]{2}:[0-9A-F]{2}\.[0-7]$/i.test(address);
+		if (!isAddress || modes.length !== NAMES.length) return { errno: "EBADMSG" };
+		boards.set(address.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, ""), modes.map(mode));
 	}
 	return boards;
 }
