@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
@@ -9,7 +8,8 @@ import { populatePci, temporaryHost } from "../support/sysfs.ts";
 row(63, "attribute of 64 MB", "EFBIG, at most 4,097 bytes read", async (measure) => {
 	const { sysfs, libvirt } = temporaryHost();
 	const node = populatePci(sysfs, { address: "0000:3b:10.0" });
-	execFileSync("truncate", ["--size=64M", join(node, "software_version")]);
+	writeFileSync(join(node, "software_version"), "1");
+	truncateSync(join(node, "software_version"), 64 * 1024 * 1024);
 	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
 	measure(`${devices[0]?.unreadable["software_version"]}`);
 	expect(devices[0]?.unreadable).toEqual({ software_version: "EFBIG" });

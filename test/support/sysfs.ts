@@ -152,3 +152,18 @@ export function link(from: string, to: string): void {
 	mkdirSync(dirname(from), { recursive: true });
 	symlinkSync(relative(dirname(from), to), from);
 }
+
+/** A vDPA device of a function, the directory that `populatePci` returned, with the character device QEMU opens. */
+export function populateVdpa(root: string, parent: string, name: string, character: string): string {
+	const node = join(parent, name);
+	mkdirSync(join(node, character), { recursive: true });
+	link(join(root, "bus/vdpa/devices", name), node);
+	return node;
+}
+
+/** A network interface of a function. */
+export function populateNetdev(root: string, parent: string, name: string): void {
+	const node = join(parent, "net", name);
+	mkdirSync(node, { recursive: true });
+	link(join(root, "class/net", name), node);
+}
