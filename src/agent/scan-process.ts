@@ -33,7 +33,7 @@ export type Outcome =
  * kernel not let go of it, forgotten. Its memory goes back to the system with it.
  */
 export function scanInProcess(program: string, task: ScanTask, signal: AbortSignal): Promise<Outcome> {
-	const child = spawn(process.execPath, ["--max-semi-space-size=16", program, JSON.stringify(task)], {
+	const child = spawn(process.execPath, ["--max-semi-space-size=4", program, JSON.stringify(task)], {
 		stdio: ["ignore", "pipe", "pipe", "pipe"],
 		env: {},
 	});
