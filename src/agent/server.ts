@@ -84,7 +84,9 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
 		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
 		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
 		const header = `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
-		return socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`);
+		// Who sends byte by byte does not close either.
+		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
+		return socket.end(text, () => socket.destroy());
 	});
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);

@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
+import { replug } from "../support/replug.ts";
 import { populateDomain, populateMdev, populateMdevType, populatePci, temporaryHost } from "../support/sysfs.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../config/samples/hosts");
@@ -75,21 +75,7 @@ test("a function removed while scans go on is whole or absent", () => {
 	const options = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt };
 	const node = populatePci(sysfs, { address: "0000:3b:10.0", files: { software_version: "1.0.0" } });
 	const [whole] = takeSnapshot(options).devices;
-	// In the kernel's order: the link on the bus goes first and comes last (drivers/base/bus.c). Inode numbers of sysfs
-	// are not used again soon; those of a disk are, so every life of the device has a directory of its own.
-	const link = join(sysfs, "bus/pci/devices/0000:3b:10.0");
-	const replug = `
-		const { cpSync, rmSync, symlinkSync, unlinkSync } = require("node:fs");
-		const [node, link] = process.argv.slice(1);
-		unlinkSync(link);
-		for (let life = 0; ; life++) {
-			cpSync(node, node + life, { recursive: true });
-			symlinkSync(node + life, link);
-			for (const until = performance.now() + 0.5; performance.now() < until; );
-			unlinkSync(link);
-			rmSync(node + life, { recursive: true });
-		}`;
-	const remover = spawn(process.execPath, ["-e", replug, node, link]);
+	const remover = replug(node, join(sysfs, "bus/pci/devices/0000:3b:10.0"));
 	onTestFinished(() => void remover.kill());
 	const seen = new Set<string>();
 	for (let i = 0; i < 2000; i++) seen.add(JSON.stringify(takeSnapshot(options).devices));
