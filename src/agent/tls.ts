@@ -33,17 +33,19 @@ export class AgentTls {
 	readonly #files: TlsFiles;
 	readonly #host: string;
 	readonly #log: Logger;
+	readonly #interval: number;
 	#stamp: string;
 	#material: TlsMaterial;
 	#timer: NodeJS.Timeout | undefined;
 	#taken = 1;
 	#refused = 0;
 
-	/** @throws {TlsError} */
-	constructor(files: TlsFiles, host: string, log: Logger) {
+	/** `interval`: milliseconds from one look at the files to the next. @throws {TlsError} */
+	constructor(files: TlsFiles, host: string, log: Logger, interval = CHECK_INTERVAL_MS) {
 		this.#files = files;
 		this.#host = host;
 		this.#log = log;
+		this.#interval = interval;
 		this.#stamp = stampOf(files);
 		this.#material = this.#read();
 	}
@@ -59,8 +61,8 @@ export class AgentTls {
 	}
 
 	/** Looks at the files from now on; `use` is called with what is new and can be used. */
-	watch(use: (context: SecureContextOptions) => void, interval = CHECK_INTERVAL_MS): void {
-		this.#timer = setInterval(() => this.#look(use), interval).unref();
+	watch(use: (context: SecureContextOptions) => void): void {
+		this.#timer = setInterval(() => this.#look(use), this.#interval).unref();
 	}
 
 	stop(): void {

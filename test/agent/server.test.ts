@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
@@ -229,6 +230,26 @@ test("close ends idle connections, also one that has sent nothing", async () => 
 	await close();
 	expect(await silent).toBe("");
 	await expect(fetch(`${url}/healthcheck`)).rejects.toThrow();
+});
+
+test("who asks while 64 answers are on their way shall ask again", async () => {
+	const body = Buffer.alloc(16 * 1024 * 1024, "x");
+	const { url } = await agent(() => ({ ...result(), body }));
+	const greedy = Array.from({ length: 64 }, () => connect(Number(new URL(url).port), "127.0.0.1"));
+	onTestFinished(() => {
+		for (const socket of greedy) socket.destroy();
+	});
+	// They take a part of the answer and no more.
+	for (const socket of greedy) {
+		socket.on("error", () => undefined).write("GET /v1/snapshot HTTP/1.1\r\nHost: cmp-01\r\n\r\n");
+		await once(socket, "readable");
+	}
+	const response = await fetch(`${url}/healthcheck`);
+	expect(response.status).toBe(503);
+	expect(response.headers.get("Retry-After")).toBe("1");
+	expect(await response.json()).toMatchObject({ type: "urn:novacompat:problem:overloaded" });
+	greedy[0]?.destroy();
+	await expect.poll(async () => (await fetch(`${url}/healthcheck`)).status).toBe(200);
 });
 
 test("a port in use is a fault of the start", async () => {
