@@ -1,14 +1,18 @@
 import { DEVICE_KINDS } from "../compat/device.ts";
-import { SNAPSHOT_SCHEMA_VERSION, type Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
+import { type Attachment, attachmentsOf } from "./attachments.ts";
 import type { Collector } from "./collectors/collector.ts";
 import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
 import { collectVdpa } from "./collectors/vdpa.ts";
-import { type Attachment, DEFAULT_LIBVIRT_DIR, readAttachments } from "./libvirt.ts";
+import { DEFAULT_LIBVIRT_DIR, readDomains } from "./libvirt.ts";
 import { applyOverlays } from "./overlay.ts";
 import { readOverlays } from "./overlay-file.ts";
-import { openSysfs } from "./sysfs.ts";
+import { type Dropped, openSysfs, type ScanWatch } from "./sysfs.ts";
 import type { Told } from "./tools.ts";
+
+/** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
+export const SNAPSHOT_SCHEMA_VERSION = "1.1";
 
 /** One per kind of device; what a class of devices has beside is in the table of collectors/classes.ts. */
 const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
@@ -25,23 +29,48 @@ export interface ScanOptions {
 	readonly overlayDir?: string;
 	/** What `askHost` has learnt of the same host; left out, sysfs is all there is. */
 	readonly told?: Told;
+	readonly watch?: ScanWatch;
+}
+
+/** A snapshot, and the uuids of the instances that run, also of those without a device. */
+export interface HostScan {
+	readonly snapshot: Snapshot;
+	readonly running: readonly string[];
 }
 
 /**
  * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
  * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
-export function takeSnapshot(options: ScanOptions): Snapshot {
-	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {} } = options;
+export function scanHost(options: ScanOptions): HostScan {
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {}, watch } = options;
 	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
-	const sysfs = openSysfs(sysfsRoot);
-	const attachments = readAttachments(libvirtDir);
+	const sysfs = openSysfs(sysfsRoot, watch);
+	const domains = readDomains(libvirtDir);
+	const attachments = attachmentsOf(domains, sysfs);
 	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, told }));
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const ids = new Set(scanned.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
 	const devices = [...overlaid, ...missing].map((device) => attach(device, attachments.get(device.id)));
-	return { schema_version: SNAPSHOT_SCHEMA_VERSION, host, devices: devices.sort(byKindThenId) };
+	const dropped = sysfs.dropped.map(droppedDevice);
+	const snapshot = {
+		schema_version: SNAPSHOT_SCHEMA_VERSION,
+		host,
+		...(dropped.length > 0 && { dropped }),
+		devices: devices.sort(byKindThenId),
+	};
+	return { snapshot, running: [...domains.keys()] };
+}
+
+/** What `GET /v1/snapshot` answers, without what only a running agent knows. */
+export function takeSnapshot(options: ScanOptions): Snapshot {
+	return scanHost(options).snapshot;
+}
+
+function droppedDevice({ path, reason }: Dropped): { id: string; reason: string } {
+	const [parent, group, name = ""] = path.split("/").slice(-3);
+	return { id: group === "mdev_supported_types" ? `${parent}/${name}` : name, reason };
 }
 
 function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {

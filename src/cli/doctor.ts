@@ -5,12 +5,12 @@ import { OverlayError, readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { askHost } from "../agent/tools.ts";
-import type { SnapshotOptions } from "./agent.ts";
 import { type Diagnosis, diagnose, warningsOf } from "./diagnosis.ts";
 import { DOCTOR_EXIT } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { terminalColour } from "./render.ts";
 import { renderDiagnosis } from "./render-diagnosis.ts";
+import type { SnapshotOptions } from "./snapshot.ts";
 
 export interface DoctorOptions extends SnapshotOptions {
 	readonly policy?: string;

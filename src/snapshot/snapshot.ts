@@ -57,7 +57,5 @@ export const Snapshot = z.object({
 	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
 });
 
-export const SNAPSHOT_SCHEMA_VERSION = "1.1";
-
 export type SnapshotDevice = z.infer<typeof SnapshotDevice>;
 export type Snapshot = z.infer<typeof Snapshot>;

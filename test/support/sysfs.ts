@@ -183,3 +183,10 @@ export function populateVdpa(root: string, parent: string, name: string, charact
 	}
 	return node;
 }
+
+/** A network interface of a function. */
+export function populateNetdev(root: string, parent: string, name: string): void {
+	const node = join(parent, "net", name);
+	mkdirSync(node, { recursive: true });
+	link(join(root, "class/net", name), node);
+}
