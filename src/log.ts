@@ -1,5 +1,3 @@
-import { pino } from "pino";
-
 /** Who and what a log line is about; the names of oslo.log's record. */
 export interface LogContext {
 	readonly request_id?: string | null;
@@ -25,37 +23,22 @@ const LEVELS = { debug: "DEBUG", info: "INFO", warning: "WARNING", error: "ERROR
  * not in the line cannot leak into it.
  */
 export function createLogger(name: string, debug: boolean, write: (line: string) => void): Logger {
-	const logger = pino(
-		{
-			level: debug ? "debug" : "info",
-			customLevels: { warning: 40 },
-			base: null,
-			timestamp: () => `,"time":${Date.now()}`,
-			formatters: { level: (level) => ({ level }) },
-		},
-		{ write: (line: string) => write(osloLine(name, JSON.parse(line))) },
-	);
 	const at =
 		(level: keyof typeof LEVELS) =>
-		(message: string, context: LogContext = {}) =>
-			logger[level](context, message);
+		(message: string, context: LogContext = {}) => {
+			if (debug || level !== "debug") write(osloLine(name, level, message, context));
+		};
 	return { debug: at("debug"), info: at("info"), warning: at("warning"), error: at("error") };
 }
 
-interface Entry extends LogContext {
-	readonly level: keyof typeof LEVELS;
-	readonly time: number;
-	readonly msg: string;
-}
-
-function osloLine(name: string, entry: Entry): string {
-	const time = new Date(entry.time);
-	const local = new Date(entry.time - time.getTimezoneOffset() * 60_000).toISOString();
+function osloLine(name: string, level: keyof typeof LEVELS, message: string, about: LogContext): string {
+	const now = new Date();
+	const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();
 	const stamp = local.slice(0, 23).replace("T", " ");
-	const identity = `${entry.user_id ?? "-"} ${entry.project_id ?? "-"} - - -`;
-	const context = entry.request_id ? `${entry.global_request_id ?? "None"} ${entry.request_id} ${identity}` : "-";
-	const instance = entry.instance ? `[instance: ${entry.instance}] ` : "";
-	return `${printable(`${stamp} ${process.pid} ${LEVELS[entry.level]} ${name} [${context}] ${instance}${entry.msg}`)}\n`;
+	const identity = `${about.user_id ?? "-"} ${about.project_id ?? "-"} - - -`;
+	const context = about.request_id ? `${about.global_request_id ?? "None"} ${about.request_id} ${identity}` : "-";
+	const instance = about.instance ? `[instance: ${about.instance}] ` : "";
+	return `${printable(`${stamp} ${process.pid} ${LEVELS[level]} ${name} [${context}] ${instance}${message}`)}\n`;
 }
 
 /** Names come from hosts and messages: a line break or a terminal sequence in one must not make a line of its own. */

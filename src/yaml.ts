@@ -9,11 +9,20 @@ export class ConfigError extends Error {
 
 type Path = readonly PropertyKey[];
 
+/** What is needed of a zod schema: the agent has one without that package. */
+export interface Schema<T> {
+	safeParse(
+		value: unknown,
+	):
+		| { readonly success: true; readonly data: T }
+		| { readonly success: false; readonly error: { readonly issues: readonly z.core.$ZodIssue[] } };
+}
+
 /**
  * Reads a YAML file into what the schema says, or throws a ConfigError that lists every problem with its place.
  * With the `failsafe` flavour every scalar stays the text that it is: 1.10 is not 1.1.
  */
-export function readYaml<T>(file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe" = "core"): T {
+export function readYaml<T>(file: string, schema: Schema<T>, flavour: "core" | "failsafe" = "core"): T {
 	return readYamlWithPlaces(file, schema, flavour).value;
 }
 
@@ -24,7 +33,7 @@ export interface Placed<T> {
 }
 
 /** The same as `readYaml`, for whoever has more to say about what is in the file. */
-export function readYamlWithPlaces<T>(file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe"): Placed<T> {
+export function readYamlWithPlaces<T>(file: string, schema: Schema<T>, flavour: "core" | "failsafe"): Placed<T> {
 	let text: string;
 	try {
 		text = readFileSync(file, "utf8");
@@ -35,7 +44,7 @@ export function readYamlWithPlaces<T>(file: string, schema: z.ZodType<T>, flavou
 }
 
 /** The same for text; `file` is its name in errors. */
-function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, flavour: "core" | "failsafe"): Placed<T> {
+function parseYaml<T>(text: string, file: string, schema: Schema<T>, flavour: "core" | "failsafe"): Placed<T> {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, schema: flavour, prettyErrors: false });
 	const at = (offset: number) => {

@@ -1,4 +1,4 @@
-import type { Attributes } from "../compat/device.ts";
+import { type Collected, Findings } from "./findings.ts";
 import type { Sysfs } from "./sysfs.ts";
 
 /**
@@ -37,39 +37,26 @@ const FORBIDDEN = /^(config|rom|vpd|reset|remove|rescan|uevent|resource[0-9]*(_w
 
 const SAFE_NAME = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
 
-/** What a directory says of itself: text by attribute name, and the errno of what is there but cannot be read. */
-export interface Collected {
-	readonly attributes: Attributes;
-	readonly unreadable: Readonly<Record<string, string>>;
-}
-
 /**
  * Collects the thread's attributes from the directory of a device or of an mdev type; names come out in lower case.
  * @param alsoNamed attributes wanted because another directory (the type node of an mdev) names them
  */
-export function collectAttributes(node: Sysfs, alsoNamed: Iterable<string> = []): Collected {
-	const attributes: Record<string, string> = {};
-	const unreadable: Record<string, string> = {};
-	const collect = (name: string, directory: Sysfs, file: string) => {
-		const reading = directory.read(file);
-		if (reading === undefined) return;
-		if ("value" in reading) attributes[name] = reading.value;
-		else unreadable[name] = reading.errno;
-	};
-
+export function collectAttributes(node: Sysfs, alsoNamed: Iterable<string> = []): Findings {
+	const found = new Findings(node);
 	// The listing is sorted and capitals sort first: where two spellings exist, the lower-case file is kept.
 	const files = new Map(node.list().map((file) => [file.toLowerCase(), file]));
 	for (const [name, file] of files) {
-		if (NAMES.has(name) || declaredBy(name) !== undefined) collect(name, node, file);
+		if (NAMES.has(name) || declaredBy(name) !== undefined) found.read(name, node, file);
 	}
-	for (const name of [...namedBy({ attributes, unreadable }), ...alsoNamed]) {
+	for (const name of [...namedBy(found), ...alsoNamed]) {
 		const file = files.get(name);
-		if (file !== undefined && !Object.hasOwn(attributes, name) && !FORBIDDEN.test(name)) collect(name, node, file);
+		if (file !== undefined && !found.has(name) && !FORBIDDEN.test(name)) found.read(name, node, file);
 	}
 	const migration = files.get("migration");
-	if (migration === undefined) return { attributes, unreadable };
-	for (const { path, directory, file } of migrationFiles("migration", node, migration)) collect(path, directory, file);
-	return { attributes, unreadable };
+	if (migration === undefined) return found;
+	for (const { path, directory, file } of migrationFiles("migration", node, migration))
+		found.read(path, directory, file);
+	return found;
 }
 
 interface MigrationFile {
@@ -93,17 +80,6 @@ export function namedBy(collected: Collected): ReadonlySet<string> {
 	const listed = (collected.attributes["dynamic_resources"] ?? "").split(",").map((item) => item.trim().toLowerCase());
 	const declared = [...Object.keys(collected.attributes), ...Object.keys(collected.unreadable)].map(declaredBy);
 	return new Set([...listed, ...declared].filter((name) => name !== undefined).filter((name) => SAFE_NAME.test(name)));
-}
-
-/** The type node's attributes overridden by the device's own: the device node wins, even where it cannot be read. */
-export function override(type: Collected, own: Collected): Collected {
-	const isOwn = (name: string) => Object.hasOwn(own.attributes, name) || Object.hasOwn(own.unreadable, name);
-	const inherited = <T>(values: Readonly<Record<string, T>>) =>
-		Object.fromEntries(Object.entries(values).filter(([name]) => !isOwn(name)));
-	return {
-		attributes: { ...inherited(type.attributes), ...own.attributes },
-		unreadable: { ...inherited(type.unreadable), ...own.unreadable },
-	};
 }
 
 function declaredBy(name: string): string | undefined {

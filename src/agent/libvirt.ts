@@ -14,32 +14,30 @@ export class LibvirtError extends Error {
 	override readonly name = "LibvirtError";
 }
 
-/** A device of the host that a live domain has. */
-export interface Attachment {
-	/** Uuid of the domain, which Nova makes equal to the uuid of the instance. */
-	readonly instance: string;
-	readonly kind: "pci" | "mdev";
-	/** An `<interface type='hostdev'>`: Nova unplugs it before the migration and plugs a new one in afterwards. */
+/** A device of the host that a live domain has, as libvirt names it. */
+export interface DomainDevice {
+	readonly kind: "pci" | "mdev" | "vdpa" | "direct";
+	/** PCI address, mdev uuid, `/dev/vhost-vdpa-0`, or the network interface below a macvtap that has it for itself. */
+	readonly source: string;
+	/** Stands in an `<interface>`: what the guest has of it moves without the state of the host's device. */
 	readonly port: boolean;
 }
 
 /**
- * Reads the live domain status files: devices in use by id (PCI address or mdev uuid).
+ * Reads the live domain status files: devices by uuid of the domain, which Nova makes equal to that of the instance.
  * A missing directory means that no domain runs here.
  * @throws {LibvirtError} for a file that cannot be read or understood: to skip it would offer its devices as free
  */
-export function readAttachments(directory: string): ReadonlyMap<string, Attachment> {
-	const found = new Map<string, Attachment>();
+export function readDomains(directory: string): ReadonlyMap<string, readonly DomainDevice[]> {
+	const found = new Map<string, readonly DomainDevice[]>();
 	for (const file of statusFiles(directory)) {
 		const path = join(directory, file);
 		const content = readBounded(path, MAX_DOMAIN_BYTES);
 		// The domain has ended since the directory was listed.
 		if ("errno" in content && content.errno === "ENOENT") continue;
 		if ("errno" in content) throw new LibvirtError(`domain status ${path} cannot be read: ${content.errno}`);
-		for (const [id, attachment] of parseDomain(path, content)) {
-			// Should two files name a device, it must continue if either says so.
-			if (!attachment.port || !found.has(id)) found.set(id, attachment);
-		}
+		const { instance, devices } = parseDomain(path, content);
+		found.set(instance, [...(found.get(instance) ?? []), ...devices]);
 	}
 	return found;
 }
@@ -55,7 +53,12 @@ function statusFiles(directory: string): readonly string[] {
 	}
 }
 
-function parseDomain(path: string, content: Uint8Array): readonly (readonly [string, Attachment])[] {
+interface Domain {
+	readonly instance: string;
+	readonly devices: readonly DomainDevice[];
+}
+
+function parseDomain(path: string, content: Uint8Array): Domain {
 	try {
 		const text = new TextDecoder("utf-8", { fatal: true }).decode(content);
 		// libvirt writes no document type; refusing it leaves no entity to expand.
@@ -65,29 +68,44 @@ function parseDomain(path: string, content: Uint8Array): readonly (readonly [str
 		if (domain?.nodeName !== "domain") throw new Error("expected <domain> or <domstatus> with a <domain>");
 		const instance = children(domain, "uuid")[0]?.textContent?.trim().toLowerCase() ?? "";
 		if (!MDEV_UUID.test(instance)) throw new Error("<uuid> of the domain is missing or no uuid");
-		return children(domain, "devices")
-			.flatMap((devices) => [...children(devices, "hostdev"), ...children(devices, "interface")])
-			.flatMap((element) => attachments(element, instance));
+		const devices = children(domain, "devices")
+			.flatMap((element) => [...children(element, "hostdev"), ...children(element, "interface")])
+			.flatMap(devicesOf);
+		return { instance, devices };
 	} catch (error) {
 		const cause = error instanceof Error ? error.message : String(error);
 		throw new LibvirtError(`domain status ${path} is not understood: ${cause.split("\n")[0]}`, { cause: error });
 	}
 }
 
-function attachments(element: Element, instance: string): readonly (readonly [string, Attachment])[] {
+function devicesOf(element: Element): readonly DomainDevice[] {
 	const port = element.nodeName === "interface";
 	const type = element.getAttribute("type");
-	const addresses = children(element, "source").flatMap((source) => children(source, "address"));
+	const sources = children(element, "source");
 	if (type === (port ? "hostdev" : "pci")) {
-		if (addresses.length === 0) throw new Error(`<${element.nodeName} type='${type}'> has no source address`);
-		return addresses.map((address) => [pciAddress(address), { instance, kind: "pci", port }]);
+		return addressesIn(element, sources).map((address) => ({ kind: "pci", source: pciAddress(address), port }));
 	}
-	if (type !== "mdev" || port) return [];
-	return addresses.map((address) => {
-		const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
-		if (!MDEV_UUID.test(uuid)) throw new Error("<hostdev type='mdev'> has no uuid");
-		return [uuid, { instance, kind: "mdev", port }];
+	if (type === "mdev" && !port) {
+		return addressesIn(element, sources).map((address) => {
+			const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
+			if (!MDEV_UUID.test(uuid)) throw new Error("<hostdev type='mdev'> has no uuid");
+			return { kind: "mdev", source: uuid, port };
+		});
+	}
+	if (!port || (type !== "vdpa" && type !== "direct")) return [];
+	// In the other modes of macvtap a network interface serves many guests.
+	const exclusive = sources.filter((source) => type === "vdpa" || source.getAttribute("mode") === "passthrough");
+	return exclusive.map((source) => {
+		const dev = source.getAttribute("dev");
+		if (!dev) throw new Error(`<interface type='${type}'> has no source dev`);
+		return { kind: type, source: dev, port };
 	});
+}
+
+function addressesIn(element: Element, sources: readonly Element[]): readonly Element[] {
+	const addresses = sources.flatMap((source) => children(source, "address"));
+	if (addresses.length > 0) return addresses;
+	throw new Error(`<${element.nodeName} type='${element.getAttribute("type")}'> has no source address`);
 }
 
 /** `<address domain='0x0000' bus='0x3b' slot='0x10' function='0x2'/>` in the kernel's spelling, `0000:3b:10.2`. */

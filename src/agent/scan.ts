@@ -1,12 +1,21 @@
 import { DEVICE_KINDS } from "../compat/device.ts";
-import { SNAPSHOT_SCHEMA_VERSION, type Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
+import { type Attachment, attachmentsOf } from "./attachments.ts";
+import type { Collector } from "./collectors/collector.ts";
 import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
-import { type Attachment, DEFAULT_LIBVIRT_DIR, readAttachments } from "./libvirt.ts";
-import { openSysfs, type Sysfs } from "./sysfs.ts";
+import { collectVdpa } from "./collectors/vdpa.ts";
+import { DEFAULT_LIBVIRT_DIR, readDomains } from "./libvirt.ts";
+import { applyOverlays } from "./overlay.ts";
+import { readOverlays } from "./overlay-file.ts";
+import { type Dropped, openSysfs, type ScanWatch } from "./sysfs.ts";
+import type { Told } from "./tools.ts";
 
-/** One per device class; to add a class, add a file beside these two and a line here. */
-const COLLECTORS: readonly ((sysfs: Sysfs) => SnapshotDevice[])[] = [collectPci, collectMdev];
+/** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
+export const SNAPSHOT_SCHEMA_VERSION = "1.1";
+
+/** One per kind of device; what a class of devices has beside is in the table of collectors/classes.ts. */
+const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
 
 /** What shows that a device of a kind is there, and so what is missing from one that libvirt names and sysfs does not. */
 const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
@@ -16,20 +25,52 @@ export interface ScanOptions {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir?: string;
+	/** Where overlays are; left out, nothing is added to what the host says. */
+	readonly overlayDir?: string;
+	/** What `askHost` has learnt of the same host; left out, sysfs is all there is. */
+	readonly told?: Told;
+	readonly watch?: ScanWatch;
+}
+
+/** A snapshot, and the uuids of the instances that run, also of those without a device. */
+export interface HostScan {
+	readonly snapshot: Snapshot;
+	readonly running: readonly string[];
 }
 
 /**
  * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
- * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
+ * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
-export function takeSnapshot({ host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR }: ScanOptions): Snapshot {
-	const sysfs = openSysfs(sysfsRoot);
-	const attachments = readAttachments(libvirtDir);
-	const scanned = COLLECTORS.flatMap((collector) => collector(sysfs));
+export function scanHost(options: ScanOptions): HostScan {
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {}, watch } = options;
+	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
+	const sysfs = openSysfs(sysfsRoot, watch);
+	const domains = readDomains(libvirtDir);
+	const attachments = attachmentsOf(domains, sysfs);
+	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, told }));
+	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const ids = new Set(scanned.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
-	const devices = [...scanned, ...missing].map((device) => attach(device, attachments.get(device.id)));
-	return { schema_version: SNAPSHOT_SCHEMA_VERSION, host, devices: devices.sort(byKindThenId) };
+	const devices = [...overlaid, ...missing].map((device) => attach(device, attachments.get(device.id)));
+	const dropped = sysfs.dropped.map(droppedDevice);
+	const snapshot = {
+		schema_version: SNAPSHOT_SCHEMA_VERSION,
+		host,
+		...(dropped.length > 0 && { dropped }),
+		devices: devices.sort(byKindThenId),
+	};
+	return { snapshot, running: [...domains.keys()] };
+}
+
+/** What `GET /v1/snapshot` answers, without what only a running agent knows. */
+export function takeSnapshot(options: ScanOptions): Snapshot {
+	return scanHost(options).snapshot;
+}
+
+function droppedDevice({ path, reason }: Dropped): { id: string; reason: string } {
+	const [parent, group, name = ""] = path.split("/").slice(-3);
+	return { id: group === "mdev_supported_types" ? `${parent}/${name}` : name, reason };
 }
 
 function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {

@@ -1,40 +1,39 @@
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import type { Logger } from "../log.ts";
-import type { Snapshot } from "../snapshot/snapshot.ts";
+import { problem, problemOfParser } from "./problems.ts";
+import { type Answer, answer, type Sources } from "./routes.ts";
+import { NO_SCANS, type ScanCounts } from "./scanner.ts";
+import type { AgentTls } from "./tls.ts";
 
-const MAX_CONNECTIONS = 64;
+/** More than a flood of half-open ones that the time limits have not ended yet. */
+const MAX_CONNECTIONS = 1024;
+/** Answers that are on their way at once; who comes then shall ask again. */
+const MAX_ANSWERS = 64;
+const LIMITS = {
+	headersTimeout: 5_000,
+	requestTimeout: 10_000,
+	keepAliveTimeout: 30_000,
+	connectionsCheckingInterval: 1_000,
+};
+const MUTUAL = { handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized: true };
+/** So long may a client take nothing of its answer. */
+const INACTIVITY_MS = 60_000;
 /** How long `close()` waits for requests that are being answered. */
 const CLOSE_TIMEOUT_MS = 1000;
+/** A large body goes out in parts, or TLS would encrypt all of it before a slow client has taken the first. */
+const PART_BYTES = 64 * 1024;
 /** oslo.context's form; anything else in the header could forge log lines. */
 const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
 
-/** `urn:novacompat:problem:<name>`; names are a contract. */
-const PROBLEMS = {
-	"bad-request": { status: 400, title: "The request is not understood" },
-	"not-found": { status: 404, title: "There is nothing at this path" },
-	"method-not-allowed": { status: 405, title: "The method is not allowed at this path" },
-	"request-timeout": { status: 408, title: "The request took too long to arrive" },
-	"header-too-large": { status: 431, title: "The request header is too large" },
-	"snapshot-unavailable": { status: 503, title: "The devices of this host cannot be read" },
-} as const;
-type ProblemName = keyof typeof PROBLEMS;
-
-/** Everything that the agent serves. */
-const ROUTES: Readonly<Record<string, Readonly<Record<string, (options: AgentServerOptions) => Answer>>>> = {
-	"/v1/snapshot": {
-		GET: ({ snapshot }) => ({ status: 200, type: "application/json", body: JSON.stringify(snapshot()) }),
-	},
-	"/healthcheck": {
-		GET: () => ({ status: 200, type: "text/plain", body: "OK" }),
-		HEAD: () => ({ status: 204 }),
-	},
-};
-
 export interface AgentServerOptions {
 	readonly listen: { readonly address: string; readonly port: number };
-	/** Called for every `GET /v1/snapshot`; what it throws becomes the detail of a 503. */
-	readonly snapshot: () => Snapshot;
+	readonly latest: Sources["latest"];
+	readonly scans?: () => ScanCounts;
+	/** Clients need a certificate; left out, plain HTTP. */
+	readonly tls?: AgentTls | undefined;
 	readonly log: Logger;
 }
 
@@ -43,28 +42,51 @@ export interface AgentServer {
 	close(): Promise<void>;
 }
 
-interface Answer {
-	readonly status: number;
-	readonly type?: string;
-	readonly body?: string;
-	readonly allow?: string;
-}
-
-/** Serves what one host says about its devices. Read-only, no parameters, no bodies; errors are RFC 9457 problems. */
+/** Serves what one host says about its devices. Read-only, no parameters, no bodies, no compression. */
 export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
-	const { listen, log } = options;
-	const timeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
-	const server = createServer(timeouts, (request, response) => {
+	const { listen, log, tls, latest, scans = () => NO_SCANS } = options;
+	const answers = new Map<number, number>();
+	let open = 0;
+	let connections = 0;
+	const counts = () => ({ scans: scans(), answers, connections, tls: tls?.metrics });
+	const handle = async (request: IncomingMessage, response: ServerResponse) => {
 		const started = performance.now();
-		response.once("close", () => log.debug(requestLine(request, response.statusCode, performance.now() - started)));
-		send(response, answer(request, options));
-	});
+		open++;
+		response.once("close", () => {
+			open--;
+			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
+			log.debug(requestLine(request, response.statusCode, performance.now() - started));
+		});
+		const { method = "", url = "", headers } = request;
+		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"] };
+		send(response, open > MAX_ANSWERS ? OVERLOADED : await answer(method, url, asked, { latest, counts }));
+	};
+	const listener = (request: IncomingMessage, response: ServerResponse) => {
+		handle(request, response).catch((error: unknown) => {
+			log.error(`request failed: ${error instanceof Error ? error.stack : String(error)}`);
+			response.destroy();
+		});
+	};
+	const server = tls
+		? createHttpsServer({ ...LIMITS, ...MUTUAL, ...tls.context }, listener)
+		: createHttpServer(LIMITS, listener);
+	if (server instanceof HttpsServer) tls?.watch((context) => server.setSecureContext(context));
 	server.maxConnections = MAX_CONNECTIONS;
+	server.setTimeout(INACTIVITY_MS);
+	server.on("connection", (socket) => {
+		connections++;
+		socket.once("close", () => connections--);
+	});
+	server.on("tlsClientError", (error, socket) => {
+		log.warning(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
+	});
 	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
 		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
-		const { status, type, body = "" } = problem(clientProblem(error.code), "the request could not be parsed");
+		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
 		const header = `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
-		return socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`);
+		// Who sends byte by byte does not close either.
+		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
+		return socket.end(text, () => socket.destroy());
 	});
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);
@@ -75,48 +97,34 @@ export async function startAgentServer(options: AgentServerOptions): Promise<Age
 	});
 	server.on("error", (error) => log.error(`agent server: ${error.message}`));
 	return {
-		url: urlOf(server.address() as AddressInfo),
+		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
 		close: () =>
 			new Promise((resolve) => {
+				tls?.stop();
 				server.close(() => resolve());
 				setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
 			}),
 	};
 }
 
-function answer(request: IncomingMessage, options: AgentServerOptions): Answer {
-	const { method = "", url = "" } = request;
-	const methods = Object.hasOwn(ROUTES, url) ? ROUTES[url] : undefined;
-	if (methods === undefined) return problem("not-found", `served are ${Object.keys(ROUTES).join(", ")}`);
-	const allow = Object.keys(methods).join(", ");
-	const route = Object.hasOwn(methods, method) ? methods[method] : undefined;
-	if (route === undefined) return { ...problem("method-not-allowed", `allowed: ${allow}`), allow };
-	try {
-		return route(options);
-	} catch (error) {
-		const cause = error instanceof Error ? error.message : String(error);
-		options.log.error(`snapshot failed: ${cause}`);
-		return problem("snapshot-unavailable", cause);
-	}
+const OVERLOADED: Answer = {
+	...problem("overloaded", `at most ${MAX_ANSWERS} are answered at once`),
+	headers: { "Retry-After": "1" },
+};
+
+function send(response: ServerResponse, { status, type, body = "", headers = {} }: Answer): void {
+	const length = Buffer.byteLength(body);
+	response.writeHead(status, {
+		"Cache-Control": "no-store",
+		...(type !== undefined && { "Content-Type": type, "Content-Length": length }),
+		...headers,
+	});
+	if (typeof body === "string" || length <= PART_BYTES) response.end(body);
+	else Readable.from(partsOf(body)).pipe(response);
 }
 
-function problem(name: ProblemName, detail: string): Answer {
-	const body = JSON.stringify({ type: `urn:novacompat:problem:${name}`, ...PROBLEMS[name], detail });
-	return { status: PROBLEMS[name].status, type: "application/problem+json", body };
-}
-
-function clientProblem(code: string | undefined): ProblemName {
-	if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request-timeout";
-	return code === "HPE_HEADER_OVERFLOW" ? "header-too-large" : "bad-request";
-}
-
-function send(response: ServerResponse, { status, type, body, allow }: Answer): void {
-	response.statusCode = status;
-	response.setHeader("Cache-Control", "no-store");
-	if (allow !== undefined) response.setHeader("Allow", allow);
-	if (type !== undefined) response.setHeader("Content-Type", type);
-	if (body !== undefined) response.setHeader("Content-Length", Buffer.byteLength(body));
-	response.end(body);
+function* partsOf(body: Buffer): Generator<Buffer> {
+	for (let start = 0; start < body.length; start += PART_BYTES) yield body.subarray(start, start + PART_BYTES);
 }
 
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
@@ -126,6 +134,6 @@ function requestLine(request: IncomingMessage, status: number, milliseconds: num
 	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
 }
 
-function urlOf({ address, family, port }: AddressInfo): string {
-	return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+function urlOf(scheme: string, { address, family, port }: AddressInfo): string {
+	return `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }

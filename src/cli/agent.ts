@@ -1,44 +1,62 @@
-import { takeSnapshot } from "../agent/scan.ts";
+import { isIP } from "node:net";
+import { fileURLToPath } from "node:url";
+import { readOverlays } from "../agent/overlay-file.ts";
+import { Scanner } from "../agent/scanner.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
+import { AgentTls, type TlsFiles } from "../agent/tls.ts";
 import { createLogger } from "../log.ts";
+import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
 import { untilSignal } from "./signals.ts";
 
-export interface SnapshotOptions {
-	readonly host: string;
-	readonly sysfsRoot: string;
-	readonly libvirtDir: string;
-}
-
-export interface AgentOptions extends SnapshotOptions {
-	/** `address:port`; port 0 takes a free one. */
-	readonly listen: string;
-	readonly debug: boolean;
-}
+const SCAN_CHILD = fileURLToPath(new URL("../agent/scan-child.js", import.meta.url));
 
 /** `novacompat agent`: serves this host's snapshot until a signal. */
-export async function agent({ listen, debug, ...scan }: AgentOptions): Promise<void> {
-	const log = createLogger("novacompat.agent", debug, (line) => process.stderr.write(line));
-	// A root that is no sysfs is a mistake of the start, not of every request.
-	openSysfs(scan.sysfsRoot);
-	const stopped = untilSignal();
-	const server = await startAgentServer({ listen: parseListen(listen), snapshot: () => takeSnapshot(scan), log });
-	log.info(`agent of ${scan.host} listening on ${server.url}`);
-	await stopped;
-	await server.close();
-}
-
-/** `novacompat snapshot`: prints what the agent would serve. */
-export function snapshot(options: SnapshotOptions): void {
-	process.stdout.write(`${JSON.stringify(takeSnapshot(options), null, 2)}\n`);
-}
-
-function parseListen(text: string): { address: string; port: number } {
-	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
-	const address = bracketed ?? plain;
-	if (address === undefined || Number(port) > 65535) {
-		throw new UsageError(`--listen is ${JSON.stringify(text)}, expected address:port`);
+export async function agent(words: readonly string[]): Promise<void> {
+	const options = readAgentOptions(words);
+	if (options === undefined) {
+		process.stdout.write(agentHelp());
+		return;
 	}
-	return { address, port: Number(port) };
+	const { host, listen, debug, scan_interval: interval } = options;
+	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
+	const log = createLogger("novacompat.agent", debug, (line) => process.stderr.write(line));
+	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
+	openSysfs(sysfsRoot);
+	readOverlays(overlayDir);
+	const files = tlsFilesOf(options);
+	const tls = files && new AgentTls(files, host, log);
+	if (!tls && !isLoopback(listen.address))
+		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
+	const stopped = untilSignal();
+	const scanner = new Scanner({
+		scan: { host, sysfsRoot, libvirtDir, overlayDir },
+		interval,
+		program: SCAN_CHILD,
+		log,
+	});
+	const latest = () => scanner.latest();
+	const server = await startAgentServer({ listen, latest, scans: () => scanner.counts, tls, log });
+	log.info(`agent of ${host} listening on ${server.url}`);
+	scanner.start();
+	await stopped;
+	await Promise.all([server.close(), scanner.stop()]);
+}
+
+/** Undefined for plain HTTP, which is only for this machine unless the operator says that he means it. */
+function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
+	const { tls_cert: certificate, tls_key: key, tls_client_ca: clientCa, listen, allow_insecure } = options;
+	if (certificate !== undefined && key !== undefined && clientCa !== undefined) return { certificate, key, clientCa };
+	if (certificate !== undefined || key !== undefined || clientCa !== undefined) {
+		throw new UsageError("tls_cert, tls_key and tls_client_ca are only used together");
+	}
+	if (isLoopback(listen.address) || allow_insecure) return undefined;
+	throw new UsageError(
+		`listen is ${listen.address}, which others can reach: expected tls_cert, tls_key and tls_client_ca, or allow_insecure`,
+	);
+}
+
+function isLoopback(address: string): boolean {
+	return address === "::1" || address === "localhost" || (isIP(address) === 4 && address.startsWith("127."));
 }

@@ -17,11 +17,8 @@ import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.t
 import { addressText, type ClientTarget } from "../messaging/target.ts";
 import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
-import { readArguments, readPairs } from "./call-arguments.ts";
+import { readArguments, readPairs, URL_VARIABLE } from "./call-arguments.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
-
-/** For the URL, with its password: everyone on the machine sees the options of a process. */
-export const URL_VARIABLE = "NOVACOMPAT_TRANSPORT_URL";
 
 export interface CallCommandOptions {
 	readonly transportUrl?: string;

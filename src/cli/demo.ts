@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { takeSnapshot } from "../agent/scan.ts";
+import { scanNow } from "../agent/scan-result.ts";
 import { startAgentServer } from "../agent/server.ts";
 import type { Decision } from "../compat/decision.ts";
 import { DEFAULT_POLICY } from "../compat/policy.ts";
@@ -54,7 +54,7 @@ export async function demo(): Promise<void> {
 
 async function startSampleAgent(host: string, log: ReturnType<typeof createLogger>) {
 	const scan = { host, sysfsRoot: `${SAMPLES}/hosts/${host}/sys`, libvirtDir: `${SAMPLES}/hosts/${host}/libvirt` };
-	return startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, snapshot: () => takeSnapshot(scan), log });
+	return startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest: () => scanNow(scan), log });
 }
 
 /** Sends one recorded pre-check as Nova did, shows what Nova gets, and asks for the decision behind it. */

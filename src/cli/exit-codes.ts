@@ -6,6 +6,9 @@ export const EXIT = { accept: 0, warnings: 1, reject: 2, unknown: 3, usage: 64, 
 /** Those of `novacompat call`, besides usage, config and bug. A timeout is 3 as well: whether the method ran is unknown. */
 export const CALL_EXIT = { result: 0, failed: 2, timeout: 3, nobody: 69, noBroker: 75 } as const;
 
+/** Those of `novacompat doctor`, besides usage, config and bug, as `nova-status upgrade check` has them. */
+export const DOCTOR_EXIT = { good: 0, warnings: 1, problem: 2 } as const;
+
 /** `accept` counts as clean only without warnings. */
 export function exitCodeOf({ verdict, reasons }: Decision): number {
 	if (verdict === "accept") return reasons.length === 0 ? EXIT.accept : EXIT.warnings;

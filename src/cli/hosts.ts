@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
+import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -12,8 +13,11 @@ export function readHost(path: string): Snapshot {
 	if (!statSync(path).isDirectory()) return readSnapshot(path);
 	const root = isHostTree(path) ? join(path, "sys") : path;
 	// The domains of this machine use no device of a copy: beside it is where they were copied to.
-	const libvirtDir = resolve(root) === "/sys" ? DEFAULT_LIBVIRT_DIR : join(dirname(resolve(root)), "libvirt");
-	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir });
+	const isHere = resolve(root) === "/sys";
+	const beside = dirname(resolve(root));
+	const libvirtDir = isHere ? DEFAULT_LIBVIRT_DIR : join(beside, "libvirt");
+	const overlayDir = isHere ? DEFAULT_OVERLAY_DIR : join(beside, "overlay.d");
+	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir });
 }
 
 /** Many hosts: each path is one, or a directory of them. Two with one name would be taken for each other. */

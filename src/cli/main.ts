@@ -1,19 +1,14 @@
 #!/usr/bin/env node
 import { hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_LIBVIRT_DIR, LibvirtError } from "../agent/libvirt.ts";
-import { SysfsError } from "../agent/sysfs.ts";
+import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
+import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
-import { ConfigError } from "../yaml.ts";
-import { agent, snapshot } from "./agent.ts";
-import { call, URL_VARIABLE } from "./call.ts";
-import { demo } from "./demo.ts";
-import { EXIT, UsageError } from "./exit-codes.ts";
-import { explain } from "./explain.ts";
-import { matrix } from "./matrix.ts";
-import { policyCheck } from "./policy.ts";
-import { rank } from "./rank.ts";
-import { serve } from "./serve.ts";
+import { URL_VARIABLE } from "./call-arguments.ts";
+import { EXIT } from "./exit-codes.ts";
+import { exitCodeOfFault } from "./faults.ts";
+
+// Each command loads what it needs when it is called.
 
 const LONGEST_TIMEOUT = 86_400;
 
@@ -31,17 +26,33 @@ program
 		"nova.conf, for what the configuration does not say of the bus; the last one wins",
 		[],
 	)
-	.action(async ({ configFile, novaConf }) => serve(configFile, novaConf));
+	.action(async ({ configFile, novaConf }) => (await import("./serve.ts")).serve(configFile, novaConf));
 
-scanOptions(program.command("agent"))
-	.description("serve the snapshot of this compute node over HTTP")
-	.option("--listen <address:port>", "where to listen; port 0 takes a free one", "127.0.0.1:9301")
-	.option("--debug", "log every request", false)
-	.action(async (options) => agent(options));
+program
+	.command("agent")
+	.description("serve the snapshot of this compute node over HTTPS; see --help behind it, or novacompat-agent")
+	.helpOption(false)
+	.allowUnknownOption()
+	.argument("[options...]")
+	.action(async (words) => (await import("./agent.ts")).agent(words));
 
 scanOptions(program.command("snapshot"))
 	.description("print the snapshot of this compute node as JSON")
-	.action((options) => snapshot(options));
+	.action(async (options) => (await import("./snapshot.ts")).snapshot(options));
+
+scanOptions(program.command("doctor"))
+	.description(
+		"say what the agent finds on this host, what it cannot read, and what migration of each device hinges on",
+	)
+	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+	.addHelpText(
+		"after",
+		"\nExit codes: 0 good, 1 something to look at, 2 the host cannot be read, 64 usage, 78 configuration, 255 bug.",
+	)
+	.action(async (options) => {
+		process.exitCode = await (await import("./doctor.ts")).doctor(options);
+	});
 
 program
 	.command("explain")
@@ -55,8 +66,8 @@ program
 		"after",
 		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.\nOf several targets the best one counts.",
 	)
-	.action((options) => {
-		process.exitCode = explain(options);
+	.action(async (options) => {
+		process.exitCode = (await import("./explain.ts")).explain(options);
 	});
 
 program
@@ -69,8 +80,8 @@ program
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
 	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
-	.action((options) => {
-		process.exitCode = rank(options);
+	.action(async (options) => {
+		process.exitCode = (await import("./rank.ts")).rank(options);
 	});
 
 program
@@ -79,21 +90,21 @@ program
 	.requiredOption("--hosts <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
 	.addOption(new Option("--format <format>", "output").choices(["table", "json", "html"]).default("table"))
-	.action(matrix);
+	.action(async (options) => (await import("./matrix.ts")).matrix(options));
 
 program
 	.command("policy")
 	.description("work with policy files")
 	.command("check <file>")
 	.description("say what is wrong or odd about a policy file: 0 nothing, 1 warnings, 78 it cannot be used")
-	.action((file) => {
-		process.exitCode = policyCheck(file);
+	.action(async (file) => {
+		process.exitCode = (await import("./policy.ts")).policyCheck(file);
 	});
 
 program
 	.command("demo")
 	.description("replay recorded Nova messages through the service and two agents, without a broker")
-	.action(demo);
+	.action(async () => (await import("./demo.ts")).demo());
 
 program
 	.command("call <method> [argument...]")
@@ -133,7 +144,7 @@ Exit codes: 0 result printed or message sent, 2 the method failed, 3 no reply in
 75 no connection to the broker, 78 configuration, 255 bug.`,
 	)
 	.action(async (method, words, options) => {
-		process.exitCode = await call(method, words, options);
+		process.exitCode = await (await import("./call.ts")).call(method, words, options);
 	});
 
 function seconds(text: string): number {
@@ -150,23 +161,12 @@ function scanOptions(command: Command): Command {
 	return command
 		.option("--host <name>", "host name as nova-compute has it in [DEFAULT]host", hostname())
 		.option("--sysfs-root <dir>", "where sysfs is mounted", "/sys")
-		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR);
+		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR)
+		.option("--overlay-dir <dir>", "what operators and vendors add, *.yaml", DEFAULT_OVERLAY_DIR);
 }
 
-/** The one place where a fault becomes an exit code. */
-function exitCodeOfFault(error: unknown): number {
-	if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-	const isOurs =
-		error instanceof ConfigError ||
-		error instanceof UsageError ||
-		error instanceof SysfsError ||
-		error instanceof LibvirtError;
-	if (isOurs || (error instanceof Error && "code" in error && "syscall" in error)) {
-		process.stderr.write(`novacompat: ${error.message}\n`);
-		return error instanceof ConfigError ? EXIT.config : EXIT.usage;
-	}
-	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
-	return EXIT.bug;
+function exitCodeOfUsage({ exitCode }: CommanderError): number {
+	return exitCode === 0 ? 0 : EXIT.usage;
 }
 
 // Whoever reads us may stop early: `novacompat matrix ... | head`.
@@ -178,5 +178,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
 	await program.parseAsync();
 } catch (error) {
-	process.exitCode = exitCodeOfFault(error);
+	process.exitCode = error instanceof CommanderError ? exitCodeOfUsage(error) : exitCodeOfFault(error);
 }

@@ -1,4 +1,5 @@
 import type { Comparison, DeviceExplanation, ExplainedDecision } from "../compat/explain.ts";
+import { overlayFile } from "../compat/pair.ts";
 import { REASON_CODES, type Reason } from "../compat/reason.ts";
 import { printable } from "../log.ts";
 import { heading, paint, type RenderOptions } from "./render.ts";
@@ -45,12 +46,12 @@ function renderDevice(
 function reasonRows(reasons: readonly Reason[]): readonly string[] {
 	const told = reasons.filter(({ code }) => REASON_CODES[code] !== "obligation");
 	const compared = told.filter(({ attribute }) => attribute !== undefined);
-	const rows = compared.map(({ severity, code, attribute, source, target }) => [
+	const rows = compared.map(({ severity, code, attribute, source, target, source_overlay, target_overlay }) => [
 		severity,
 		code,
 		attribute ?? "",
-		value(source),
-		value(target),
+		value(source, source_overlay),
+		value(target, target_overlay),
 	]);
 	const header = ["", "", "ATTRIBUTE", "SOURCE HAS", "TARGET HAS"];
 	return [
@@ -64,9 +65,10 @@ function reasonRows(reasons: readonly Reason[]): readonly string[] {
 	];
 }
 
-function value(text: string | undefined): string {
+function value(text: string | undefined, overlay: string | undefined): string {
 	if (text === undefined) return "-";
-	return text === "" ? '""' : clip(text);
+	const shown = text === "" ? '""' : clip(text);
+	return overlay === undefined ? shown : `${shown} (overlay ${overlayFile(overlay)})`;
 }
 
 /** What else was compared, one line for all that failed alike. */

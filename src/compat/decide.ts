@@ -77,8 +77,8 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 }
 
 const digestOfPolicy = once((policy: Policy) => digest(policy));
-const digestOfDevice = once(({ id, kind, attributes, unreadable }: Device) =>
-	digest([id, kind, attributes, unreadable]),
+const digestOfDevice = once(({ id, kind, attributes, unreadable, overlaid = {} }: Device) =>
+	digest([id, kind, attributes, unreadable, overlaid]),
 );
 const digestOfPools = once((pools: readonly Pool[]) =>
 	digest(pools.map(({ key, candidates }) => [key, candidates.map(({ id, capacity }) => [id, capacity])])),

@@ -2,19 +2,21 @@
 export type Attributes = Readonly<Record<string, string>>;
 
 /**
- * What kind of thing a device is, in the kernel's words: a PCI function, an mdev, or an mdev type (a directory of
- * `mdev_supported_types`, from which mdevs are created).
+ * What kind of thing a device is, in the kernel's words: a PCI function, an mdev, an mdev type (a directory of
+ * `mdev_supported_types`, from which mdevs are created), or a device of the vdpa bus.
  */
-export const DEVICE_KINDS = ["pci", "mdev", "mdev_type"] as const;
+export const DEVICE_KINDS = ["pci", "mdev", "mdev_type", "vdpa"] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 export interface Device {
-	/** PCI address (`0000:3b:00.2`), mdev uuid, or `<parent address>/<type id>`. */
+	/** PCI address (`0000:3b:00.2`), mdev uuid, `<parent address>/<type id>`, or the name on the vdpa bus. */
 	readonly id: string;
 	readonly kind: DeviceKind;
 	readonly attributes: Attributes;
 	/** Attributes that exist but could not be read: errno name (`EIO`) by attribute name. */
 	readonly unreadable: Readonly<Record<string, string>>;
+	/** Attributes that the host does not have of itself: by name, the overlay file that added it, its source and date. */
+	readonly overlaid?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What a device can land on: another device (capacity 1) or an mdev type (capacity `available_instances`). */
@@ -29,4 +31,10 @@ export function attributeOf({ attributes }: Device, attribute: string): string |
 
 export function errnoOf({ unreadable }: Device, attribute: string): string | undefined {
 	return Object.hasOwn(unreadable, attribute) ? unreadable[attribute] : undefined;
+}
+
+/** Which overlay gave the device one of the attributes, the first one that was overlaid. */
+export function overlayOf({ overlaid = {} }: Device, attributes: readonly string[]): string | undefined {
+	const name = attributes.find((attribute) => Object.hasOwn(overlaid, attribute));
+	return name === undefined ? undefined : overlaid[name];
 }

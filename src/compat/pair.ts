@@ -1,4 +1,4 @@
-import { attributeOf, type Candidate, type Device, errnoOf } from "./device.ts";
+import { attributeOf, type Candidate, type Device, errnoOf, overlayOf } from "./device.ts";
 import type { DeviceClass, Policy } from "./policy.ts";
 import { type Reason, type ReasonCode, reason } from "./reason.ts";
 
@@ -34,25 +34,52 @@ export function attributeNames({ source, target }: Pair): readonly string[] {
 	return [...new Set(names)].sort();
 }
 
-/** A reason about one attribute of the pair, with both values as the hosts gave them. */
+interface ReasonDetails extends Partial<Pick<Reason, "severity" | "source" | "target">> {
+	/** What else the reason rests on: the attributes in which a side says what it accepts or offers. */
+	readonly beside?: Beside;
+}
+
+/** Names of attributes by the side that has them. */
+export type Beside = Readonly<Partial<Record<"source" | "target", readonly string[]>>>;
+
+/** A reason about one attribute of the pair, with both values as the hosts gave them; it says which of them an overlay gave. */
 export function attributeReason(
 	pair: Pair,
 	code: ReasonCode,
 	attribute: string,
 	rule: string,
 	message: string,
-	details: Partial<Pick<Reason, "severity" | "source" | "target">> = {},
+	{ beside = {}, ...details }: ReasonDetails = {},
 ): Reason {
 	const source = attributeOf(pair.source, attribute);
 	const target = attributeOf(pair.target, attribute);
-	return reason(code, rule, message, {
+	const source_overlay = overlayOf(pair.source, [attribute, ...(beside.source ?? [])]);
+	const target_overlay = overlayOf(pair.target, [attribute, ...(beside.target ?? [])]);
+	return reason(code, rule, message + overlayNote(source_overlay, target_overlay), {
 		device: pair.source.id,
 		candidate: pair.target.id,
 		attribute,
 		...(source === undefined ? {} : { source }),
 		...(target === undefined ? {} : { target }),
+		...(source_overlay === undefined ? {} : { source_overlay }),
+		...(target_overlay === undefined ? {} : { target_overlay }),
 		...details,
 	});
+}
+
+/** ` (source by overlay mlx5.yaml)`: the file is enough for a message, the reason has its source and date too. */
+function overlayNote(source: string | undefined, target: string | undefined): string {
+	if (source !== undefined && source === target) return ` (both by overlay ${overlayFile(source)})`;
+	const sides = [
+		...(source === undefined ? [] : [`source by overlay ${overlayFile(source)}`]),
+		...(target === undefined ? [] : [`target by overlay ${overlayFile(target)}`]),
+	];
+	return sides.length === 0 ? "" : ` (${sides.join(", ")})`;
+}
+
+/** The file of an overlay, which its description begins with. */
+export function overlayFile(overlay: string): string {
+	return show(overlay.replace(/\s.*$/s, ""));
 }
 
 /**
@@ -100,7 +127,9 @@ export function usedAndOffered(
 	const target = attributeOf(pair.target, offered);
 	if (target !== undefined) return { source, target };
 	const message = `${targetName(pair)} has no ${offered}; ${sourceName(pair)} has ${used} ${show(source)}`;
-	return { reason: attributeReason(pair, "attribute.missing_target", used, rule, message) };
+	return {
+		reason: attributeReason(pair, "attribute.missing_target", used, rule, message, { beside: { target: [offered] } }),
+	};
 }
 
 export function unreadableReason(pair: Pair, device: Device, attribute: string, rule: string): Reason | undefined {

@@ -20,8 +20,8 @@ export interface Seat {
 }
 
 /** Everything that a comparison looks at, as text: devices with the same key are alike. */
-export const classKey = once(({ kind, attributes, unreadable }: Device): string =>
-	JSON.stringify([kind, byName(attributes), byName(unreadable)]),
+export const classKey = once(({ kind, attributes, unreadable, overlaid = {} }: Device): string =>
+	JSON.stringify([kind, byName(attributes), byName(unreadable), byName(overlaid)]),
 );
 
 function byName(texts: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {

@@ -62,6 +62,9 @@ export interface Reason {
 	/** The value on the source, and the value or the list of accepted values on the target. */
 	readonly source?: string;
 	readonly target?: string;
+	/** The overlay that gave the source, or the target, what the reason is about: its file, source and date. */
+	readonly source_overlay?: string;
+	readonly target_overlay?: string;
 	/** The class of the device in the policy. */
 	readonly device_class?: string;
 	/** The format, policy rule or step that gave the reason. */

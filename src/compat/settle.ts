@@ -20,6 +20,7 @@ export const LANDS_ON: Readonly<Record<DeviceKind, readonly DeviceKind[]>> = {
 	pci: ["pci"],
 	mdev: ["mdev", "mdev_type"],
 	mdev_type: ["mdev_type"],
+	vdpa: ["vdpa"],
 };
 
 /** What a comparison came to. */

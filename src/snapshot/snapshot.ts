@@ -31,6 +31,8 @@ const SnapshotDevice = z.object({
 	unreadable: texts(64),
 	/** Where an attribute comes from (path or command), unless it is the file of that name in `path`. */
 	sources: texts(1024).optional(),
+	/** What is told and never compared: where the device is (`numa_node`, `iommu_group`, `vfio_dev`), what it is doing. */
+	facts: texts(1024).optional(),
 	/** Attributes that an overlay of the operator or vendor added: its file, source and date. */
 	overlaid: texts(1024).optional(),
 });
@@ -54,8 +56,6 @@ export const Snapshot = z.object({
 		.optional(),
 	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
 });
-
-export const SNAPSHOT_SCHEMA_VERSION = "1.0";
 
 export type SnapshotDevice = z.infer<typeof SnapshotDevice>;
 export type Snapshot = z.infer<typeof Snapshot>;

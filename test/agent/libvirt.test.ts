@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LibvirtError, readAttachments } from "../../src/agent/libvirt.ts";
+import { LibvirtError, readDomains } from "../../src/agent/libvirt.ts";
 import { populateDomain, temporaryHost } from "../support/sysfs.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -12,29 +12,45 @@ describe("devices of live domains", () => {
 	test.each([true, false])("hostdevs and ports, bare domain: %s", (bare) => {
 		const { libvirt } = temporaryHost();
 		populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.0"], mdevs: [MDEV], ports: ["0000:83:06.1"], bare });
-		expect(Object.fromEntries(readAttachments(libvirt))).toEqual({
-			"0000:3b:10.0": { instance: UUID, kind: "pci", port: false },
-			[MDEV]: { instance: UUID, kind: "mdev", port: false },
-			"0000:83:06.1": { instance: UUID, kind: "pci", port: true },
+		expect(Object.fromEntries(readDomains(libvirt))).toEqual({
+			[UUID]: [
+				{ kind: "pci", source: "0000:3b:10.0", port: false },
+				{ kind: "mdev", source: MDEV, port: false },
+				{ kind: "pci", source: "0000:83:06.1", port: true },
+			],
 		});
 	});
 
-	test("nobody uses anything where there is no directory, or no *.xml in it", () => {
+	test("nothing runs where there is no directory, or no *.xml in it", () => {
 		const { libvirt } = temporaryHost();
-		expect(readAttachments(join(libvirt, "absent")).size).toBe(0);
+		expect(readDomains(join(libvirt, "absent")).size).toBe(0);
 		writeFileSync(join(libvirt, "instance-00000001.pid"), "not xml");
-		expect(readAttachments(libvirt).size).toBe(0);
+		expect(readDomains(libvirt).size).toBe(0);
 	});
 
-	/** What stands between `<domain>` and `</domain>`, and which ids are in use. */
-	const rows: readonly [what: string, xml: string, ids: readonly string[]][] = [
+	/** What stands between `<domain>` and `</domain>`, and what it takes of the host. */
+	const rows: readonly [what: string, xml: string, sources: readonly string[]][] = [
 		[
 			"other hostdevs",
 			"<devices><hostdev type='usb'><source><address bus='1' device='2'/></source></hostdev></devices>",
 			[],
 		],
 		["other interfaces", "<devices><interface type='bridge'><source bridge='br0'/></interface></devices>", []],
-		["vdpa", "<devices><interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface></devices>", []],
+		[
+			"vdpa",
+			"<devices><interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface></devices>",
+			["/dev/vhost-vdpa-0"],
+		],
+		[
+			"macvtap that has its interface for itself",
+			"<devices><interface type='direct'><source dev='ens1f0v2' mode='passthrough'/></interface></devices>",
+			["ens1f0v2"],
+		],
+		[
+			"macvtap on an interface that others use too",
+			"<devices><interface type='direct'><source dev='ens1f0' mode='bridge'/></interface></devices>",
+			[],
+		],
 		[
 			"decimal and absent domain",
 			"<devices><hostdev type='pci'><source><address bus='59' slot='16' function='0'/></source></hostdev></devices>",
@@ -61,10 +77,14 @@ describe("devices of live domains", () => {
 			[MDEV],
 		],
 	];
-	test.each(rows)("%s", (_what, xml, ids) => {
+	test.each(rows)("%s", (_what, xml, sources) => {
 		const { libvirt } = temporaryHost();
 		writeFileSync(join(libvirt, "a.xml"), `<domain type='kvm'><uuid>${UUID}</uuid>${xml}</domain>`);
-		expect([...readAttachments(libvirt).keys()]).toEqual(ids);
+		expect(
+			readDomains(libvirt)
+				.get(UUID)
+				?.map(({ source }) => source),
+		).toEqual(sources);
 	});
 });
 
@@ -93,6 +113,11 @@ describe("a file that is not understood is a fault that names it", () => {
 			`<domain>${uuid}<devices><hostdev type='mdev'><source><address uuid='1'/></source></hostdev></devices></domain>`,
 			"has no uuid",
 		],
+		[
+			"no device",
+			`<domain>${uuid}<devices><interface type='vdpa'><source/></interface></devices></domain>`,
+			"no source dev",
+		],
 		["not UTF-8", "\u00ff", "not understood"],
 		["too large", `<domain>${uuid}${" ".repeat(1024 * 1024)}</domain>`, "EFBIG"],
 	];
@@ -100,23 +125,23 @@ describe("a file that is not understood is a fault that names it", () => {
 		const { libvirt } = temporaryHost();
 		const path = join(libvirt, "instance-00000007.xml");
 		writeFileSync(path, content, "latin1");
-		expect(() => readAttachments(libvirt)).toThrow(LibvirtError);
-		expect(() => readAttachments(libvirt)).toThrow(message);
-		expect(() => readAttachments(libvirt)).toThrow(path);
+		expect(() => readDomains(libvirt)).toThrow(LibvirtError);
+		expect(() => readDomains(libvirt)).toThrow(message);
+		expect(() => readDomains(libvirt)).toThrow(path);
 	});
 
 	test("a FIFO does not hold up, a link is not followed", () => {
 		const { libvirt } = temporaryHost();
 		execFileSync("mkfifo", [join(libvirt, "fifo.xml")]);
-		expect(() => readAttachments(libvirt)).toThrow("fifo.xml cannot be read: EINVAL");
+		expect(() => readDomains(libvirt)).toThrow("fifo.xml cannot be read: EINVAL");
 		const other = temporaryHost().libvirt;
 		symlinkSync("/etc/hostname", join(other, "link.xml"));
-		expect(() => readAttachments(other)).toThrow("link.xml cannot be read: ELOOP");
+		expect(() => readDomains(other)).toThrow("link.xml cannot be read: ELOOP");
 	});
 
 	test("a directory that is none", () => {
 		const { libvirt } = temporaryHost();
 		const file = populateDomain(libvirt, { uuid: UUID });
-		expect(() => readAttachments(file)).toThrow(`libvirt directory ${file} cannot be listed`);
+		expect(() => readDomains(file)).toThrow(`libvirt directory ${file} cannot be listed`);
 	});
 });

@@ -1,11 +1,22 @@
-import { spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
+import { askHost } from "../../src/agent/tools.ts";
+import { freeDevices } from "../../src/precheck.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
-import { populateDomain, populateMdev, populateMdevType, populatePci, temporaryHost } from "../support/sysfs.ts";
+import { replug } from "../support/replug.ts";
+import {
+	populateDomain,
+	populateMdev,
+	populateMdevType,
+	populateNetdev,
+	populatePci,
+	populateVdpa,
+	temporaryHost,
+	writeFiles,
+} from "../support/sysfs.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../config/samples/hosts");
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -73,28 +84,74 @@ describe("who uses what", () => {
 test("a function removed while scans go on is whole or absent", () => {
 	const { sysfs, libvirt } = temporaryHost();
 	const options = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt };
-	const node = populatePci(sysfs, { address: "0000:3b:10.0", files: { software_version: "1.0.0" } });
+	const VF = "0000:3b:10.0";
+	const node = populatePci(sysfs, { address: VF, files: { software_version: "1.0.0" } });
 	const [whole] = takeSnapshot(options).devices;
-	// In the kernel's order: the link on the bus goes first and comes last (drivers/base/bus.c). Inode numbers of sysfs
-	// are not used again soon; those of a disk are, so every life of the device has a directory of its own.
-	const link = join(sysfs, "bus/pci/devices/0000:3b:10.0");
-	const replug = `
-		const { cpSync, rmSync, symlinkSync, unlinkSync } = require("node:fs");
-		const [node, link] = process.argv.slice(1);
-		unlinkSync(link);
-		for (let life = 0; ; life++) {
-			cpSync(node, node + life, { recursive: true });
-			symlinkSync(node + life, link);
-			for (const until = performance.now() + 0.5; performance.now() < until; );
-			unlinkSync(link);
-			rmSync(node + life, { recursive: true });
-		}`;
-	const remover = spawn(process.execPath, ["-e", replug, node, link]);
+	const remover = replug(node, join(sysfs, "bus/pci/devices/0000:3b:10.0"));
 	onTestFinished(() => void remover.kill());
 	const seen = new Set<string>();
-	for (let i = 0; i < 2000; i++) seen.add(JSON.stringify(takeSnapshot(options).devices));
+	const oneLife = new RegExp(`${VF}\\d+"`, "g");
+	for (let i = 0; i < 2000; i++) {
+		seen.add(JSON.stringify(takeSnapshot(options).devices).replace(oneLife, `${VF}"`));
+	}
 	seen.delete("[]");
 	expect([...seen]).toEqual([JSON.stringify([whole])]);
+});
+
+describe("what a scan is told and tells of itself", () => {
+	const nothingStuck = { stuck: new Set<string>(), alive: () => undefined };
+
+	test("a device that changes whenever it is read is left out, and named", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		populatePci(sysfs, { address: "0000:3b:10.0" });
+		const restless = populatePci(sysfs, { address: "0000:41:00.0" });
+		const type = populateMdevType(sysfs, restless, { type: "nvidia-558" });
+		let reads = 0;
+		const alive = () => writeFiles(reads++ % 2 === 0 ? restless : type, { [`file${reads}`]: "" });
+		const options = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, watch: { ...nothingStuck, alive } };
+		const snapshot = takeSnapshot(options);
+		expect(Snapshot.parse(snapshot).devices.map(({ id }) => id)).toEqual(["0000:3b:10.0"]);
+		const reason = "it changed twice while it was read";
+		expect(snapshot.dropped).toEqual([
+			{ id: "0000:41:00.0", reason },
+			{ id: "0000:41:00.0/nvidia-558", reason },
+		]);
+		expect(takeSnapshot({ ...options, watch: nothingStuck })).not.toHaveProperty("dropped");
+	});
+
+	test("an attribute that a read did not come back from is not read again", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		const files = { software_version: "1.0.0", interface_version: "1.0.0" };
+		const node = populatePci(sysfs, { address: "0000:3b:10.0", files });
+		const watch = { ...nothingStuck, stuck: new Set([join(node, "software_version")]) };
+		const [device] = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, watch }).devices;
+		expect(device?.unreadable).toEqual({ software_version: "ETIMEDOUT" });
+		expect(device?.attributes["interface_version"]).toBe("1.0.0");
+	});
+});
+
+describe("who uses what: devices that libvirt names in its own way", () => {
+	const vdpa = "<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>";
+	const macvtap = "<interface type='direct'><source dev='ens1f0v2' mode='passthrough'/></interface>";
+	test.each([
+		["vDPA", vdpa],
+		["macvtap", macvtap],
+	])("%s: the function behind it is in use, as a port, and its neighbour is free", (_what, xml) => {
+		const { sysfs, libvirt } = temporaryHost();
+		const node = populatePci(sysfs, { address: "0000:3b:10.0" });
+		populatePci(sysfs, { address: "0000:3b:10.2" });
+		populateVdpa(sysfs, node, "vdpa0", "vhost-vdpa-0");
+		populateNetdev(sysfs, node, "ens1f0v2");
+		writeFiles(libvirt, { "a.xml": `<domain><uuid>${UUID}</uuid><devices>${xml}</devices></domain>` });
+		const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+		const functions = snapshot.devices.filter(({ kind }) => kind === "pci");
+		expect(functions.map(({ id, instance, port }) => [id, instance, port])).toEqual([
+			["0000:3b:10.0", UUID, true],
+			["0000:3b:10.2", undefined, undefined],
+		]);
+		const free = freeDevices(snapshot).filter(({ kind }) => kind === "pci");
+		expect(free.map(({ id }) => id)).toEqual(["0000:3b:10.2"]);
+	});
 });
 
 test("a root that is no sysfs is a fault, not an empty host", () => {
@@ -103,9 +160,10 @@ test("a root that is no sysfs is a fault, not an empty host", () => {
 	expect(() => takeSnapshot({ host: "cmp", sysfsRoot: sysfs })).toThrow("has no bus directory");
 });
 
-test.skipIf(!existsSync("/sys/bus/pci/devices"))("this machine's own /sys", () => {
+test.skipIf(!existsSync("/sys/bus/pci/devices"))("this machine's own /sys", async () => {
 	const { libvirt } = temporaryHost();
-	const snapshot = takeSnapshot({ host: "here", sysfsRoot: "/sys", libvirtDir: libvirt });
+	const told = await askHost("/sys");
+	const snapshot = takeSnapshot({ host: "here", sysfsRoot: "/sys", libvirtDir: libvirt, told });
 	expect(Snapshot.parse(snapshot)).toEqual(snapshot);
 	const functions = snapshot.devices.filter(({ kind }) => kind === "pci");
 	expect(functions.map(({ id }) => id)).toEqual(
@@ -113,7 +171,9 @@ test.skipIf(!existsSync("/sys/bus/pci/devices"))("this machine's own /sys", () =
 			.sort()
 			.filter((id) => PCI_ADDRESS.test(id)),
 	);
-	for (const { attributes, unreadable } of functions) {
+	for (const { id, path, attributes, unreadable } of functions) {
+		expect(realpathSync(`/sys/${path}`)).toBe(realpathSync(`/sys/bus/pci/devices/${id}`));
+		expect(attributes["kernel_release"]).toBe(readFileSync("/proc/sys/kernel/osrelease", "utf8").trim());
 		expect(attributes["vendor"]).toMatch(/^[0-9a-f]{4}$/);
 		expect(attributes["class"]).toMatch(/^[0-9a-f]{6}$/);
 		expect(unreadable).toEqual({});

@@ -1,16 +1,35 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
-import { SysfsError } from "../../src/agent/sysfs.ts";
-import type { Snapshot } from "../../src/snapshot/snapshot.ts";
+import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
 
-const SNAPSHOT: Snapshot = { schema_version: "1.0", host: "test_compute0", devices: [] };
+const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+const DEVICE: SnapshotDevice = {
+	id: "0000:3b:10.0",
+	kind: "pci",
+	capacity: 1,
+	instance: UUID,
+	attributes: { vendor: "8086" },
+	unreadable: {},
+};
+const SNAPSHOT: Snapshot = { schema_version: "1.1", host: "test_compute0", generation: 3, devices: [DEVICE] };
+const BODY = JSON.stringify(SNAPSHOT);
+const ETAG = '"0123456789abcdef.3"';
 
-async function agent(snapshot: AgentServerOptions["snapshot"] = () => SNAPSHOT) {
+/** What was found a second ago. */
+function result(): ScanResult {
+	const instances = { [UUID]: [DEVICE] };
+	return { body: Buffer.from(BODY), etag: ETAG, instances, collectedAt: performance.now() - 1_500 };
+}
+
+async function agent(latest: AgentServerOptions["latest"] = result) {
 	const lines: string[] = [];
 	const to = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
 	const log = { debug: to("debug"), info: to("info"), warning: to("warning"), error: to("error") };
-	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, snapshot, log });
+	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, log });
 	onTestFinished(close);
 	const closed = (count: number) => expect.poll(() => lines.length).toBe(count);
 	return { url, lines, closed, close };
@@ -18,8 +37,29 @@ async function agent(snapshot: AgentServerOptions["snapshot"] = () => SNAPSHOT) 
 
 /** Every route: status, content type, body. */
 const rows: readonly [method: string, path: string, status: number, type: string | null, body: string | RegExp][] = [
-	["GET", "/v1/snapshot", 200, "application/json", JSON.stringify(SNAPSHOT)],
-	["GET", "/healthcheck", 200, "text/plain", "OK"],
+	["GET", "/v1/snapshot", 200, "application/json", BODY],
+	[
+		"GET",
+		`/v1/instances/${UUID}/devices`,
+		200,
+		"application/json",
+		JSON.stringify({ instance: UUID, running: true, devices: [DEVICE] }),
+	],
+	[
+		"GET",
+		`/v1/instances/${OTHER}/devices`,
+		200,
+		"application/json",
+		JSON.stringify({ instance: OTHER, running: false, devices: [] }),
+	],
+	["GET", `/v1/instances/${UUID.toUpperCase()}/devices`, 400, "application/problem+json", /expected the uuid/],
+	["GET", "/v1/instances/constructor/devices", 400, "application/problem+json", /expected the uuid/],
+	["GET", "/v1/instances/..%2f..%2fetc/devices", 400, "application/problem+json", /bad-request/],
+	["GET", `/v1/instances/${UUID}`, 404, "application/problem+json", /not-found/],
+	["DELETE", `/v1/instances/${UUID}/devices`, 405, "application/problem+json", /method-not-allowed/],
+	["GET", "/", 200, "application/json", /"min_version":"1.0","max_version":"1.1"/],
+	["GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", /^novacompat_agent_snapshot_age_seconds 1\./m],
+	["GET", "/healthcheck", 200, "text/plain; charset=utf-8", "OK"],
 	["HEAD", "/healthcheck", 204, null, ""],
 	[
 		"POST",
@@ -29,7 +69,7 @@ const rows: readonly [method: string, path: string, status: number, type: string
 		/"urn:novacompat:problem:method-not-allowed".*"status":405/,
 	],
 	["DELETE", "/healthcheck", 405, "application/problem+json", /method-not-allowed/],
-	["GET", "/", 404, "application/problem+json", /"urn:novacompat:problem:not-found".*"status":404/],
+	["GET", "/v2", 404, "application/problem+json", /"urn:novacompat:problem:not-found".*"status":404/],
 	["GET", "/v1/snapshot/", 404, "application/problem+json", /not-found/],
 	["GET", "/v1/snapshot?root=/etc", 404, "application/problem+json", /not-found/],
 	["GET", "/constructor", 404, "application/problem+json", /not-found/],
@@ -54,25 +94,88 @@ test.each([
 	expect((await fetch(url + path, { method: "PUT", body: "x" })).headers.get("Allow")).toBe(allow);
 });
 
-describe("a scan that throws", () => {
-	test("is a 503 that names the cause and shows no stack; the next scan may succeed", async () => {
-		let broken = true;
-		const { url, lines } = await agent(() => {
-			if (broken) throw new SysfsError("sysfs root /sys has no bus directory");
-			return SNAPSHOT;
-		});
-		const response = await fetch(`${url}/v1/snapshot`);
-		expect(response.status).toBe(503);
-		expect(await response.json()).toEqual({
-			type: "urn:novacompat:problem:snapshot-unavailable",
-			title: "The devices of this host cannot be read",
-			status: 503,
-			detail: "sysfs root /sys has no bus directory",
-		});
-		expect(lines[0]).toBe("error snapshot failed: sysfs root /sys has no bus directory");
-		broken = false;
-		expect((await fetch(`${url}/v1/snapshot`)).status).toBe(200);
+describe("GET /v1/snapshot", () => {
+	test("names its version and its age", async () => {
+		const { headers } = await fetch(`${(await agent()).url}/v1/snapshot`);
+		expect(headers.get("ETag")).toBe(ETAG);
+		expect(Number(headers.get("Collected-Age-Ms"))).toBeGreaterThanOrEqual(1_000);
+		expect(Number(headers.get("Collected-Age-Ms"))).toBeLessThan(2_000);
+		expect(headers.get("Content-Encoding")).toBeNull();
 	});
+
+	const conditions: readonly [ifNoneMatch: string, status: number][] = [
+		[ETAG, 304],
+		[`W/${ETAG}`, 304],
+		[`"other", ${ETAG}`, 304],
+		["*", 304],
+		['"other"', 200],
+		[ETAG.replaceAll('"', ""), 200],
+	];
+	test.each(conditions)("If-None-Match: %s is %i", async (ifNoneMatch, status) => {
+		const response = await fetch(`${(await agent()).url}/v1/snapshot`, { headers: { "If-None-Match": ifNoneMatch } });
+		expect(response.status).toBe(status);
+		expect(response.headers.get("ETag")).toBe(ETAG);
+		expect(Number(response.headers.get("Collected-Age-Ms"))).toBeGreaterThanOrEqual(1_000);
+		expect(await response.text()).toBe(status === 304 ? "" : BODY);
+	});
+
+	test("compression is not offered", async () => {
+		const { url } = await agent();
+		const { headers } = await fetch(`${url}/v1/snapshot`, { headers: { "Accept-Encoding": "gzip, br" } });
+		expect(headers.get("Content-Encoding")).toBeNull();
+	});
+
+	test("a large body comes whole", async () => {
+		const body = Buffer.alloc(3_000_001, "x");
+		const { url } = await agent(() => ({ ...result(), body }));
+		expect(Buffer.from(await (await fetch(`${url}/v1/snapshot`)).arrayBuffer()).equals(body)).toBe(true);
+	});
+});
+
+describe("before the first scan has ended", () => {
+	const nothing = () => {
+		throw new SnapshotUnavailable("no scan has ended yet");
+	};
+
+	test("there is a 503 that names the cause and when to ask again", async () => {
+		const { url } = await agent(nothing);
+		for (const path of ["/v1/snapshot", `/v1/instances/${UUID}/devices`]) {
+			const response = await fetch(url + path);
+			expect(response.status).toBe(503);
+			expect(response.headers.get("Retry-After")).toBe("5");
+			expect(await response.json()).toEqual({
+				type: "urn:novacompat:problem:snapshot-unavailable",
+				title: "The devices of this host cannot be read",
+				status: 503,
+				detail: "no scan has ended yet",
+			});
+		}
+	});
+
+	test("the agent is not healthy, and says so as oslo.middleware does", async () => {
+		const { url } = await agent(nothing);
+		const text = await fetch(`${url}/healthcheck`);
+		expect([text.status, await text.text()]).toEqual([503, "no scan has ended yet"]);
+		const json = await fetch(`${url}/healthcheck`, { headers: { Accept: "application/json" } });
+		expect([json.status, await json.json()]).toEqual([503, { detailed: false, reasons: ["no scan has ended yet"] }]);
+		expect((await fetch(`${url}/healthcheck`, { method: "HEAD" })).status).toBe(503);
+		expect(await (await fetch(`${url}/metrics`)).text()).not.toMatch(/^novacompat_agent_snapshot_age_seconds/m);
+	});
+});
+
+test("an agent whose scans have stopped is not healthy", async () => {
+	const { url } = await agent(() => ({ ...result(), collectedAt: performance.now() - 121_000 }));
+	const response = await fetch(`${url}/healthcheck`);
+	expect([response.status, await response.text()]).toEqual([503, "the last scan ended 121 s ago"]);
+	expect((await fetch(`${url}/v1/snapshot`)).status).toBe(200);
+});
+
+test("a bug ends the connection and is told with its stack", async () => {
+	const { url, lines } = await agent(() => {
+		throw new TypeError("a bug");
+	});
+	await expect(fetch(`${url}/v1/snapshot`)).rejects.toThrow();
+	expect(lines.join("\n")).toMatch(/^error request failed: TypeError: a bug\n +at /m);
 });
 
 describe("one debug line per request", () => {
@@ -129,9 +232,29 @@ test("close ends idle connections, also one that has sent nothing", async () => 
 	await expect(fetch(`${url}/healthcheck`)).rejects.toThrow();
 });
 
+test("who asks while 64 answers are on their way shall ask again", async () => {
+	const body = Buffer.alloc(16 * 1024 * 1024, "x");
+	const { url } = await agent(() => ({ ...result(), body }));
+	const greedy = Array.from({ length: 64 }, () => connect(Number(new URL(url).port), "127.0.0.1"));
+	onTestFinished(() => {
+		for (const socket of greedy) socket.destroy();
+	});
+	// They take a part of the answer and no more.
+	for (const socket of greedy) {
+		socket.on("error", () => undefined).write("GET /v1/snapshot HTTP/1.1\r\nHost: cmp-01\r\n\r\n");
+		await once(socket, "readable");
+	}
+	const response = await fetch(`${url}/healthcheck`);
+	expect(response.status).toBe(503);
+	expect(response.headers.get("Retry-After")).toBe("1");
+	expect(await response.json()).toMatchObject({ type: "urn:novacompat:problem:overloaded" });
+	greedy[0]?.destroy();
+	await expect.poll(async () => (await fetch(`${url}/healthcheck`)).status).toBe(200);
+});
+
 test("a port in use is a fault of the start", async () => {
 	const { url } = await agent();
 	const listen = { address: "127.0.0.1", port: Number(new URL(url).port) };
 	const log = { debug() {}, info() {}, warning() {}, error() {} };
-	await expect(startAgentServer({ listen, snapshot: () => SNAPSHOT, log })).rejects.toThrow("EADDRINUSE");
+	await expect(startAgentServer({ listen, latest: result, log })).rejects.toThrow("EADDRINUSE");
 });

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openSysfs, readBounded, readWhole, SysfsError } from "../../src/agent/sysfs.ts";
 import { link, temporaryHost, writeFiles } from "../support/sysfs.ts";
@@ -119,6 +119,29 @@ describe("directory and link", () => {
 		expect(sysfs.directory("bus/loop")).toBeUndefined();
 		expect(sysfs.directory("../..")).toBeUndefined();
 		expect(sysfs.directory("devices/../bus")?.path).toBe("bus");
+	});
+
+	test("not even when a link has led to the root before", () => {
+		const { root } = temporaryNode();
+		mkdirSync(`${root}-secret`);
+		symlinkSync("..", join(root, "bus/root"));
+		symlinkSync(`../../${basename(root)}-secret`, join(root, "bus/escape"));
+		const bus = openSysfs(root).directory("bus");
+		expect(bus?.directory("root")?.path).toBe("");
+		expect(bus?.directory("escape")).toBeUndefined();
+		expect(bus?.directory("..")?.directory("..")).toBeUndefined();
+	});
+
+	test("a link to a link of a directory where one has led before is followed to its end", () => {
+		const { root } = temporaryNode();
+		mkdirSync(`${root}-secret`);
+		symlinkSync(`${root}-secret`, join(root, "devices/escape"));
+		symlinkSync("node", join(root, "devices/alias"));
+		for (const name of ["node", "escape", "alias"]) link(join(root, "bus", name), join(root, "devices", name));
+		const bus = openSysfs(root).directory("bus");
+		expect(bus?.directory("node")?.path).toBe("devices/node");
+		expect(bus?.directory("escape")).toBeUndefined();
+		expect(bus?.directory("alias")?.path).toBe("devices/node");
 	});
 
 	test("a directory reached by a link knows where it really is", () => {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { takeSnapshot } from "../../src/agent/scan.ts";
+import { scanNow } from "../../src/agent/scan-result.ts";
 import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { createPrecheck } from "../../src/precheck.ts";
@@ -59,7 +60,7 @@ export async function startWorld(): Promise<World> {
 		const scan = { host, sysfsRoot: join(base, host, "sys"), libvirtDir: join(base, host, "libvirt") };
 		snapshots.set(host, takeSnapshot(scan));
 		const listen = { address: "127.0.0.1", port: 0 };
-		const server = await startAgentServer({ listen, snapshot: () => takeSnapshot(scan), log: recordingLog().log });
+		const server = await startAgentServer({ listen, latest: () => scanNow(scan), log: recordingLog().log });
 		const proxy = await FaultProxy.start(Number(new URL(server.url).port));
 		servers.push(server);
 		proxies.push(proxy);

@@ -1,4 +1,4 @@
-import { takeSnapshot } from "../../src/agent/scan.ts";
+import { scanNow } from "../../src/agent/scan-result.ts";
 import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
 import { createService } from "../../src/cli/serve.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
@@ -17,7 +17,7 @@ export async function startService(hosts: readonly string[], options: Readonly<R
 	for (const host of hosts) {
 		const scan = { host, sysfsRoot: `${HOSTS}/${host}/sys`, libvirtDir: `${HOSTS}/${host}/libvirt` };
 		const listen = { address: "127.0.0.1", port: 0 };
-		agents.set(host, await startAgentServer({ listen, snapshot: () => takeSnapshot(scan), log }));
+		agents.set(host, await startAgentServer({ listen, latest: () => scanNow(scan), log }));
 	}
 	const config = Config.parse({
 		transport_url: "memory://",

@@ -2,6 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { onTestFinished } from "vitest";
+import type { Host } from "../../src/agent/collectors/collector.ts";
+import { openSysfs } from "../../src/agent/sysfs.ts";
+import type { Told } from "../../src/agent/tools.ts";
 
 /** A compute node that is a temporary directory: give `sysfs` and `libvirt` to `takeSnapshot`. */
 export interface TestHost {
@@ -18,6 +21,11 @@ export function temporaryHost(): TestHost {
 		mkdirSync(path, { recursive: true });
 	}
 	return host;
+}
+
+/** The host as collectors get it. */
+export function hostAt(sysfs: string, told: Told = {}): Host {
+	return { sysfs: openSysfs(sysfs), told };
 }
 
 export type Files = Readonly<Record<string, string>>;
@@ -59,6 +67,17 @@ export function populatePci(root: string, pci: PciFunction): string {
 	}
 	if (physfn !== undefined) link(join(node, "physfn"), join(dirname(node), physfn));
 	return node;
+}
+
+/** The module of a driver that has devices already; without `version` it is one that sets none. */
+export function populateModule(
+	root: string,
+	driver: string,
+	{ module, version }: { module: string; version?: string },
+): void {
+	const node = join(root, "module", module);
+	writeFiles(node, { refcnt: "1", ...(version === undefined ? {} : { version }) });
+	link(join(root, "bus/pci/drivers", driver, "module"), node);
 }
 
 export interface MdevType {
@@ -151,4 +170,23 @@ export function writeFiles(directory: string, files: Files): void {
 export function link(from: string, to: string): void {
 	mkdirSync(dirname(from), { recursive: true });
 	symlinkSync(relative(dirname(from), to), from);
+}
+
+/** A vDPA device of a function, the directory that `populatePci` returned, with the character device QEMU opens. */
+export function populateVdpa(root: string, parent: string, name: string, character?: string, driver?: string): string {
+	const node = join(parent, name);
+	mkdirSync(character === undefined ? node : join(node, character), { recursive: true });
+	link(join(root, "bus/vdpa/devices", name), node);
+	if (driver !== undefined) {
+		link(join(root, "bus/vdpa/drivers", driver, name), node);
+		link(join(node, "driver"), join(root, "bus/vdpa/drivers", driver));
+	}
+	return node;
+}
+
+/** A network interface of a function. */
+export function populateNetdev(root: string, parent: string, name: string): void {
+	const node = join(parent, "net", name);
+	mkdirSync(node, { recursive: true });
+	link(join(root, "class/net", name), node);
 }

@@ -1,7 +1,12 @@
 import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
-import { type Collected, collectAttributes, namedBy, override } from "../attributes.ts";
+import { collectAttributes, namedBy } from "../attributes.ts";
+import { Findings } from "../findings.ts";
 import { readWhole, type Sysfs } from "../sysfs.ts";
+import { classCollector } from "./classes.ts";
+import type { Draft, Host } from "./collector.ts";
+import { driverVersions } from "./driver.ts";
 import { PCI_ADDRESS } from "./pci.ts";
+import { addId } from "./pci-ids.ts";
 
 export const MDEV_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -11,12 +16,45 @@ const TYPE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
 /** A PCI address, but also a subchannel (`0.0.0313`) or `matrix`: mdevs are not only made from PCI functions. */
 const PARENT_NAME = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
 
-/** Mediated devices and the types they can be created from (Documentation/ABI/testing/sysfs-bus-vfio-mdev). */
-export function collectMdev(sysfs: Sysfs): SnapshotDevice[] {
-	return [...instances(sysfs), ...types(sysfs)];
+/** What tells boards apart on which mdevs are; their types have the same names on different boards. */
+const BOARD_IDS = ["vendor", "device", "subsystem_vendor", "subsystem_device"] as const;
+
+/**
+ * Mediated devices and the types they can be created from (Documentation/ABI/testing/sysfs-bus-vfio-mdev). Both say on what
+ * board they are: `parent_vendor`, `parent_device`, `parent_subsystem_vendor`, `parent_subsystem_device`.
+ */
+export function collectMdev(host: Host): SnapshotDevice[] {
+	const add = additions(host);
+	return [...instances(host.sysfs, add), ...types(host.sysfs, add)];
 }
 
-function types(sysfs: Sysfs): SnapshotDevice[] {
+/** Adds what a device has from its parent and its class. */
+type Add = (device: Draft & { readonly parent: string }, node: Sysfs) => void;
+
+function additions(host: Host): Add {
+	const addVersions = driverVersions(host);
+	const addClass = classCollector(host);
+	const boards = new Map<string, Findings | undefined>();
+	function boardOf(parent: string): Findings | undefined {
+		const node = PCI_ADDRESS.test(parent) ? host.sysfs.directory(`bus/pci/devices/${parent}`) : undefined;
+		if (node === undefined) return undefined;
+		const found = new Findings(node);
+		for (const name of BOARD_IDS) addId(found, name, node, `parent_${name}`);
+		const driver = node.link("driver");
+		addVersions(driver !== undefined && "value" in driver ? driver.value : undefined, found);
+		return found;
+	}
+	return (device, node) => {
+		const { parent, found } = device;
+		const board = boards.has(parent) ? boards.get(parent) : boardOf(parent);
+		boards.set(parent, board);
+		if (board === undefined) addVersions(undefined, found);
+		else found.inherit(board);
+		addClass(device, node);
+	};
+}
+
+function types(sysfs: Sysfs, add: Add): SnapshotDevice[] {
 	return [...parents(sysfs)].flatMap(([parent, node]) => {
 		const supported = node.directory("mdev_supported_types");
 		if (supported === undefined) return [];
@@ -26,7 +64,7 @@ function types(sysfs: Sysfs): SnapshotDevice[] {
 			.map((type) =>
 				readWhole(
 					() => supported.directory(type),
-					(directory) => readType(parent, type, directory),
+					(directory) => readType(parent, type, directory, add),
 				),
 			)
 			.filter((device) => device !== undefined);
@@ -49,23 +87,20 @@ function parents(sysfs: Sysfs): ReadonlyMap<string, Sysfs> {
 	return found;
 }
 
-function readType(parent: string, type: string, node: Sysfs): SnapshotDevice {
-	const { attributes, unreadable } = collectType(type, node);
+function readType(parent: string, type: string, node: Sysfs, add: Add): SnapshotDevice {
+	const found = collectType(type, node);
+	const id = `${parent}/${type}`;
 	const reading = node.read("available_instances") ?? { errno: "ENOENT" };
+	// How many more can be created is not known: none are promised.
 	const capacity = "value" in reading && /^\d{1,9}$/.test(reading.value) ? Number(reading.value) : undefined;
-	const errno = "errno" in reading ? reading.errno : "EINVAL";
-	return {
-		id: `${parent}/${type}`,
-		kind: "mdev_type",
-		parent,
-		// How many more can be created is not known: none are promised.
-		capacity: capacity ?? 0,
-		attributes,
-		unreadable: capacity === undefined ? { ...unreadable, available_instances: errno } : unreadable,
-	};
+	if (capacity === undefined) {
+		found.record("available_instances", { errno: "errno" in reading ? reading.errno : "EINVAL" });
+	}
+	add({ id, kind: "mdev_type", parent, found }, node);
+	return found.device({ id, kind: "mdev_type", parent, capacity: capacity ?? 0 });
 }
 
-function instances(sysfs: Sysfs): SnapshotDevice[] {
+function instances(sysfs: Sysfs, add: Add): SnapshotDevice[] {
 	const bus = sysfs.directory("bus/mdev/devices");
 	if (bus === undefined) return [];
 	return bus
@@ -74,24 +109,28 @@ function instances(sysfs: Sysfs): SnapshotDevice[] {
 		.map((name) =>
 			readWhole(
 				() => bus.directory(name),
-				(node) => readInstance(name.toLowerCase(), node),
+				(node) => readInstance(name.toLowerCase(), node, add),
 			),
 		)
 		.filter((device) => device !== undefined);
 }
 
-function readInstance(id: string, node: Sysfs): SnapshotDevice | undefined {
+function readInstance(id: string, node: Sysfs, add: Add): SnapshotDevice | undefined {
 	const typeNode = node.directory("mdev_type");
 	// `<parent>/mdev_supported_types/<type>`; the kernel removes this link first when it removes an mdev.
 	const [parent, group, type] = typeNode?.path.split("/").slice(-3) ?? [];
 	if (typeNode === undefined || parent === undefined || type === undefined) return undefined;
 	if (group !== "mdev_supported_types" || !PARENT_NAME.test(parent) || !TYPE_NAME.test(type)) return undefined;
-	const inherited = collectType(type, typeNode);
-	const { attributes, unreadable } = override(inherited, collectAttributes(node, namedBy(inherited)));
-	return { id, kind: "mdev", parent, capacity: 1, attributes, unreadable };
+	const ofType = collectType(type, typeNode);
+	const found = collectAttributes(node, namedBy(ofType));
+	found.inherit(ofType);
+	add({ id, kind: "mdev", parent, found }, node);
+	return found.device({ id, kind: "mdev", parent, capacity: 1 });
 }
 
-function collectType(type: string, node: Sysfs): Collected {
-	const { attributes, unreadable } = collectAttributes(node);
-	return { attributes: { ...attributes, mdev_type: type }, unreadable };
+/** The name of the directory is the name of the type. */
+function collectType(type: string, node: Sysfs): Findings {
+	const found = collectAttributes(node);
+	found.record("mdev_type", { value: type }, node.path);
+	return found;
 }

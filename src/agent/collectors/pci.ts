@@ -1,66 +1,77 @@
 import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
 import { collectAttributes } from "../attributes.ts";
+import type { Findings } from "../findings.ts";
 import { readWhole, type Sysfs } from "../sysfs.ts";
+import { classCollector } from "./classes.ts";
+import type { Draft, Host } from "./collector.ts";
+import { driverVersions } from "./driver.ts";
+import { addId, PCI_IDS } from "./pci-ids.ts";
 
 /** Domain, bus, device, function as the kernel prints them; anything else below `bus/pci/devices` is skipped. */
 export const PCI_ADDRESS = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 
-/** The kernel writes these as `0x8086` (Documentation/ABI/testing/sysfs-bus-pci); a snapshot has them as `8086`. */
-const HEX_ATTRIBUTES = ["vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision"] as const;
+/** Files that are told and never compared: how a function is to be bound, how many VFs a PF has. */
+const FACTS = ["driver_override", "sriov_numvfs", "sriov_totalvfs"] as const;
 
-/** Every PCI function of the host, assignable or not. Addresses, NUMA node and IOMMU group are places, not attributes. */
-export function collectPci(sysfs: Sysfs): SnapshotDevice[] {
-	const bus = sysfs.directory("bus/pci/devices");
+/**
+ * Every PCI function of the host, assignable or not (Documentation/ABI/testing/sysfs-bus-pci). Address, NUMA node and IOMMU
+ * group are places: two devices that are alike differ in them, so they are facts and no attributes.
+ */
+export function collectPci(host: Host): SnapshotDevice[] {
+	const bus = host.sysfs.directory("bus/pci/devices");
 	if (bus === undefined) return [];
+	const addVersions = driverVersions(host);
+	const addClass = classCollector(host);
 	return bus
 		.list()
 		.filter((address) => PCI_ADDRESS.test(address))
 		.map((address) =>
 			readWhole(
 				() => bus.directory(address),
-				(node) => readFunction(address, node),
+				(node) => readFunction(address, node, { addVersions, addClass }),
 			),
 		)
 		.filter((device) => device !== undefined);
 }
 
-/**
- * `driver` keeps the kernel's spelling (`mlx5_vfio_pci`, `vfio-pci`): both `_` and `-` occur in driver names and a policy
- * names a driver as `lspci -k` shows it. `device_api` follows from the driver: vfio-pci and its variants offer vfio-pci.
- */
-function readFunction(id: string, node: Sysfs): SnapshotDevice | undefined {
-	const attributes: Record<string, string> = {};
-	const unreadable: Record<string, string> = {};
-	for (const name of HEX_ATTRIBUTES) {
-		const reading = node.read(name);
-		if (reading === undefined) continue;
-		if ("value" in reading) attributes[name] = reading.value.trim().toLowerCase().replace(/^0x/, "");
-		else unreadable[name] = reading.errno;
-	}
-	// The kernel gives every function these two: without them the directory is one that is being removed.
-	if (!["vendor", "device"].every((name) => name in attributes || name in unreadable)) return undefined;
-
-	const driver = node.link("driver");
-	if (driver !== undefined && "value" in driver) {
-		attributes["driver"] = driver.value;
-		if (driver.value.includes("vfio")) attributes["device_api"] = "vfio-pci";
-	} else if (driver !== undefined) unreadable["driver"] = driver.errno;
-
-	const own = collectAttributes(node);
-	const physfn = node.link("physfn");
-	const parent = physfn !== undefined && "value" in physfn && PCI_ADDRESS.test(physfn.value) ? physfn.value : undefined;
-	return {
-		id,
-		kind: "pci",
-		...(parent === undefined ? {} : { parent }),
-		capacity: 1,
-		attributes: { ...own.attributes, ...attributes, ...explicitDeviceApi(own.attributes) },
-		unreadable: { ...own.unreadable, ...unreadable },
-	};
+interface Additions {
+	readonly addVersions: ReturnType<typeof driverVersions>;
+	readonly addClass: (device: Draft, node: Sysfs) => void;
 }
 
-/** A `device_api` file of the driver or an overlay says more than the driver's name does. */
-function explicitDeviceApi(attributes: Readonly<Record<string, string>>): Record<string, string> {
-	const api = attributes["device_api"];
-	return api === undefined ? {} : { device_api: api };
+/**
+ * `driver` keeps the kernel's spelling (`mlx5_vfio_pci`, `vfio-pci`): both `_` and `-` occur in driver names and a policy
+ * names a driver as `lspci -k` shows it. `device_api` follows from the driver: vfio-pci and its variants offer vfio-pci, and so
+ * does one with another name that made a `vfio-dev`, as nvidia does. A `device_api` file of the driver says more than that.
+ */
+function readFunction(id: string, node: Sysfs, { addVersions, addClass }: Additions): SnapshotDevice | undefined {
+	const found = collectAttributes(node);
+	for (const name of PCI_IDS) addId(found, name, node);
+	// The kernel gives every function these two: without them the directory is one that is being removed.
+	if (!found.has("vendor") || !found.has("device")) return undefined;
+
+	found.record("driver", node.link("driver"));
+	const driver = found.attributes["driver"];
+	const isVfio = driver?.includes("vfio") || node.list().includes("vfio-dev");
+	if (isVfio && !found.has("device_api")) {
+		found.record("device_api", { value: "vfio-pci" }, `bus/pci/drivers/${driver}`);
+	}
+	addVersions(driver, found);
+	const physfn = node.link("physfn");
+	const parent = physfn !== undefined && "value" in physfn && PCI_ADDRESS.test(physfn.value) ? physfn.value : undefined;
+	addPlaces(found, node);
+	addClass({ id, kind: "pci", parent, found }, node);
+	return found.device({ id, kind: "pci", ...(parent === undefined ? {} : { parent }), capacity: 1 });
+}
+
+/** -1 is no NUMA node, `(null)` no override. */
+function addPlaces(found: Findings, node: Sysfs): void {
+	const files = node.list();
+	const numa = files.includes("numa_node") ? node.read("numa_node") : undefined;
+	if (numa !== undefined && "value" in numa && numa.value !== "-1") found.fact("numa_node", numa);
+	if (files.includes("iommu_group")) found.fact("iommu_group", node.link("iommu_group"));
+	for (const name of FACTS) {
+		const reading = files.includes(name) ? node.read(name) : undefined;
+		if (reading !== undefined && "value" in reading && reading.value !== "(null)") found.fact(name, reading);
+	}
 }

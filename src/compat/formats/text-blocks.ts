@@ -8,9 +8,18 @@ import {
 	StepBudget,
 	type VoidBlock,
 } from "../blocks.ts";
-import { attributeOf, type Device } from "../device.ts";
+import { attributeOf, type Device, overlayOf } from "../device.ts";
 import { normalise } from "../normalise.ts";
-import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, unreadableReason } from "../pair.ts";
+import {
+	attributeReason,
+	type Beside,
+	type Judgement,
+	type Pair,
+	show,
+	sourceName,
+	targetName,
+	unreadableReason,
+} from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
 import { softwareVersion } from "./software-version.ts";
 
@@ -109,7 +118,9 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 		declaring === "target" ? [targetName(pair), sourceName(pair)] : [sourceName(pair), targetName(pair)];
 	const [ownerDevice, judgedDevice] = declaring === "target" ? [pair.target, pair.source] : [pair.source, pair.target];
 	const attribute = String([...owner.files, ...judged.files][0]);
-	const found = (code: ReasonCode, message: string, key = attribute) => attributeReason(pair, code, key, RULE, message);
+	const beside = { [declaring]: owner.files, [declaring === "target" ? "source" : "target"]: judged.files };
+	const found = (code: ReasonCode, message: string) =>
+		attributeReason(pair, code, attribute, RULE, message, { beside });
 
 	const unreadable = [
 		...owner.files.map((file) => unreadableReason(pair, ownerDevice, file, RULE)),
@@ -135,11 +146,12 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 	const results = owner.compatible.map((block) => match(pair, block, self, budget));
 	const [closest] = results.filter((result) => "missing" in result).sort((a, b) => total(a) - total(b));
 	const problems = results.filter((result) => "problem" in result);
-	if (closest && total(closest) === 0) return unlistedVersion(pair, self, owner.self, closest.block, declaring);
+	if (closest && total(closest) === 0)
+		return unlistedVersion(pair, self, owner.self, closest.block, { declaring, beside });
 	const voided = problems.map(({ line, problem }) =>
 		found("rule.malformed", `${attribute} of ${ownerName}, block at line ${line}: ${problem}`),
 	);
-	return [...(closest ? mismatches(pair, closest, self, { ownerName, judgedName, declaring }) : []), ...voided];
+	return [...(closest ? mismatches(pair, closest, self, { ownerName, judgedName, declaring, beside }) : []), ...voided];
 }
 
 interface Match {
@@ -165,23 +177,29 @@ function match(pair: Pair, block: Block | VoidBlock, self: Self, budget: StepBud
 	return { block, missing, uncovered };
 }
 
+interface Side {
+	readonly declaring: "source" | "target";
+	/** The attributes that hold the blocks. */
+	readonly beside: Beside;
+}
+
 function mismatches(
 	pair: Pair,
 	{ missing, uncovered }: Match,
 	self: Self,
-	{ ownerName, judgedName, declaring }: { ownerName: string; judgedName: string; declaring: "source" | "target" },
+	{ ownerName, judgedName, declaring, beside }: Side & { readonly ownerName: string; readonly judgedName: string },
 ): readonly Reason[] {
 	const judgedSide = declaring === "target" ? "source" : "target";
 	const differing = missing.map(({ key, text: wanted }) => {
 		const value = self.get(key);
-		const details = { [declaring]: wanted, ...(value !== undefined && { [judgedSide]: value }) };
+		const details = { [declaring]: wanted, ...(value !== undefined && { [judgedSide]: value }), beside };
 		const absent = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
 		const message = `${key} ${value === undefined ? "(absent)" : show(value)} of ${judgedName} does not fit ${show(wanted)} of ${ownerName}`;
 		return attributeReason(pair, value === undefined ? absent : "attribute.differs", key, RULE, message, details);
 	});
 	const unknown = uncovered.map(([key, value]) => {
 		const message = `${key} ${show(value)} of ${judgedName} is not mentioned in any block of ${ownerName} that fits otherwise`;
-		return attributeReason(pair, "attribute.not_covered", key, RULE, message, { [judgedSide]: value });
+		return attributeReason(pair, "attribute.not_covered", key, RULE, message, { [judgedSide]: value, beside });
 	});
 	return [...differing, ...unknown];
 }
@@ -192,18 +210,23 @@ function unlistedVersion(
 	judged: Self,
 	owner: Self | undefined,
 	{ fields }: Block,
-	declaring: "source" | "target",
+	{ declaring, beside }: Side,
 ): readonly Reason[] {
 	if (fields.some(({ key }) => key === UNLISTED)) return [];
-	const version = (self: Self | undefined) => {
+	const version = (self: Self | undefined, device: Device, files: readonly string[] = []) => {
 		const value = self?.get(UNLISTED);
-		return { attributes: value === undefined ? {} : { [UNLISTED]: value }, unreadable: {} };
+		const overlay = overlayOf(device, files);
+		return {
+			attributes: value === undefined ? {} : { [UNLISTED]: value },
+			unreadable: {},
+			overlaid: overlay === undefined ? {} : { [UNLISTED]: overlay },
+		};
 	};
 	const [source, target] = declaring === "target" ? [judged, owner] : [owner, judged];
 	const versions: Pair = {
 		...pair,
-		source: { ...pair.source, ...version(source) },
-		target: { ...pair.target, ...version(target) },
+		source: { ...pair.source, ...version(source, pair.source, beside.source) },
+		target: { ...pair.target, ...version(target, pair.target, beside.target) },
 	};
 	return softwareVersion(versions, new Set()).reasons;
 }

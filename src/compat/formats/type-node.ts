@@ -87,7 +87,8 @@ function judgeType(pair: Pair): readonly Reason[] {
 	const superset = needed.size > 0 && [...needed].every((item) => offered.has(item));
 	if (named || superset) return [];
 	const message = `mdev_type ${show(targetType ?? "")} of ${targetName(pair)} is not among the types that ${sourceName(pair)} is compatible with (${[...needed].join(", ") || "none"})`;
-	return [attributeReason(pair, "type.mismatch", "mdev_type", RULE, message)];
+	const beside = { source: [TYPE], target: [TYPE] };
+	return [attributeReason(pair, "type.mismatch", "mdev_type", RULE, message, { beside })];
 }
 
 function dynamicNames(pair: Pair): readonly string[] {

@@ -90,7 +90,9 @@ function judge(pair: Pair, attribute: string, declaring: "source" | "target"): r
 	if (value === undefined) {
 		const code = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
 		const message = `${judgedName} has no ${attribute}; ${ownerName} accepts ${show(accepted)}`;
-		return [attributeReason(pair, code, attribute, RULE, message, { [declaring]: accepted })];
+		return [
+			attributeReason(pair, code, attribute, RULE, message, { [declaring]: accepted, beside: { [declaring]: [list] } }),
+		];
 	}
 	const question = { pair, attribute, declaring, accepted, own, value, ownerName, judgedName };
 	return /(?:^|_)version$/.test(attribute) ? judgeVersion(question) : judgeToken(question);
@@ -98,7 +100,8 @@ function judge(pair: Pair, attribute: string, declaring: "source" | "target"): r
 
 function found(question: Question, code: ReasonCode, message: string, severity?: Severity): Reason {
 	const { pair, attribute, declaring, accepted } = question;
-	const details = { [declaring]: accepted, ...(severity && { severity }) };
+	const beside = { [declaring]: [`${attribute}${SUFFIX}`] };
+	const details = { [declaring]: accepted, ...(severity && { severity }), beside };
 	return attributeReason(pair, code, attribute, RULE, message, details);
 }
 

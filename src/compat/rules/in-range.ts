@@ -28,7 +28,12 @@ export function inRange(pair: Pair, { attribute, min, max, range }: Rule): reado
 		const message =
 			`${attribute} ${show(values.source)} of ${sourceName(pair)} is not within ` +
 			`${name} ${show(values.target)} of ${targetName(pair)}`;
-		return [attributeReason(pair, "attribute.out_of_range", attribute, "in_range", message, { target: values.target })];
+		return [
+			attributeReason(pair, "attribute.out_of_range", attribute, "in_range", message, {
+				target: values.target,
+				beside: { target: [name] },
+			}),
+		];
 	}
 	return [];
 }

@@ -22,5 +22,10 @@ export function maskSuperset(pair: Pair, { attribute, target = attribute }: Rule
 	const message =
 		`${target} ${show(values.target)} of ${targetName(pair)} lacks ${show(showMask(missing))}; ` +
 		`${sourceName(pair)} has ${attribute} ${show(values.source)}`;
-	return [attributeReason(pair, "mask.not_superset", attribute, "mask_superset", message, { target: values.target })];
+	return [
+		attributeReason(pair, "mask.not_superset", attribute, "mask_superset", message, {
+			target: values.target,
+			beside: { target: [target] },
+		}),
+	];
 }

@@ -22,7 +22,12 @@ function inList(pair: Pair, attribute: string, lists: readonly string[]): readon
 	const items = found.target.split(/[,;\n]/).map((item) => item.trim());
 	if (items.includes(found.source.trim())) return [];
 	const message = `${attribute} ${show(found.source)} of ${sourceName(pair)} is not in ${list} of ${targetName(pair)} (${show(found.target)})`;
-	return [attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message, { target: found.target })];
+	return [
+		attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message, {
+			target: found.target,
+			beside: { target: [list] },
+		}),
+	];
 }
 
 function amongValues(pair: Pair, attribute: string, values: readonly string[]): readonly Reason[] {

@@ -20,7 +20,12 @@ export function superset(pair: Pair, { attribute, target = attribute, compare }:
 	const message =
 		`${target} ${show(values.target)} of ${targetName(pair)} ${what}; ` +
 		`${sourceName(pair)} has ${attribute} ${show(values.source)}`;
-	return [attributeReason(pair, "set.not_superset", attribute, "superset", message, { target: values.target })];
+	return [
+		attributeReason(pair, "set.not_superset", attribute, "superset", message, {
+			target: values.target,
+			beside: { target: [target] },
+		}),
+	];
 }
 
 function surplus(pair: Pair, attribute: string, target: string): readonly Reason[] {

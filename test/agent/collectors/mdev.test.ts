@@ -2,15 +2,37 @@ import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { collectMdev } from "../../../src/agent/collectors/mdev.ts";
-import { openSysfs } from "../../../src/agent/sysfs.ts";
-import { type MdevType, populateMdev, populateMdevType, populatePci, temporaryHost } from "../../support/sysfs.ts";
+import {
+	hostAt,
+	type MdevType,
+	populateMdev,
+	populateMdevType,
+	populatePci,
+	temporaryHost,
+} from "../../support/sysfs.ts";
 
 const UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+
+const PARENT = "devices/pci0000:00/0000:00:02.0";
+const TYPE = `${PARENT}/mdev_supported_types/i915-GVTg_V5_4`;
+
+/** What an mdev and its type say of the board that they are on. */
+const BOARD = {
+	attributes: {
+		parent_vendor: "8086",
+		parent_device: "1515",
+		parent_subsystem_vendor: "8086",
+		parent_subsystem_device: "0000",
+	},
+	sources: Object.fromEntries(
+		["vendor", "device", "subsystem_vendor", "subsystem_device"].map((name) => [`parent_${name}`, `${PARENT}/${name}`]),
+	),
+};
 
 function hostWithType(mdevType: MdevType) {
 	const { sysfs } = temporaryHost();
 	const parent = populatePci(sysfs, { address: "0000:00:02.0", below: "pci0000:00" });
-	return { sysfs, parent, type: populateMdevType(sysfs, parent, mdevType), scan: () => collectMdev(openSysfs(sysfs)) };
+	return { sysfs, parent, type: populateMdevType(sysfs, parent, mdevType), scan: () => collectMdev(hostAt(sysfs)) };
 }
 
 describe("types", () => {
@@ -26,8 +48,10 @@ describe("types", () => {
 				kind: "mdev_type",
 				parent: "0000:00:02.0",
 				capacity: 3,
-				attributes: { mdev_type: "nvidia-558", device_api: "vfio-pci", software_version: "1.0.0" },
+				path: `${PARENT}/mdev_supported_types/nvidia-558`,
+				attributes: { mdev_type: "nvidia-558", device_api: "vfio-pci", software_version: "1.0.0", ...BOARD.attributes },
 				unreadable: {},
+				sources: { mdev_type: `${PARENT}/mdev_supported_types/nvidia-558`, ...BOARD.sources },
 			},
 		]);
 	});
@@ -69,6 +93,7 @@ describe("instances", () => {
 			kind: "mdev",
 			parent: "0000:00:02.0",
 			capacity: 1,
+			path: `${PARENT}/${UUID}`,
 			attributes: {
 				mdev_type: "i915-GVTg_V5_4",
 				device_api: "vfio-pci",
@@ -77,8 +102,16 @@ describe("instances", () => {
 				migration_version: "device",
 				fps_max: "60",
 				aggregator: "2",
+				...BOARD.attributes,
 			},
 			unreadable: {},
+			sources: {
+				mdev_type: TYPE,
+				device_api: `${TYPE}/device_api`,
+				software_version: `${TYPE}/software_version`,
+				dynamic_resources: `${TYPE}/dynamic_resources`,
+				...BOARD.sources,
+			},
 		});
 	});
 

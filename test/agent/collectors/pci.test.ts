@@ -2,8 +2,7 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { collectPci, PCI_ADDRESS } from "../../../src/agent/collectors/pci.ts";
-import { openSysfs } from "../../../src/agent/sysfs.ts";
-import { type PciFunction, populatePci, temporaryHost } from "../../support/sysfs.ts";
+import { hostAt, link, type PciFunction, populateModule, populatePci, temporaryHost } from "../../support/sysfs.ts";
 
 const VF: PciFunction = { address: "0000:3b:10.0", driver: "ixgbe_vfio_pci", physfn: "0000:3b:00.0" };
 
@@ -32,7 +31,7 @@ test("a function is described by normalised ids, driver, device_api and the thre
 		revision: "0A",
 		files: { software_version: "1.2.0", numa_node: "1" },
 	});
-	expect(collectPci(openSysfs(sysfs))).toEqual([
+	expect(collectPci(hostAt(sysfs))).toEqual([
 		expect.objectContaining({
 			id: "0000:3b:00.0",
 			attributes: expect.objectContaining({ device: "1528", driver: "ixgbe" }),
@@ -42,6 +41,7 @@ test("a function is described by normalised ids, driver, device_api and the thre
 			kind: "pci",
 			parent: "0000:3b:00.0",
 			capacity: 1,
+			path: "devices/pci0000:3b/0000:3b:10.0",
 			attributes: {
 				vendor: "8086",
 				device: "1515",
@@ -54,6 +54,8 @@ test("a function is described by normalised ids, driver, device_api and the thre
 				software_version: "1.2.0",
 			},
 			unreadable: {},
+			sources: { device_api: "bus/pci/drivers/ixgbe_vfio_pci" },
+			facts: { numa_node: "1" },
 		},
 	]);
 });
@@ -68,20 +70,65 @@ const drivers: readonly [driver: string | undefined, api: string | undefined][] 
 test.each(drivers)("driver %s offers %s", (driver, api) => {
 	const { sysfs } = temporaryHost();
 	populatePci(sysfs, { address: "0000:3b:10.0", ...(driver === undefined ? {} : { driver }) });
-	const [device] = collectPci(openSysfs(sysfs));
+	const [device] = collectPci(hostAt(sysfs));
 	expect(device?.attributes["driver"]).toBe(driver);
 	expect(device?.attributes["device_api"]).toBe(api);
+});
+
+test("where a function is and how many VFs it has are facts: two that are alike differ in them", () => {
+	const { sysfs } = temporaryHost();
+	const files = { numa_node: "-1", driver_override: "(null)", sriov_numvfs: "2", sriov_totalvfs: "63" };
+	populatePci(sysfs, { address: "0000:3b:00.0", files });
+	const vf = populatePci(sysfs, { ...VF, files: { numa_node: "1", driver_override: "ixgbe_vfio_pci" } });
+	mkdirSync(join(sysfs, "kernel/iommu_groups/42"), { recursive: true });
+	link(join(vf, "iommu_group"), join(sysfs, "kernel/iommu_groups/42"));
+	expect(collectPci(hostAt(sysfs)).map(({ facts }) => facts)).toEqual([
+		{ sriov_numvfs: "2", sriov_totalvfs: "63" },
+		{ numa_node: "1", driver_override: "ixgbe_vfio_pci", iommu_group: "42" },
+	]);
+});
+
+test("a driver of another name that made a vfio device offers vfio-pci", () => {
+	const { sysfs } = temporaryHost();
+	mkdirSync(join(populatePci(sysfs, { ...VF, driver: "nvidia" }), "vfio-dev/vfio0"), { recursive: true });
+	expect(collectPci(hostAt(sysfs))[0]).toMatchObject({
+		attributes: { device_api: "vfio-pci" },
+		facts: { vfio_dev: "vfio0" },
+	});
+});
+
+describe("the software below a function", () => {
+	test("is the version of the driver's module, and the kernel's", () => {
+		const { sysfs } = temporaryHost();
+		populatePci(sysfs, { ...VF, driver: "vfio-pci" });
+		populateModule(sysfs, "vfio-pci", { module: "vfio_pci", version: "0.2" });
+		expect(collectPci(hostAt(sysfs, { kernel_release: "6.8.0-45-generic" }))[0]).toMatchObject({
+			attributes: { driver_version: "0.2", kernel_release: "6.8.0-45-generic" },
+			sources: { driver_version: "module/vfio_pci/version", kernel_release: "uname -r" },
+		});
+	});
+
+	test("a module without a version, and a driver that is no module, have none", () => {
+		const { sysfs } = temporaryHost();
+		populatePci(sysfs, { address: "0000:3b:10.0", driver: "ixgbevf" });
+		populateModule(sysfs, "ixgbevf", { module: "ixgbevf" });
+		populatePci(sysfs, { address: "0000:3b:10.2", driver: "pcieport" });
+		for (const { attributes, sources } of collectPci(hostAt(sysfs))) {
+			expect(attributes).not.toHaveProperty("driver_version");
+			expect(sources).toBeUndefined();
+		}
+	});
 });
 
 test("a device_api file says more than the driver's name", () => {
 	const { sysfs } = temporaryHost();
 	populatePci(sysfs, { ...VF, files: { device_api: "vfio-platform" } });
-	expect(collectPci(openSysfs(sysfs))[0]?.attributes["device_api"]).toBe("vfio-platform");
+	expect(collectPci(hostAt(sysfs))[0]?.attributes["device_api"]).toBe("vfio-platform");
 });
 
 describe("what is skipped", () => {
 	test("a host without a PCI bus has no functions", () => {
-		expect(collectPci(openSysfs(temporaryHost().sysfs))).toEqual([]);
+		expect(collectPci(hostAt(temporaryHost().sysfs))).toEqual([]);
 	});
 
 	test("names that are no addresses, and devices outside the tree", () => {
@@ -91,13 +138,13 @@ describe("what is skipped", () => {
 		mkdirSync(join(bus, "not-an-address"));
 		symlinkSync("/etc", join(bus, "0000:3b:10.1"));
 		symlinkSync("0000:3b:10.2", join(bus, "0000:3b:10.2"));
-		expect(collectPci(openSysfs(sysfs)).map(({ id }) => id)).toEqual(["0000:3b:10.0"]);
+		expect(collectPci(hostAt(sysfs)).map(({ id }) => id)).toEqual(["0000:3b:10.0"]);
 	});
 
 	test("a function that is being removed", () => {
 		const { sysfs } = temporaryHost();
 		rmSync(join(populatePci(sysfs, VF), "vendor"));
-		expect(collectPci(openSysfs(sysfs))).toEqual([]);
+		expect(collectPci(hostAt(sysfs))).toEqual([]);
 	});
 });
 
@@ -108,7 +155,7 @@ test("an id and a driver that cannot be read are told, the others stay", () => {
 		rmSync(join(node, name));
 		symlinkSync("/etc/hostname", join(node, name));
 	}
-	const [device] = collectPci(openSysfs(sysfs));
+	const [device] = collectPci(hostAt(sysfs));
 	expect(device?.unreadable).toEqual({ vendor: "EXDEV", driver: "EXDEV" });
 	expect(device?.attributes).toMatchObject({ device: "1515", class: "020000" });
 });

@@ -1,0 +1,44 @@
+import { commandOf, handlesOf, objectOf, textOf } from "../tools.ts";
+import { type ClassCollector, hasDriver } from "./collector.ts";
+import { firmwareVersions } from "./devlink.ts";
+import { vfNumbers } from "./sriov.ts";
+
+const NAMES = ["migratable", "roce", "ipsec_crypto", "ipsec_packet", "max_io_eqs"] as const;
+
+/**
+ * VFs of ConnectX and BlueField. The PF's devlink instance has a port of flavour `pcivf` for each VF while its eswitch is in
+ * mode switchdev, with what the VF may do as `function`: `enable`, `disable` or a number. In legacy mode there is no such port,
+ * and these attributes are absent; so are those that the installed iproute2 does not know (migratable: 6.2, ipsec: 6.6,
+ * max_io_eqs: 6.10).
+ *
+ * Verified in Documentation/networking/devlink/devlink-port.rst and iproute2's devlink/devlink.c, `pr_out_port_function`.
+ */
+export const mlx5: ClassCollector = (host) => {
+	const ports = handlesOf(host.told, "devlink port show", "port");
+	const source = commandOf("devlink port show");
+	const numberOf = vfNumbers(host);
+	const addFirmware = firmwareVersions(host);
+	const functions = new Map<string, ReturnType<typeof objectOf>>();
+	if (ports !== undefined && !("errno" in ports)) {
+		for (const [handle, port] of ports) {
+			const [, pf] = /^pci\/([^/]+)\/\d+$/.exec(handle) ?? [];
+			// The VF of another controller belongs to the host that a SmartNIC is plugged into.
+			if (port["flavour"] !== "pcivf" || port["external"] === true) continue;
+			functions.set(`${pf} ${textOf(port["vfnum"])}`, objectOf(port["function"]));
+		}
+	}
+	return (device) => {
+		const { id, parent, found } = device;
+		if (!hasDriver(device, "mlx5_vfio_pci") || parent === undefined) return;
+		addFirmware(device);
+		if (ports !== undefined && "errno" in ports) {
+			for (const name of NAMES) found.record(name, ports, source);
+			return;
+		}
+		const own = functions.get(`${parent} ${numberOf(parent, id)}`);
+		for (const name of NAMES) {
+			const value = textOf(own?.[name]);
+			if (value !== undefined) found.record(name, { value }, source);
+		}
+	};
+};

@@ -1,0 +1,70 @@
+import type { Findings } from "../findings.ts";
+import type { Reading } from "../sysfs.ts";
+import { commandOf, type Told } from "../tools.ts";
+import type { ClassCollector } from "./collector.ts";
+
+const NAMES = ["ecc_mode", "mig_mode"] as const;
+
+/**
+ * NVIDIA vGPUs, as mdevs (types `nvidia-<N>`) and as VFs with vendor-specific VFIO (vGPU 17 and later on Ubuntu 24.04 and
+ * RHEL 10), which have a directory `nvidia/`.
+ *
+ * - `vgpu_type`: `nvidia/current_vgpu_type`, a decimal id; 0 is none, and then there is no such attribute.
+ * - `creatable_vgpu_types`: the ids of `nvidia/creatable_vgpu_types`, whose lines are `1428 : NVIDIA H200X-141C`. The list
+ *   shrinks with what is allocated on the board: a type that it lacks cannot be created *now*.
+ * - `ecc_mode`, `mig_mode` of the board, `enabled` or `disabled`, from nvidia-smi; absent where it says N/A.
+ *
+ * Verified in NVIDIA's vgpu-device-manager and kubevirt-gpu-device-plugin (both files, a header line may come first) and
+ * nvidia-smi(1) (550: names of the query, N/A). NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in
+ * no output of nvidia-smi: an overlay gives them.
+ */
+export const nvidia: ClassCollector = ({ told }) => {
+	const source = commandOf("nvidia-smi");
+	const boards = modesOf(told);
+	function describeBoard(board: string | undefined, found: Findings): void {
+		if (boards === undefined || board === undefined) return;
+		const modes = "errno" in boards ? NAMES.map(() => boards) : boards.get(board);
+		for (const [index, name] of NAMES.entries()) found.record(name, modes?.[index], source);
+	}
+	return ({ parent, found }, node) => {
+		if (found.attributes["mdev_type"]?.startsWith("nvidia-")) describeBoard(parent, found);
+		if (found.attributes["vendor"] !== "10de" || !node.list().includes("nvidia")) return;
+		const own = node.directory("nvidia");
+		if (own === undefined) return;
+		const current = own.read("current_vgpu_type");
+		const isNone = current !== undefined && "value" in current && current.value.trim() === "0";
+		if (!isNone) found.read("vgpu_type", own, "current_vgpu_type", decimalId);
+		found.read("creatable_vgpu_types", own, "creatable_vgpu_types", ids);
+		describeBoard(parent, found);
+	};
+};
+
+function decimalId(text: string): string | undefined {
+	return /^\d{1,9}$/.test(text.trim()) ? text.trim() : undefined;
+}
+
+function ids(text: string): string {
+	return text
+		.split("\n")
+		.flatMap((line) => /^\s*(\d{1,9})\s*:/.exec(line)?.[1] ?? [])
+		.join(",");
+}
+
+/** Lines of `00000000:41:00.0, Enabled, Disabled`; the domain has eight digits there and four in sysfs. */
+function modesOf({ answers }: Told): ReadonlyMap<string, readonly Reading[]> | { readonly errno: string } | undefined {
+	const answer = answers?.["nvidia-smi"];
+	if (answer === undefined || "errno" in answer) return answer;
+	const boards = new Map<string, readonly Reading[]>();
+	for (const line of answer.text.split("\n").filter((one) => one.trim() !== "")) {
+		const [address = "", ...modes] = line.split(",").map((field) => field.trim());
+		const isAddress = /^[0-9A-F]{4,8}:[0-9A-F]{2}:[0-9A-F]{2}\.[0-7]$/i.test(address);
+		if (!isAddress || modes.length !== NAMES.length) return { errno: "EBADMSG" };
+		boards.set(address.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, ""), modes.map(mode));
+	}
+	return boards;
+}
+
+function mode(text: string): Reading {
+	if (/^(Enabled|Disabled)$/.test(text)) return { value: text.toLowerCase() };
+	return /^\[?(N\/A|Not Supported)\]?$/.test(text) ? undefined : { errno: "EBADMSG" };
+}

@@ -1,0 +1,77 @@
+import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
+import { collectAttributes } from "../attributes.ts";
+import { type Reading, readWhole, type Sysfs } from "../sysfs.ts";
+import { commandOf, handlesOf, textOf } from "../tools.ts";
+import type { Draft, Host } from "./collector.ts";
+import { driverVersions } from "./driver.ts";
+import { PCI_ADDRESS } from "./pci.ts";
+
+/** A name that `vdpa dev add` was given; any other is skipped. */
+const VDPA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** attribute, the question whose answer has it under the same name, the key of that answer */
+const TOLD = [
+	["max_vqs", "vdpa dev show", "dev"],
+	["negotiated_features", "vdpa dev config show", "config"],
+	["dev_features", "vdpa mgmtdev show", "mgmtdev"],
+	["max_supported_vqs", "vdpa mgmtdev show", "mgmtdev"],
+] as const;
+
+/**
+ * Devices of the vdpa bus (Documentation/ABI/testing/sysfs-bus-vdpa), with what vdpa(8) says of each and of the management
+ * device that made it: `max_vqs`, `negotiated_features` (while a guest drives it), `dev_features`, `max_supported_vqs`. Lists
+ * have commas. Its MAC address is left out on purpose. Verified in vdpa-dev(8) and iproute2's vdpa/vdpa.c.
+ */
+export function collectVdpa(host: Host): SnapshotDevice[] {
+	const bus = host.sysfs.directory("bus/vdpa/devices");
+	if (bus === undefined) return [];
+	const addVersions = driverVersions(host);
+	const addTold = toldOf(host);
+	return bus
+		.list()
+		.filter((name) => VDPA_NAME.test(name))
+		.map((name) =>
+			readWhole(
+				() => bus.directory(name),
+				(node) => read(name, node),
+			),
+		)
+		.filter((device) => device !== undefined);
+
+	function read(id: string, node: Sysfs): SnapshotDevice {
+		const found = collectAttributes(node);
+		found.record("driver", node.link("driver"));
+		const place = node.path
+			.split("/")
+			.reverse()
+			.find((name) => PCI_ADDRESS.test(name));
+		addVersions(undefined, found);
+		addTold({ id, found });
+		const character = node.list().find((name) => /^vhost-vdpa-\d+$/.test(name));
+		if (character !== undefined) found.fact("vhost_vdpa", { value: character });
+		return found.device({ id, kind: "vdpa", capacity: 1, ...(place !== undefined && { parent: place }) });
+	}
+}
+
+function toldOf({ told }: Host): (device: Pick<Draft, "id" | "found">) => void {
+	const devices = handlesOf(told, "vdpa dev show", "dev");
+	const answers = TOLD.map(([name, question, key]) => ({ name, question, answer: handlesOf(told, question, key) }));
+	return ({ id, found }) => {
+		if (devices === undefined) return;
+		const management = "errno" in devices ? devices : textOf(devices.get(id)?.["mgmtdev"]);
+		for (const { name, question, answer } of answers) {
+			const handle = question === "vdpa mgmtdev show" ? management : id;
+			found.record(name, toldValue(name, handle, answer), commandOf(question));
+		}
+	};
+}
+
+type Failure = { readonly errno: string };
+
+/** Whose handle is not known, because another question failed, is as unreadable as that answer. */
+function toldValue(name: string, handle: string | Failure | undefined, answer: ReturnType<typeof handlesOf>): Reading {
+	if (answer === undefined || "errno" in answer) return answer;
+	if (typeof handle !== "string") return handle;
+	const value = textOf(answer.get(handle)?.[name]);
+	return value === undefined ? undefined : { value };
+}

@@ -1,0 +1,25 @@
+import type { Findings } from "../findings.ts";
+import type { Sysfs } from "../sysfs.ts";
+import type { ClassCollector } from "./collector.ts";
+
+/**
+ * Crypto adapters of s390 (Documentation/arch/s390/vfio-ap.rst): `matrix` is the queues of the mdev, one `05.0004` (adapter,
+ * domain; hexadecimal) a line in its file of that name (drivers/s390/crypto/vfio_ap_ops.c, `matrix_show`); `hwtype` the
+ * hardware types of their cards, `/sys/bus/ap/devices/card<adapter>/hwtype`.
+ */
+export const vfioAp: ClassCollector =
+	({ sysfs }) =>
+	({ kind, found }, node) => {
+		if (kind !== "mdev" || !found.attributes["mdev_type"]?.startsWith("vfio_ap-")) return;
+		found.read("matrix", node, "matrix", (text) => text.trim().split("\n").join(","));
+		const matrix = found.attributes["matrix"];
+		if (matrix === undefined) return;
+		for (const adapter of new Set(matrix.match(/\b[0-9a-f]{2}(?=\.)/g))) addType(sysfs, adapter, found);
+	};
+
+function addType(sysfs: Sysfs, adapter: string, found: Findings): void {
+	const card = sysfs.directory(`bus/ap/devices/card${adapter}`);
+	if (card === undefined) return;
+	const others = found.attributes["hwtype"]?.split(",") ?? [];
+	found.read("hwtype", card, "hwtype", (text) => [...new Set([...others, text.trim()])].sort().join(","));
+}

@@ -1,0 +1,33 @@
+import type { Sysfs } from "../sysfs.ts";
+import type { ClassCollector } from "./collector.ts";
+
+/**
+ * What vfio tells of any device that it has: facts, which differ between two devices that are alike. `vfio-dev/vfio<N>` is
+ * its character device. `/sys/kernel/debug/vfio/<device>/migration/{state,features}` is what the bound driver says that it can
+ * and does (Documentation/ABI/testing/debugfs-vfio, drivers/vfio/debugfs.c; Linux 6.8 and 6.18): for root only, and a device
+ * that nobody has open may say ERROR, so a state is no attribute to compare.
+ */
+export const vfio: ClassCollector = ({ sysfs }) => {
+	const debug = debugDirectory(sysfs);
+	return ({ id, found }, node) => {
+		if (!node.list().includes("vfio-dev")) return;
+		const [name] = node.directory("vfio-dev")?.list() ?? [];
+		if (name !== undefined) found.fact("vfio_dev", { value: name });
+		const migration = debug?.directory(`${id}/migration`);
+		found.fact("migration_state", migration?.read("state"));
+		const features = migration?.read("features");
+		if (features !== undefined && "value" in features) {
+			found.fact("migration_features", { value: features.value.trim().split("\n").join(",") });
+		}
+	};
+};
+
+function debugDirectory(sysfs: Sysfs): Sysfs | undefined {
+	return sysfs.directory("kernel/debug")?.directory("vfio");
+}
+
+/** Why the debugfs of vfio cannot be read; undefined when it can, or when the kernel has none. */
+export function debugfsErrno(sysfs: Sysfs): string | undefined {
+	const reading = sysfs.directory("kernel/debug")?.read("vfio");
+	return reading !== undefined && "errno" in reading && reading.errno !== "EISDIR" ? reading.errno : undefined;
+}

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from "node:child_process";
+
+/** Leaves time to kill what hangs: the answer is there within 5 seconds. */
+const TIMEOUT_MS = 4_500;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+/** What a command printed, or why that is not known. */
+export type Output = { readonly text: string } | { readonly errno: string };
+
+/**
+ * Runs a program of the host: absolute path, fixed arguments, no shell, an environment that holds nothing but the C locale.
+ * The answer comes within 5 seconds, whatever the program does; its whole process group is killed then, as it is when the
+ * program ends and has left others behind.
+ *
+ * `errno` is the kernel's where the program cannot be started (`ENOENT`, `EACCES` ...); `ETIMEDOUT` it took too long,
+ * `EFBIG` it printed more than 1 MiB, `EIO` it failed or was killed, `EILSEQ` it printed no ASCII text.
+ */
+export function runCommand(path: string, args: readonly string[]): Promise<Output> {
+	return new Promise((resolve) => {
+		const child = spawn(path, args, {
+			cwd: "/",
+			env: { LC_ALL: "C" },
+			stdio: ["ignore", "pipe", "ignore"],
+			// A process group of its own, so that what it starts can be killed with it.
+			detached: true,
+		});
+		const chunks: Buffer[] = [];
+		let length = 0;
+		const settle = (output: Output) => {
+			clearTimeout(timer);
+			killGroup(child);
+			child.stdout.destroy();
+			// A process that hangs in the kernel dies only when the kernel lets it: nobody waits for that.
+			child.unref();
+			resolve(output);
+		};
+		const timer = setTimeout(() => settle({ errno: "ETIMEDOUT" }), TIMEOUT_MS);
+		child.stdout.on("data", (chunk: Buffer) => {
+			length += chunk.length;
+			if (length > MAX_OUTPUT_BYTES) settle({ errno: "EFBIG" });
+			else chunks.push(chunk);
+		});
+		child.on("error", (error: NodeJS.ErrnoException) => settle({ errno: error.code ?? "EIO" }));
+		// Whoever it has left behind may hold the pipe open for ever.
+		child.on("exit", () => killGroup(child));
+		child.on("close", (code) => settle(code === 0 ? ascii(Buffer.concat(chunks)) : { errno: "EIO" }));
+	});
+}
+
+function killGroup({ pid }: ChildProcess): void {
+	if (pid === undefined) return;
+	try {
+		process.kill(-pid, "SIGKILL");
+	} catch (error) {
+		// Nobody of the group is left, or only those who have another user.
+		if (!(error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM"))) throw error;
+	}
+}
+
+function ascii(bytes: Buffer): Output {
+	return bytes.every((byte) => byte > 0 && byte < 0x80) ? { text: bytes.toString("latin1") } : { errno: "EILSEQ" };
+}

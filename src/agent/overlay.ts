@@ -1,0 +1,67 @@
+import { fits } from "../compat/device-class.ts";
+import type { SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Overlay, OverlayEntry } from "./overlay-file.ts";
+
+/** An attribute that an overlay would have given a device that has it already: what is there stays. */
+interface Ignored {
+	readonly file: string;
+	readonly device: string;
+	readonly attribute: string;
+	/** Who has it: `host`, or the file that came before. */
+	readonly from: string;
+}
+
+/** The devices with what overlays add, and what they could not add. */
+export interface Overlaid {
+	readonly devices: readonly SnapshotDevice[];
+	readonly ignored: readonly Ignored[];
+}
+
+/**
+ * Adds attributes that no kernel tells. An overlay never overwrites: what the host says, even that it cannot be read, goes
+ * before every overlay, and of two overlays the first by name goes before the other. What a device matches is looked for in
+ * what the host says, so that the order of overlays changes nothing else.
+ */
+export function applyOverlays(devices: readonly SnapshotDevice[], overlays: readonly Overlay[]): Overlaid {
+	const ignored: Ignored[] = [];
+	if (overlays.length === 0) return { devices, ignored };
+	return { devices: devices.map((device) => overlay(device, overlays, ignored)), ignored };
+}
+
+function overlay(device: SnapshotDevice, overlays: readonly Overlay[], ignored: Ignored[]): SnapshotDevice {
+	const added = new Map<string, { readonly value: string; readonly by: Overlay }>();
+	for (const by of overlays) {
+		for (const { attributes } of by.devices.filter(({ match }) => matches(device, match))) {
+			for (const [attribute, value] of Object.entries(attributes)) {
+				const from = isKnown(device, attribute) ? "host" : added.get(attribute)?.by.file;
+				if (from === undefined) added.set(attribute, { value, by });
+				else ignored.push({ file: by.file, device: device.id, attribute, from });
+			}
+		}
+	}
+	if (added.size === 0) return device;
+	const entries = [...added];
+	return {
+		...device,
+		attributes: { ...device.attributes, ...Object.fromEntries(entries.map(([name, { value }]) => [name, value])) },
+		overlaid: Object.fromEntries(entries.map(([name, { by }]) => [name, `${by.file} (${by.source}, ${by.date})`])),
+	};
+}
+
+function matches(device: SnapshotDevice, match: OverlayEntry["match"]): boolean {
+	return Object.entries(match).every(([name, patterns]) => {
+		const text = textOf(device, name);
+		return text !== undefined && patterns.some((pattern) => fits(pattern, text));
+	});
+}
+
+function textOf({ id, kind, parent, attributes }: SnapshotDevice, name: string): string | undefined {
+	if (name === "id") return id;
+	if (name === "kind") return kind;
+	if (name === "parent") return parent;
+	return Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+}
+
+function isKnown({ attributes, unreadable }: SnapshotDevice, name: string): boolean {
+	return Object.hasOwn(attributes, name) || Object.hasOwn(unreadable, name);
+}

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync, readlinkSync } from "node:fs";
+import type { Readable } from "node:stream";
+import type { ScanOptions } from "./scan.ts";
+import type { NumberedScan, Predecessor } from "./scan-result.ts";
+
+/** So long may a scan give no sign of life: a driver that does not answer has been read. */
+const WATCHDOG_MS = 3_000;
+/** However alive it is. */
+const MAX_SCAN_MS = 60_000;
+
+const LINE_FEED = 0x0a;
+
+/** What scan-child.ts is started with, as JSON. */
+export interface ScanTask {
+	readonly options: Omit<ScanOptions, "watch">;
+	readonly before: Predecessor;
+	readonly stuck: readonly string[];
+}
+
+/** The first line of what it answers; `bytes` of JSON follow, none if it found what its predecessor did. */
+export type ScanHeader = (Omit<NumberedScan, "body"> & { readonly bytes: number }) | { readonly error: string };
+
+/** How a scan ended. */
+export type Outcome =
+	| { readonly kind: "done"; readonly scan: Omit<NumberedScan, "body">; readonly body: Buffer | undefined }
+	| { readonly kind: "failed"; readonly cause: string }
+	/** It is left alone; `reading` is the file that it waits for, where that can be told. */
+	| { readonly kind: "overrun"; readonly reading: string | undefined; readonly child: ChildProcess };
+
+/**
+ * Scans in a process of its own. A read of sysfs cannot be given up, but a process can: it is killed, and should the
+ * kernel not let go of it, forgotten. Its memory goes back to the system with it.
+ */
+export function scanInProcess(program: string, task: ScanTask, signal: AbortSignal): Promise<Outcome> {
+	const child = spawn(process.execPath, ["--max-semi-space-size=4", program, JSON.stringify(task)], {
+		stdio: ["ignore", "pipe", "pipe", "pipe"],
+		env: {},
+	});
+	const output: Buffer[] = [];
+	let complaint = "";
+	const [, stdout, stderr, heartbeat] = child.stdio as [null, Readable, Readable, Readable, undefined];
+	stderr.on("data", (chunk: Buffer) => {
+		complaint = (complaint + chunk.toString()).slice(-2_000);
+	});
+	return new Promise((resolve) => {
+		const end = (outcome: Outcome) => {
+			clearTimeout(watchdog);
+			clearTimeout(limit);
+			signal.removeEventListener("abort", stop);
+			resolve(outcome);
+		};
+		const overrun = () => {
+			const reading = fileBeingRead(child.pid);
+			abandon(child);
+			end({ kind: "overrun", reading, child });
+		};
+		const stop = () => {
+			abandon(child);
+			end({ kind: "failed", cause: "the agent is stopping" });
+		};
+		const watchdog = setTimeout(overrun, WATCHDOG_MS);
+		const limit = setTimeout(overrun, MAX_SCAN_MS);
+		signal.addEventListener("abort", stop, { once: true });
+		heartbeat.on("data", () => watchdog.refresh());
+		stdout.on("data", (chunk: Buffer) => {
+			watchdog.refresh();
+			output.push(chunk);
+		});
+		child.once("error", (error) => end({ kind: "failed", cause: error.message }));
+		child.once("close", (code, killedBy) => {
+			if (code === 0) return end(read(Buffer.concat(output)));
+			const cause = `the scan ended with ${killedBy ?? code}: ${complaint.trim().split("\n").at(-1) ?? ""}`;
+			return end({ kind: "failed", cause });
+		});
+	});
+}
+
+function read(output: Buffer): Outcome {
+	const line = output.indexOf(LINE_FEED);
+	const header = JSON.parse(output.toString("utf8", 0, line)) as ScanHeader;
+	if ("error" in header) return { kind: "failed", cause: header.error };
+	const { bytes, ...scan } = header;
+	const body = output.subarray(line + 1);
+	if (body.length !== bytes) return { kind: "failed", cause: `the scan gave ${body.length} bytes of ${bytes}` };
+	return { kind: "done", scan, body: bytes === 0 ? undefined : body };
+}
+
+function abandon(child: ChildProcess): void {
+	child.kill("SIGKILL");
+	for (const stream of child.stdio) stream?.destroy();
+	child.unref();
+}
+
+/**
+ * The file behind the first argument of the system call that a process is in (Documentation/filesystems/proc.rst):
+ * reads name a descriptor, and those of sysfs are what takes long.
+ */
+function fileBeingRead(pid: number | undefined): string | undefined {
+	try {
+		const [, descriptor] = /^\d+ 0x([0-9a-f]{1,8}) /.exec(readFileSync(`/proc/${pid}/syscall`, "utf8")) ?? [];
+		const path = readlinkSync(`/proc/${pid}/fd/${Number.parseInt(descriptor ?? "", 16)}`);
+		return path.startsWith("/") ? path : undefined;
+	} catch {
+		// Not in a system call, in one without a file, or gone.
+		return undefined;
+	}
+}

@@ -1,0 +1,120 @@
+import { release } from "node:os";
+import { resolve } from "node:path";
+import { type Output, runCommand } from "./command.ts";
+import { openSysfs, type Sysfs } from "./sysfs.ts";
+
+/** Where the programs are on every distribution that Nova supports; absolute, because there is no PATH. */
+const PROGRAMS = { devlink: "/usr/sbin/devlink", vdpa: "/usr/sbin/vdpa", "nvidia-smi": "/usr/bin/nvidia-smi" } as const;
+
+type Programs = Readonly<Record<keyof typeof PROGRAMS, string>>;
+
+interface Question {
+	readonly program: keyof Programs;
+	readonly args: readonly string[];
+	/** Whether the host has devices that the answer would be about; a path below the sysfs root that then exists. */
+	readonly wanted: readonly string[];
+}
+
+/** Everything that is asked of a program: it reads, it writes nothing, and no part of it comes from outside. */
+const QUESTIONS = {
+	"devlink port show": {
+		program: "devlink",
+		args: ["-j", "port", "show"],
+		wanted: ["bus/pci/drivers/mlx5_vfio_pci"],
+	},
+	"devlink dev info": {
+		program: "devlink",
+		args: ["-j", "dev", "info"],
+		wanted: ["bus/pci/drivers/mlx5_vfio_pci", "bus/pci/drivers/pds_vfio_pci"],
+	},
+	"vdpa mgmtdev show": { program: "vdpa", args: ["-j", "mgmtdev", "show"], wanted: ["bus/vdpa/devices"] },
+	"vdpa dev show": { program: "vdpa", args: ["-j", "dev", "show"], wanted: ["bus/vdpa/devices"] },
+	"vdpa dev config show": { program: "vdpa", args: ["-j", "dev", "config", "show"], wanted: ["bus/vdpa/devices"] },
+	"nvidia-smi": {
+		program: "nvidia-smi",
+		args: ["--query-gpu=pci.bus_id,ecc.mode.current,mig.mode.current", "--format=csv,noheader"],
+		wanted: ["bus/pci/drivers/nvidia"],
+	},
+} as const satisfies Record<string, Question>;
+
+export type QuestionName = keyof typeof QUESTIONS;
+
+/** What the host says beside sysfs. A tree that is not this machine's says nothing: an empty object. */
+export interface Told {
+	/** As `uname -r` prints it. */
+	readonly kernel_release?: string;
+	/** What a program said to each question that was asked. */
+	readonly answers?: Readonly<Partial<Record<QuestionName, Output>>>;
+}
+
+/**
+ * Asks the programs of this machine about the devices that it has, all at once: the answer takes 5 seconds at most.
+ * A sysfs tree elsewhere is another machine's, of which they know nothing.
+ */
+export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoot)): Promise<Told> {
+	if (programs === undefined) return {};
+	const sysfs = openSysfs(sysfsRoot);
+	const names = (Object.keys(QUESTIONS) as QuestionName[]).filter((name) => isWanted(QUESTIONS[name], sysfs));
+	const answers = await Promise.all(
+		names.map(
+			async (name) => [name, await runCommand(programs[QUESTIONS[name].program], QUESTIONS[name].args)] as const,
+		),
+	);
+	return { kernel_release: release(), answers: Object.fromEntries(answers) };
+}
+
+function programsFor(sysfsRoot: string): Programs | undefined {
+	return resolve(sysfsRoot) === "/sys" ? PROGRAMS : undefined;
+}
+
+/** The command of a question, as `sources` of a snapshot have it. */
+export function commandOf(name: QuestionName): string {
+	return [PROGRAMS[QUESTIONS[name].program], ...QUESTIONS[name].args].join(" ");
+}
+
+/** A driver that has no device, and a bus without one, ask for nothing. */
+function isWanted({ wanted }: Question, sysfs: Sysfs): boolean {
+	return wanted.some(
+		(path) =>
+			sysfs
+				.directory(path)
+				?.list()
+				.some((name) => /[0-9]/.test(name)) === true,
+	);
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * The answer of `devlink -j` and `vdpa -j`: `{"port": {"pci/0000:06:00.0/2": {...}}}`, the objects below `key` by handle.
+ * `EBADMSG` is an answer of another form; undefined, that the question was not asked.
+ */
+export function handlesOf(
+	{ answers }: Told,
+	name: QuestionName,
+	key: string,
+): ReadonlyMap<string, JsonObject> | { readonly errno: string } | undefined {
+	const answer = answers?.[name];
+	if (answer === undefined || "errno" in answer) return answer;
+	const handles = objectOf(objectOf(parsed(answer.text))?.[key]);
+	if (handles === undefined) return { errno: "EBADMSG" };
+	return new Map(Object.entries(handles).map(([handle, value]) => [handle, objectOf(value) ?? {}]));
+}
+
+export function objectOf(value: unknown): JsonObject | undefined {
+	return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
+/** A value of such an answer as text: a list of words has commas between them. */
+export function textOf(value: unknown): string | undefined {
+	if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
+	return Array.isArray(value) && value.every((item) => typeof item === "string") ? value.join(",") : undefined;
+}
+
+function parsed(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+}

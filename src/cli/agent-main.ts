@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { agent } from "./agent.ts";
+import { exitCodeOfFault } from "./faults.ts";
+
+// `novacompat agent` without the packages that only other commands need: a compute node loads xmldom and yaml.
+try {
+	await agent(process.argv.slice(2));
+} catch (error) {
+	process.exitCode = exitCodeOfFault(error);
+}

@@ -1,0 +1,163 @@
+import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { z } from "zod";
+import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
+import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { readYaml, type Schema } from "../yaml.ts";
+import { UsageError } from "./exit-codes.ts";
+
+/** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */
+export interface AgentOptions {
+	readonly host: string;
+	readonly listen: { readonly address: string; readonly port: number };
+	readonly sysfs_root: string;
+	readonly libvirt_dir: string;
+	readonly overlay_dir: string;
+	readonly scan_interval: number;
+	readonly tls_cert?: string;
+	readonly tls_key?: string;
+	readonly tls_client_ca?: string;
+	readonly allow_insecure: boolean;
+	readonly debug: boolean;
+}
+
+/** How a value is read, from a word of the command line or from YAML. */
+interface Kind {
+	readonly expected: string;
+	/** For the help; a flag has none, because it has no value. */
+	readonly placeholder?: string;
+	/** Undefined for what is not `expected`. */
+	parse(value: unknown): unknown;
+}
+
+const NAME: Kind = { expected: "a name", placeholder: "name", parse: textOf };
+const PATH: Kind = { expected: "a path", placeholder: "path", parse: textOf };
+const FLAG: Kind = {
+	expected: "true or false",
+	parse: (value) => (typeof value === "boolean" ? value : undefined),
+};
+const SECONDS: Kind = {
+	expected: "seconds from 1 to 3600",
+	placeholder: "seconds",
+	parse: (value) => (Number(value) >= 1 && Number(value) <= 3600 ? Number(value) : undefined),
+};
+const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: listenOf };
+
+/** Keys of the configuration file; a flag is called the same with `-` for `_`, and goes before the file. */
+const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
+	host: { kind: NAME, help: "host name as nova-compute has it in [DEFAULT]host", default: hostname },
+	listen: { kind: ADDRESS, help: "where to listen; port 0 takes a free one", default: () => "127.0.0.1:9301" },
+	sysfs_root: { kind: PATH, help: "where sysfs is mounted", default: () => "/sys" },
+	libvirt_dir: {
+		kind: PATH,
+		help: "where libvirt keeps the XML of running domains",
+		default: () => DEFAULT_LIBVIRT_DIR,
+	},
+	overlay_dir: { kind: PATH, help: "what operators and vendors add, *.yaml", default: () => DEFAULT_OVERLAY_DIR },
+	scan_interval: { kind: SECONDS, help: "from the start of a scan to the start of the next", default: () => 10 },
+	tls_cert: { kind: PATH, help: "certificate in PEM, with the host name as a DNS name" },
+	tls_key: { kind: PATH, help: "its key in PEM, which nobody else may read" },
+	tls_client_ca: { kind: PATH, help: "authorities in PEM that the certificates of clients must be from" },
+	allow_insecure: { kind: FLAG, help: "allow plain HTTP where others can reach it" },
+	debug: { kind: FLAG, help: "log every request" },
+};
+const NAMES = Object.keys(OPTIONS) as (keyof AgentOptions)[];
+
+type Given = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the words behind `novacompat agent`; undefined when they ask for help.
+ * @throws {UsageError} | {ConfigError} that name the option, its value and what was expected
+ */
+export function readAgentOptions(words: readonly string[]): AgentOptions | undefined {
+	const values = parseWords(words);
+	if (values["help"]) return undefined;
+	const file = values["config-file"];
+	const written = file === undefined ? {} : readFile(file);
+	const defaults = NAMES.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
+	const flags = NAMES.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
+		const value = values[flagOf(name)];
+		const option = OPTIONS[name].kind.parse(value);
+		if (option !== undefined) return [name, option];
+		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, expected ${OPTIONS[name].kind.expected}`);
+	});
+	return { ...Object.fromEntries(defaults), ...written, ...Object.fromEntries(flags) };
+}
+
+export function agentHelp(): string {
+	const rows = NAMES.map((name) => {
+		const { kind, help, default: standard } = OPTIONS[name];
+		const value = kind.placeholder ? ` <${kind.placeholder}>` : "";
+		return [`--${flagOf(name)}${value}`, standard ? `${help} (default: ${standard()})` : help];
+	});
+	const lines = [["--config-file <path>", "the same options as YAML"], ...rows].map(
+		([flag = "", help]) => `  ${flag.padEnd(26)}  ${help}\n`,
+	);
+	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}`;
+}
+
+function parseWords(words: readonly string[]): { readonly "config-file"?: string; readonly [flag: string]: unknown } {
+	const flags = NAMES.map((name) => {
+		const type = OPTIONS[name].kind.placeholder ? ("string" as const) : ("boolean" as const);
+		return [flagOf(name), { type }] as const;
+	});
+	const others = { "config-file": { type: "string" }, help: { type: "boolean", short: "h" } } as const;
+	try {
+		return parseArgs({ args: [...words], options: { ...Object.fromEntries(flags), ...others } }).values;
+	} catch (cause) {
+		throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+	}
+}
+
+/** Paths in the file are relative to it. */
+function readFile(file: string): Given {
+	const written = readYaml(file, FILE);
+	return Object.fromEntries(
+		Object.entries(written).map(([name, value]) => {
+			const isPath = isOption(name) && OPTIONS[name].kind === PATH;
+			return [name, isPath ? resolve(dirname(file), String(value)) : value];
+		}),
+	);
+}
+
+const FILE: Schema<Given> = {
+	safeParse(document) {
+		if (typeof document !== "object" || document === null || Array.isArray(document)) {
+			const issue = { code: "custom" as const, path: [], message: "expected a mapping of options" };
+			return { success: false, error: { issues: [issue] } };
+		}
+		const data: Record<string, unknown> = {};
+		const issues: z.core.$ZodIssue[] = [];
+		for (const [name, value] of Object.entries(document)) {
+			if (!isOption(name)) {
+				issues.push({ code: "unrecognized_keys", keys: [name], path: [], message: "" });
+				continue;
+			}
+			const { expected, parse } = OPTIONS[name].kind;
+			data[name] = parse(value);
+			if (data[name] !== undefined) continue;
+			const message = `expected ${expected}, got ${JSON.stringify(value)}`;
+			issues.push({ code: "custom", path: [name], message });
+		}
+		return issues.length > 0 ? { success: false, error: { issues } } : { success: true, data };
+	},
+};
+
+function isOption(name: string): name is keyof AgentOptions {
+	return Object.hasOwn(OPTIONS, name);
+}
+
+function flagOf(name: string): string {
+	return name.replaceAll("_", "-");
+}
+
+function textOf(value: unknown): string | undefined {
+	return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function listenOf(value: unknown): AgentOptions["listen"] | undefined {
+	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(String(value)) ?? [];
+	const address = bracketed ?? plain;
+	return address === undefined || Number(port) > 65535 ? undefined : { address, port: Number(port) };
+}

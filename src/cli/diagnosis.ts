@@ -1,0 +1,144 @@
+import type { Overlaid } from "../agent/overlay.ts";
+import type { Overlay } from "../agent/overlay-file.ts";
+import { commandOf, type QuestionName, type Told } from "../agent/tools.ts";
+import type { Policy } from "../compat/policy.ts";
+import type { SnapshotDevice } from "../snapshot/snapshot.ts";
+import { groupsOf, type Outlook, outlooksOf } from "./outlook.ts";
+
+interface Unreadable {
+	readonly attributes: readonly string[];
+	readonly errno: string;
+	/** Path or command that it would come from. */
+	readonly source: string;
+	readonly devices: readonly string[];
+	readonly remedy: string;
+}
+
+interface OverlayEffect extends Pick<Overlay, "file" | "source" | "date"> {
+	readonly devices: number;
+	readonly attributes: readonly string[];
+	/** What it would have given devices that have it already, and from whom they have it. */
+	readonly ignored: readonly { readonly attribute: string; readonly from: string; readonly devices: number }[];
+}
+
+/** What `novacompat doctor` says; names are a contract. */
+export interface Diagnosis {
+	readonly host: string;
+	readonly kernel_release: string | null;
+	readonly devices: Readonly<Record<SnapshotDevice["kind"], number>>;
+	readonly outlooks: readonly Outlook[];
+	readonly unreadable: readonly Unreadable[];
+	readonly programs: readonly {
+		readonly command: string;
+		readonly errno: string | null;
+		readonly remedy: string | null;
+	}[];
+	readonly overlays: readonly OverlayEffect[];
+	/** Why the migration state of vfio devices is not known. Nothing is compared by it. */
+	readonly debugfs: { readonly errno: string; readonly remedy: string } | null;
+}
+
+export interface Findings {
+	readonly host: string;
+	readonly told: Told;
+	readonly overlays: readonly Overlay[];
+	readonly overlaid: Overlaid;
+	readonly debugfs: string | undefined;
+	readonly policy: Policy;
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+	EACCES: "root, or CAP_DAC_READ_SEARCH",
+	EPERM: "root, and a kernel without lockdown",
+	ENODEV: "an instance has a device that sysfs does not show: see dmesg",
+	EIO: "the driver or program fails: see dmesg, or call it by hand",
+	ETIMEDOUT: "the driver or program hangs: see dmesg, or call it by hand",
+	EBADMSG: "a format that is not known: report it with the version of the program",
+	EXDEV: "a link leads out of sysfs",
+};
+
+/** What somebody could do about it. */
+function remedyFor(errno: string, source: string): string {
+	if (errno === "ENOENT" && source.startsWith("/")) return `install ${source.split(" ", 1).join()}`;
+	return REMEDIES[errno] ?? "see errno(3)";
+}
+
+/** All that can be said about a host whose devices were read. */
+export function diagnose({ host, told, overlays, overlaid, debugfs, policy }: Findings): Diagnosis {
+	const { devices, ignored } = overlaid;
+	const count = (kind: SnapshotDevice["kind"]) => devices.filter((device) => device.kind === kind).length;
+	return {
+		host,
+		kernel_release: told.kernel_release ?? null,
+		devices: { pci: count("pci"), mdev: count("mdev"), mdev_type: count("mdev_type"), vdpa: count("vdpa") },
+		outlooks: outlooksOf(devices, policy),
+		unreadable: unreadableOf(devices),
+		programs: programsOf(told),
+		overlays: overlays.map((overlay) => effectOf(overlay, devices, ignored)),
+		debugfs: debugfs === undefined ? null : { errno: debugfs, remedy: remedyFor(debugfs, "") },
+	};
+}
+
+function unreadableOf(devices: readonly SnapshotDevice[]): readonly Unreadable[] {
+	const found = devices.flatMap(({ id, path, unreadable, sources = {} }) =>
+		Object.entries(unreadable).map(([attribute, errno]) => ({
+			id,
+			attribute,
+			errno,
+			// Of a file of the device the place differs from device to device, and is found by its id.
+			source: sources[attribute] ?? `${path === undefined ? "" : "<path>/"}${attribute}`,
+		})),
+	);
+	return groupsOf(found, ({ errno, source }) => [errno, source]).map((group) => {
+		const [{ errno, source }] = group;
+		return {
+			attributes: [...new Set(group.map(({ attribute }) => attribute))],
+			errno,
+			source,
+			devices: [...new Set(group.map(({ id }) => id))],
+			remedy: remedyFor(errno, source),
+		};
+	});
+}
+
+function programsOf({ answers = {} }: Told): Diagnosis["programs"] {
+	return (Object.keys(answers) as QuestionName[]).map((name) => {
+		const command = commandOf(name);
+		const answer = answers[name];
+		const errno = answer !== undefined && "errno" in answer ? answer.errno : null;
+		return { command, errno, remedy: errno === null ? null : remedyFor(errno, command) };
+	});
+}
+
+function effectOf(
+	{ file, source, date }: Overlay,
+	devices: readonly SnapshotDevice[],
+	ignored: Overlaid["ignored"],
+): OverlayEffect {
+	const given = devices.map(({ overlaid = {} }) =>
+		Object.entries(overlaid).flatMap(([attribute, mark]) => (mark.startsWith(`${file} `) ? [attribute] : [])),
+	);
+	const own = ignored.filter((one) => one.file === file);
+	return {
+		file,
+		source,
+		date,
+		devices: given.filter((attributes) => attributes.length > 0).length,
+		attributes: [...new Set(given.flat())].sort(),
+		ignored: groupsOf(own, ({ attribute, from }) => [attribute, from]).map((group) => ({
+			attribute: group[0].attribute,
+			from: group[0].from,
+			devices: group.length,
+		})),
+	};
+}
+
+/** What needs a look: 0 nothing, 1 something. That a host cannot be read at all is 2, and no diagnosis. */
+export function warningsOf({ outlooks, unreadable, programs, overlays }: Diagnosis): number {
+	return (
+		outlooks.filter(({ verdict }) => verdict === "reject" || verdict === "unknown").length +
+		unreadable.length +
+		programs.filter(({ errno }) => errno !== null).length +
+		overlays.filter(({ ignored }) => ignored.length > 0).length
+	);
+}

@@ -1,0 +1,56 @@
+import { debugfsErrno } from "../agent/collectors/vfio.ts";
+import { LibvirtError } from "../agent/libvirt.ts";
+import { applyOverlays } from "../agent/overlay.ts";
+import { OverlayError, readOverlays } from "../agent/overlay-file.ts";
+import { takeSnapshot } from "../agent/scan.ts";
+import { openSysfs, SysfsError } from "../agent/sysfs.ts";
+import { askHost } from "../agent/tools.ts";
+import { type Diagnosis, diagnose, warningsOf } from "./diagnosis.ts";
+import { DOCTOR_EXIT } from "./exit-codes.ts";
+import { policyOf } from "./explain.ts";
+import { terminalColour } from "./render.ts";
+import { renderDiagnosis } from "./render-diagnosis.ts";
+import type { SnapshotOptions } from "./snapshot.ts";
+
+export interface DoctorOptions extends SnapshotOptions {
+	readonly policy?: string;
+	readonly format: string;
+}
+
+/** `novacompat doctor`: looks at this host as its agent does, and says what that comes to; the exit code is how well it looks. */
+export async function doctor({ policy: file, format, ...options }: DoctorOptions): Promise<number> {
+	const policy = policyOf(file);
+	const diagnosis = await examine(options, policy);
+	if (typeof diagnosis === "string") {
+		process.stdout.write(
+			format === "json" ? json({ host: options.host, problem: diagnosis }) : `problem: ${diagnosis}\n`,
+		);
+		return DOCTOR_EXIT.problem;
+	}
+	process.stdout.write(
+		format === "json" ? json(diagnosis) : renderDiagnosis(diagnosis, terminalColour(process.stdout)),
+	);
+	return warningsOf(diagnosis) === 0 ? DOCTOR_EXIT.good : DOCTOR_EXIT.warnings;
+}
+
+/** The diagnosis; or, as a text, why the agent of this host can answer nothing. */
+async function examine(
+	{ host, sysfsRoot, libvirtDir, overlayDir }: SnapshotOptions,
+	policy: ReturnType<typeof policyOf>,
+): Promise<Diagnosis | string> {
+	try {
+		const told = await askHost(sysfsRoot);
+		const { devices } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
+		const overlays = readOverlays(overlayDir);
+		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
+		return diagnose({ host, told, overlays, overlaid: applyOverlays(devices, overlays), debugfs, policy });
+	} catch (error) {
+		if (error instanceof SysfsError || error instanceof LibvirtError || error instanceof OverlayError)
+			return error.message;
+		throw error;
+	}
+}
+
+function json(value: unknown): string {
+	return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,19 @@
+import { LibvirtError } from "../agent/libvirt.ts";
+import { OverlayError } from "../agent/overlay-file.ts";
+import { SysfsError } from "../agent/sysfs.ts";
+import { TlsError } from "../agent/tls.ts";
+import { ConfigError } from "../yaml.ts";
+import { EXIT, UsageError } from "./exit-codes.ts";
+
+const OURS = [ConfigError, UsageError, SysfsError, LibvirtError, OverlayError, TlsError];
+
+/** The one place where a fault becomes an exit code. */
+export function exitCodeOfFault(error: unknown): number {
+	const isOurs = OURS.some((type) => error instanceof type);
+	if (error instanceof Error && (isOurs || ("code" in error && "syscall" in error))) {
+		process.stderr.write(`novacompat: ${error.message}\n`);
+		return error instanceof ConfigError || error instanceof OverlayError ? EXIT.config : EXIT.usage;
+	}
+	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+	return EXIT.bug;
+}

@@ -1,0 +1,96 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { Agent, get, type IncomingHttpHeaders } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { onTestFinished } from "vitest";
+import { cpuSeconds } from "../bench/children.ts";
+import type { TestHost } from "../support/sysfs.ts";
+
+const AGENT_MAIN = `${import.meta.dirname}/../../dist/src/cli/agent-main.js`;
+const PATIENCE_MS = 30_000;
+
+export interface Reply {
+	readonly status: number;
+	readonly headers: IncomingHttpHeaders;
+	readonly body: string;
+	/** Milliseconds from the request to the last byte. */
+	readonly took: number;
+}
+
+/** `novacompat-agent` as it is built, on a host that is a directory; it ends with the test. */
+export class AgentProcess {
+	readonly url: string;
+	/** All that it has said. */
+	readonly log: () => string;
+	readonly #child: ChildProcess;
+	readonly #connection = new Agent({ keepAlive: true, maxSockets: 1 });
+
+	static async start({ sysfs, libvirt }: TestHost, interval = 1): Promise<AgentProcess> {
+		const options = ["--host", "cmp-01", "--listen", "127.0.0.1:0", "--scan-interval", String(interval)];
+		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
+		const child = spawn(process.execPath, [AGENT_MAIN, ...options, ...host], { stdio: ["ignore", "ignore", "pipe"] });
+		let log = "";
+		child.stderr.on("data", (chunk: Buffer) => {
+			log += chunk.toString();
+		});
+		for (const giveUp = performance.now() + PATIENCE_MS; performance.now() < giveUp; await sleep(20)) {
+			const [url] = /http:\/\/\S+/.exec(log) ?? [];
+			if (url !== undefined && log.includes("scan done")) return new AgentProcess(child, url, () => log);
+		}
+		child.kill("SIGKILL");
+		throw new Error(`no agent within ${PATIENCE_MS} ms:\n${log}`);
+	}
+
+	private constructor(child: ChildProcess, url: string, log: () => string) {
+		this.log = log;
+		this.#child = child;
+		this.url = url;
+		onTestFinished(() => this.stop());
+	}
+
+	get port(): number {
+		return Number(new URL(this.url).port);
+	}
+
+	/** Processor seconds of the agent and of the scans that have ended. */
+	cpu(): number {
+		return cpuSeconds(this.#child.pid ?? 0);
+	}
+
+	/** Its scans that run or were abandoned, one line each with the state: `R node`, `D node`. */
+	children(): readonly string[] {
+		const list = readFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, "utf8");
+		return list
+			.split(" ")
+			.filter((pid) => pid !== "")
+			.map((pid) => execFileSync("ps", ["-o", "stat=,comm=", "-p", pid], { encoding: "utf8" }).trim());
+	}
+
+	ask(path: string): Promise<Reply> {
+		const started = performance.now();
+		return new Promise((resolve, reject) => {
+			get(this.url + path, { agent: this.#connection }, (response) => {
+				const chunks: Buffer[] = [];
+				response.on("data", (chunk: Buffer) => chunks.push(chunk));
+				response.on("end", () => {
+					const { statusCode: status = 0, headers } = response;
+					resolve({ status, headers, body: Buffer.concat(chunks).toString(), took: performance.now() - started });
+				});
+			}).on("error", reject);
+		});
+	}
+
+	/** The value of a metric, with its labels. */
+	async metric(name: string): Promise<number> {
+		const line = (await this.ask("/metrics")).body.split("\n").find((text) => text.startsWith(`${name} `));
+		return Number(line?.slice(name.length + 1));
+	}
+
+	async stop(): Promise<void> {
+		this.#connection.destroy();
+		if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+		this.#child.kill("SIGTERM");
+		await once(this.#child, "exit");
+	}
+}

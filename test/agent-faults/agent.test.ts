@@ -1,0 +1,280 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished } from "vitest";
+import { takeSnapshot } from "../../src/agent/scan.ts";
+import { Snapshot } from "../../src/snapshot/snapshot.ts";
+import { populateComputeNode } from "../bench/compute-node.ts";
+import { quantile } from "../bench/statistics.ts";
+import { row, seconds } from "../faults/rows.ts";
+import { MAIN, novacompat } from "../support/cli.ts";
+import { replug } from "../support/replug.ts";
+import { populateMdev, populateMdevType, populatePci, temporaryHost } from "../support/sysfs.ts";
+import { AgentProcess } from "./agent-process.ts";
+
+const VF = "0000:3b:10.0";
+const FILES = { software_version: "1.2.0", interface_version: "2.0.3" };
+
+const milliseconds = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+
+/** A host with one VF that has attributes, and the directory of it. */
+function hostWithVf() {
+	const host = temporaryHost();
+	const node = populatePci(host.sysfs, { address: VF, driver: "mlx5_vfio_pci", files: FILES });
+	return { ...host, node };
+}
+
+/** Without the places, which have the number of the device's life in them (support/replug.ts). */
+function textOf({ path: _path, sources: _sources, ...device }: Snapshot["devices"][number]): string {
+	return JSON.stringify(device);
+}
+
+function stopWithTest(child: ChildProcess): void {
+	onTestFinished(() => void child.kill("SIGKILL"));
+}
+
+row(
+	59,
+	"a VF, an mdev and a type vanish and come back all the time",
+	"10,000 scans, 0 half devices",
+	async (measure) => {
+		const host = hostWithVf();
+		const gpu = populatePci(host.sysfs, { address: "0000:41:00.0", driver: "nvidia" });
+		const type = populateMdevType(host.sysfs, gpu, { type: "nvidia-558", files: { software_version: "550.90" } });
+		const uuid = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+		const mdev = populateMdev(host.sysfs, type, { uuid, files: { aggregator: "1" } });
+		const options = { host: "cmp-01", sysfsRoot: host.sysfs, libvirtDir: host.libvirt };
+		const whole = new Map(takeSnapshot(options).devices.map((device) => [device.id, textOf(device)]));
+		const agent = await AgentProcess.start(host);
+		stopWithTest(replug(host.node, join(host.sysfs, "bus/pci/devices", VF)));
+		stopWithTest(replug(mdev, join(host.sysfs, "bus/mdev/devices", uuid)));
+		const seen = { whole: 0, half: 0, absent: 0 };
+		const check = ({ devices }: Snapshot) => {
+			const found = new Map(devices.map((device) => [device.id, textOf(device)]));
+			for (const [id, text] of whole) {
+				const device = found.get(id);
+				seen[device === undefined ? "absent" : device === text ? "whole" : "half"]++;
+			}
+		};
+		for (let scan = 0; scan < 10_000; scan++) {
+			check(takeSnapshot(options));
+			if (scan % 100 === 0) check(JSON.parse((await agent.ask("/v1/snapshot")).body));
+		}
+		const scans = await agent.metric('novacompat_agent_scans_total{outcome="done"}');
+		measure(`${seen.half} half, ${seen.whole} whole, ${seen.absent} absent; agent: ${scans} scans`);
+		expect(seen.half).toBe(0);
+		expect(seen.absent).toBeGreaterThan(0);
+		expect(await agent.metric('novacompat_agent_scans_total{outcome="failed"}')).toBe(0);
+	},
+);
+
+row(60, "EIO, ENODEV, EBUSY, EACCES on one attribute", "that errno, the others are read", async (measure) => {
+	const { sysfs, libvirt, node } = hostWithVf();
+	const target = hostWithVf();
+	const file = join(node, "software_version");
+	const faults = ["read:error=EIO", "read:error=ENODEV", "read:error=EBUSY", "openat:error=EACCES"];
+	for (const fault of faults) {
+		const inject = ["-f", "-qq", "-o", "/dev/null", "-P", file, "-e", `inject=${fault}`];
+		const command = [process.execPath, MAIN, "snapshot", "--host", "cmp-01", "--sysfs-root", sysfs];
+		const text = execFileSync("strace", [...inject, ...command, "--libvirt-dir", libvirt], { encoding: "utf8" });
+		const [device] = Snapshot.parse(JSON.parse(text)).devices;
+		expect(device?.unreadable).toEqual({ software_version: fault.split("=")[1] });
+		expect(device?.attributes["interface_version"]).toBe("2.0.3");
+		const faulty = join(sysfs, "faulty.json");
+		writeFileSync(faulty, text);
+		const { status, stdout } = novacompat("explain", "--source", faulty, "--target", target.sysfs, "--device", VF);
+		expect({ status, text: stdout }).toMatchObject({
+			status: 3,
+			text: expect.stringContaining("attribute.unreadable"),
+		});
+	}
+	measure(`${faults.length} of ${faults.length} errnos kept; the check is unknown`);
+});
+
+row(61, "a read that never returns and cannot be killed", "p99 < 50 ms, one child in 30 s", async (measure) => {
+	const host = hostWithVf();
+	const agent = await AgentProcess.start(host);
+	const script = `${import.meta.dirname}/stuck_file.py`;
+	const stuck = spawn("/usr/bin/python3", [script, join(host.node, "software_version")]);
+	stopWithTest(stuck);
+	await once(stuck.stdout, "data");
+	const times: number[] = [];
+	let most = 0;
+	let oldest = 0;
+	const started = performance.now();
+	let snapshot: Snapshot;
+	do {
+		const { status, headers, body, took } = await agent.ask("/v1/snapshot");
+		expect(status).toBe(200);
+		snapshot = JSON.parse(body);
+		times.push(took);
+		oldest = Math.max(oldest, Number(headers["collected-age-ms"]));
+		if (times.length % 100 === 0) most = Math.max(most, agent.children().length);
+		await sleep(5);
+	} while (snapshot.generation === 1 && performance.now() - started < 60_000);
+	const back = performance.now() - started;
+	const states = agent.children();
+	const p99 = quantile(times, 0.99);
+	measure(`p99 ${milliseconds(p99)} of ${times.length}, at most ${most} children, age up to ${seconds(oldest)}`);
+	measure(`ETIMEDOUT after ${seconds(back)}`);
+	expect(snapshot.devices[0]?.unreadable).toEqual({ software_version: "ETIMEDOUT" });
+	expect(snapshot.devices[0]?.attributes["interface_version"]).toBe("2.0.3");
+	expect(agent.log()).toContain(`while it read ${join(host.node, "software_version")}`);
+	expect(states.some((state) => state.startsWith("D"))).toBe(true);
+	expect(p99).toBeLessThan(50);
+	expect(most).toBeLessThanOrEqual(2);
+	expect(back).toBeGreaterThan(30_000);
+	stuck.stdin.end();
+	await once(stuck, "exit");
+	await expect.poll(() => agent.children().filter((state) => !state.startsWith("R")).length).toBeLessThanOrEqual(1);
+});
+
+row(62, "links in circles and out of the tree", "0 files outside opened", async (measure) => {
+	const { sysfs, libvirt, node } = hostWithVf();
+	const outside = `${sysfs}-outside`;
+	mkdirSync(join(outside, "0000:66:00.0"), { recursive: true });
+	for (const name of ["vendor", "device", "software_version"]) {
+		writeFileSync(join(outside, "0000:66:00.0", name), "canary-5b1e\n");
+	}
+	symlinkSync(join(outside, "0000:66:00.0/software_version"), join(node, "migration_version"));
+	symlinkSync("../../../../../../../../etc/hostname", join(node, "base_type"));
+	symlinkSync("pv_mode", join(node, "pv_mode"));
+	symlinkSync(join(outside, "0000:66:00.0"), join(sysfs, "bus/pci/devices/0000:66:00.0"));
+	symlinkSync(outside, join(node, "migration"));
+	symlinkSync("/", join(node, "mdev_supported_types"));
+	const trace = `${sysfs}-trace`;
+	const command = [process.execPath, MAIN, "snapshot", "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
+	const strace = ["-f", "-qq", "-e", "trace=open,openat,openat2", "-o", trace, ...command];
+	const text = execFileSync("strace", strace, { encoding: "utf8" });
+	const { devices } = Snapshot.parse(JSON.parse(text));
+	const opened = readFileSync(trace, "utf8").split("\n");
+	const inside = opened.filter((line) => line.includes(`"${sysfs}/`)).length;
+	const escaped = opened.filter((line) => line.includes(outside) || line.includes("/etc/hostname"));
+	measure(`${escaped.length} outside, ${inside} inside; ${JSON.stringify(devices[0]?.unreadable)}`);
+	expect(escaped).toEqual([]);
+	expect(inside).toBeGreaterThan(5);
+	expect(text).not.toContain("canary-5b1e");
+	expect(devices.map(({ id }) => id)).toEqual([VF]);
+	expect(devices[0]?.unreadable).toMatchObject({ migration_version: "EXDEV", base_type: "EXDEV", pv_mode: "ELOOP" });
+});
+
+row(63, "attribute of 64 MB", "EFBIG, at most 4,097 bytes read", async (measure) => {
+	const { sysfs, libvirt, node } = hostWithVf();
+	const file = join(node, "software_version");
+	truncateSync(file, 64 * 1024 * 1024);
+	const trace = `${sysfs}-trace`;
+	const command = [process.execPath, MAIN, "snapshot", "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
+	const strace = ["-f", "-qq", "-P", file, "-e", "trace=read,pread64", "-o", trace, ...command];
+	const { devices } = Snapshot.parse(JSON.parse(execFileSync("strace", strace, { encoding: "utf8" })));
+	const read = Array.from(readFileSync(trace, "utf8").matchAll(/ = (\d+)$/gm), ([, bytes]) => Number(bytes));
+	const bytes = read.reduce((sum, value) => sum + value, 0);
+	measure(`${devices[0]?.unreadable["software_version"]}, ${bytes} bytes`);
+	expect(devices[0]?.unreadable).toEqual({ software_version: "EFBIG" });
+	expect(bytes).toBe(4097);
+});
+
+row(64, "texts that are not ASCII, NULs, line ends", "the text, or EILSEQ", async (measure) => {
+	const { sysfs, libvirt, node } = hostWithVf();
+	const texts = { software_version: "1.0\r\n", interface_version: "1.0\0\0\n", base_type: "a\0b", pv_mode: "na\xefve" };
+	for (const [name, text] of Object.entries(texts)) writeFileSync(join(node, name), text, "latin1");
+	const [device] = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt }).devices;
+	measure(`${JSON.stringify(device?.attributes["software_version"])}, ${device?.unreadable["base_type"]}`);
+	expect(device?.attributes).toMatchObject({ software_version: "1.0", interface_version: "1.0" });
+	expect(device?.unreadable).toEqual({ base_type: "EILSEQ", pv_mode: "EILSEQ" });
+});
+
+row(65, "4,096 VFs and 512 mdevs", "a scan within the interval", async (measure) => {
+	const host = temporaryHost();
+	populateComputeNode(host.sysfs, { vfs: 4096, mdevs: 512 });
+	const agent = await AgentProcess.start(host, 10);
+	await sleep(11_000);
+	const scans = await agent.metric('novacompat_agent_scans_total{outcome="done"}');
+	const each = ((await agent.metric("novacompat_agent_scan_seconds_total")) / scans) * 1000;
+	const { devices } = Snapshot.parse(JSON.parse((await agent.ask("/v1/snapshot")).body));
+	measure(`${devices.length} devices in ${seconds(each)}, see bench:agent`);
+	expect(scans).toBeGreaterThanOrEqual(2);
+	expect(each).toBeLessThan(10_000);
+	expect(devices.length).toBe(4096 + 16 + 16 + 512 + 16);
+});
+
+row(66, "no sysfs, as in a container without /sys", "exit code 64 and a text", async (measure) => {
+	const agent = join(MAIN, "../agent-main.js");
+	const empty = `mount -t tmpfs none /sys && exec ${process.execPath} ${agent} --listen 127.0.0.1:0`;
+	const { status, stderr } = spawnSync("unshare", ["-m", "sh", "-c", empty], { encoding: "utf8" });
+	measure(`${status}: ${stderr.trim()}`);
+	expect(status).toBe(64);
+	expect(stderr).toBe(
+		"novacompat: sysfs root /sys has no bus directory: expected bus/ and devices/ below it, as in /sys\n",
+	);
+	const host = hostWithVf();
+	const running = await AgentProcess.start(host);
+	rmSync(join(host.sysfs, "bus"), { recursive: true });
+	await expect.poll(() => running.log(), { timeout: 10_000 }).toContain("scan failed: sysfs root");
+	const { status: still, headers } = await running.ask("/v1/snapshot");
+	expect(still).toBe(200);
+	expect(Number(headers["collected-age-ms"])).toBeGreaterThan(500);
+});
+
+/** Milliseconds of requests over one connection, one after the other, for so long. */
+async function latencies(agent: AgentProcess, duration: number): Promise<readonly number[]> {
+	const times: number[] = [];
+	for (const end = performance.now() + duration; performance.now() < end; await sleep(5)) {
+		const { status, took } = await agent.ask("/v1/snapshot");
+		if (status === 200) times.push(took);
+	}
+	return times;
+}
+
+row(68, "500 connections that ask all the time", "agent <= 1 core, scans go on", async (measure) => {
+	const agent = await AgentProcess.start(hostWithVf());
+	const flood = spawn(process.execPath, [
+		`${import.meta.dirname}/../../dist/test/agent-faults/flood.js`,
+		String(agent.port),
+	]);
+	stopWithTest(flood);
+	await once(flood.stdout, "data");
+	const [cpu, scans] = [agent.cpu(), await agent.metric('novacompat_agent_scans_total{outcome="done"}')];
+	const started = performance.now();
+	await sleep(10_000);
+	const elapsed = (performance.now() - started) / 1000;
+	const done = (await agent.metric('novacompat_agent_scans_total{outcome="done"}')) - scans;
+	const cores = (agent.cpu() - cpu) / elapsed;
+	flood.stdin.end();
+	const [report] = (await once(flood.stdout, "data")) as [Buffer];
+	const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
+	measure(`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, answers ${JSON.stringify(counts)}`);
+	expect(cores).toBeLessThanOrEqual(1.05);
+	expect(done).toBeGreaterThanOrEqual(5);
+	expect(Object.keys(counts).filter((status) => status !== "200" && status !== "503")).toEqual([]);
+	expect((await agent.ask("/v1/snapshot")).status).toBe(200);
+});
+
+row(69, "500 sockets that send a byte a second", "p99 of others < 100 ms, cut off", async (measure) => {
+	const agent = await AgentProcess.start(hostWithVf());
+	const sockets: Socket[] = [];
+	for (let number = 0; number < 500; number++) {
+		const socket = connect(agent.port, "127.0.0.1").on("error", () => undefined);
+		socket.write("GET /v1/snapshot HTTP/1.1\r\nHost: cmp-01\r\nX: ");
+		sockets.push(socket);
+	}
+	const drip = setInterval(() => {
+		for (const socket of sockets) if (socket.writable) socket.write("x");
+	}, 1_000);
+	onTestFinished(() => {
+		clearInterval(drip);
+		for (const socket of sockets) socket.destroy();
+	});
+	const started = performance.now();
+	const times = await latencies(agent, 4_000);
+	const waiting = await agent.metric("novacompat_agent_connections");
+	await expect.poll(() => agent.metric("novacompat_agent_connections"), { timeout: 20_000 }).toBe(1);
+	const cut = performance.now() - started;
+	const p99 = quantile(times, 0.99);
+	measure(`p99 ${milliseconds(p99)} of ${times.length} beside ${waiting - 1}; cut off after ${seconds(cut)}`);
+	expect(waiting).toBe(501);
+	expect(p99).toBeLessThan(100);
+	expect(cut).toBeLessThan(12_000);
+});

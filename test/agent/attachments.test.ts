@@ -1,0 +1,51 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { attachmentsOf } from "../../src/agent/attachments.ts";
+import type { DomainDevice } from "../../src/agent/libvirt.ts";
+import { openSysfs } from "../../src/agent/sysfs.ts";
+import { link, populateNetdev, populatePci, populateVdpa, temporaryHost } from "../support/sysfs.ts";
+
+const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+
+function hostWithVf(): string {
+	const { sysfs } = temporaryHost();
+	const vf = populatePci(sysfs, { address: "0000:3b:10.2", below: "pci0000:3a/0000:3a:00.0" });
+	populateVdpa(sysfs, vf, "vdpa0", "vhost-vdpa-0");
+	populateVdpa(sysfs, join(vf, "mlx5_core.vnet.2"), "vdpa1", "vhost-vdpa-1");
+	populateNetdev(sysfs, vf, "ens1f0v2");
+	mkdirSync(join(sysfs, "devices/virtual/net/br0"), { recursive: true });
+	link(join(sysfs, "class/net/br0"), join(sysfs, "devices/virtual/net/br0"));
+	return sysfs;
+}
+
+/** What libvirt names, and the ids of the devices that are in use by it. */
+const rows: readonly [kind: DomainDevice["kind"], source: string, ids: readonly string[]][] = [
+	["pci", "0000:3b:10.0", ["0000:3b:10.0"]],
+	["mdev", UUID, [UUID]],
+	["vdpa", "/dev/vhost-vdpa-0", ["vdpa0", "0000:3b:10.2"]],
+	["vdpa", "/dev/vhost-vdpa-1", ["vdpa1", "0000:3b:10.2"]],
+	["vdpa", "/dev/vhost-vdpa-7", []],
+	["vdpa", "/dev/vhost-vdpa-0/../../etc", []],
+	["vdpa", "vhost-vdpa-0", []],
+	["direct", "ens1f0v2", ["0000:3b:10.2"]],
+	["direct", "br0", []],
+	["direct", "absent", []],
+	["direct", "..", []],
+	["direct", "../net/ens1f0v2", []],
+];
+test.each(rows)("%s %s", (kind, source, ids) => {
+	const devices = [{ kind, source, port: kind === "vdpa" || kind === "direct" }];
+	const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(hostWithVf()));
+	expect([...found.keys()]).toEqual(ids);
+	for (const attachment of found.values()) expect(attachment.instance).toBe(UUID);
+});
+
+describe("a device that two name", () => {
+	const stays = { kind: "pci", source: "0000:3b:10.0", port: false } as const;
+	const port = { ...stays, port: true } as const;
+	test.each([[[stays, port]], [[port, stays]]])("must continue if either says so: %j", (devices) => {
+		const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(temporaryHost().sysfs));
+		expect(found.get("0000:3b:10.0")?.port).toBe(false);
+	});
+});

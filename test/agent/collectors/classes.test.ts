@@ -1,0 +1,420 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { takeSnapshot } from "../../../src/agent/scan.ts";
+import type { QuestionName } from "../../../src/agent/tools.ts";
+import { temporaryHost, writeFiles } from "../../support/sysfs.ts";
+import { CLASS_HOSTS } from "../hosts.ts";
+
+/** One device of a class's host after something was changed in the tree, and with these answers of its programs. */
+function deviceOf(
+	name: string,
+	id: string,
+	change: (root: string) => void = () => undefined,
+	answers: Readonly<Partial<Record<QuestionName, string>>> = {},
+) {
+	const { sysfs, libvirt } = temporaryHost();
+	CLASS_HOSTS[name]?.populate(sysfs);
+	change(sysfs);
+	const told = { answers: Object.fromEntries(Object.entries(answers).map(([key, text]) => [key, { text }])) };
+	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+	const found = devices.find((device) => device.id === id);
+	if (found === undefined)
+		throw new Error(`${name} has no ${id}, only ${devices.map((device) => device.id).join(", ")}`);
+	return found;
+}
+
+const remove = (path: string) => (root: string) => rmSync(join(root, path), { recursive: true });
+const write = (path: string, text: string) => (root: string) => writeFiles(root, { [path]: text });
+
+type Texts = Readonly<Record<string, string | undefined>>;
+
+/** class, device, what is changed, attributes afterwards (undefined: absent), errno of those that cannot be read */
+type Row = readonly [what: string, name: string, id: string, change: (root: string) => void, Texts, unreadable: Texts];
+
+const XE = "devices/pci0000:e3/0000:e3:00.0";
+const VGPU = "devices/pci0000:41/0000:41:00.5/nvidia";
+const CSS = "devices/css0";
+const CCW = "7e270a25-e163-4922-af60-757fc8ed48c6";
+const MDEV = "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301";
+const MATRIX = "669d9b23-fe1b-4ecb-be08-a2fabca99b71";
+const AP = `devices/vfio_ap/matrix/${MATRIX}`;
+
+const ROWS: readonly Row[] = [
+	[
+		"Xe: the VF's own profile, of which N is from 1",
+		"xe-vf",
+		"0000:e3:00.2",
+		() => undefined,
+		{ vram_quota: "4294967296", sched_priority: "normal" },
+		{},
+	],
+	[
+		"Xe: no profile, as before Linux 6.19",
+		"xe-vf",
+		"0000:e3:00.1",
+		remove(`${XE}/sriov_admin`),
+		{ vram_quota: undefined },
+		{},
+	],
+	[
+		"Xe: no memory of its own",
+		"xe-vf",
+		"0000:e3:00.1",
+		remove(`${XE}/sriov_admin/vf1/profile/vram_quota`),
+		{ vram_quota: undefined, exec_quantum_ms: "20" },
+		{},
+	],
+	[
+		"Xe: a priority without brackets",
+		"xe-vf",
+		"0000:e3:00.1",
+		write(`${XE}/sriov_admin/vf1/profile/sched_priority`, "low"),
+		{ sched_priority: undefined },
+		{ sched_priority: "EBADMSG" },
+	],
+	[
+		"Xe: a VF that the PF does not list",
+		"xe-vf",
+		"0000:e3:00.1",
+		remove(`${XE}/virtfn0`),
+		{ vram_quota: undefined },
+		{},
+	],
+	[
+		"Xe: a VF whose PF has gone",
+		"xe-vf",
+		"0000:e3:00.1",
+		remove("bus/pci/devices/0000:e3:00.0"),
+		{ vram_quota: undefined },
+		{},
+	],
+	[
+		"NVIDIA: no type set up",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		() => undefined,
+		{ vgpu_type: undefined, creatable_vgpu_types: "1428,1414" },
+		{},
+	],
+	[
+		"NVIDIA: types without a header line",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		write(`${VGPU}/creatable_vgpu_types`, "1414 : NVIDIA H200X-1-18C"),
+		{ creatable_vgpu_types: "1414" },
+		{},
+	],
+	[
+		"NVIDIA: nothing can be created now",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		write(`${VGPU}/creatable_vgpu_types`, "ID    : vGPU Name"),
+		{ creatable_vgpu_types: "" },
+		{},
+	],
+	[
+		"NVIDIA: a type that is no number",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		write(`${VGPU}/current_vgpu_type`, "H200X"),
+		{ vgpu_type: undefined },
+		{ vgpu_type: "EBADMSG" },
+	],
+	[
+		"NVIDIA: a PF has no directory nvidia",
+		"nvidia-vgpu-vf",
+		"0000:41:00.0",
+		() => undefined,
+		{ vgpu_type: undefined, driver_version: "580.65.06" },
+		{},
+	],
+	[
+		"NVIDIA: files outside the tree",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		(root) => {
+			rmSync(join(root, VGPU), { recursive: true });
+			symlinkSync("/etc", join(root, VGPU));
+		},
+		{ creatable_vgpu_types: undefined },
+		{},
+	],
+	[
+		"QAT: services with blanks around",
+		"qat-vf",
+		"0000:6b:00.1",
+		write("devices/pci0000:6b/0000:6b:00.0/qat/cfg_services", " dc \n"),
+		{ cfg_services: "dc", state: "up" },
+		{},
+	],
+	[
+		"QAT: a PF without the files",
+		"qat-vf",
+		"0000:6b:00.1",
+		remove("devices/pci0000:6b/0000:6b:00.0/qat"),
+		{ state: undefined },
+		{},
+	],
+	[
+		"QAT: a VF that is not bound to vfio",
+		"qat-vf",
+		"0000:6b:00.2",
+		() => undefined,
+		{ state: undefined, driver: "4xxxvf" },
+		{},
+	],
+	[
+		"HiSilicon: no uacce",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		remove("devices/pci0000:31/0000:31:00.0/uacce"),
+		{ uacce_api: undefined },
+		{},
+	],
+	[
+		"HiSilicon: uacce without a device",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		remove("devices/pci0000:31/0000:31:00.0/uacce/hisi_zip-2"),
+		{ uacce_api: undefined },
+		{},
+	],
+	[
+		"ccw: paths of two types",
+		"vfio-ccw",
+		CCW,
+		write(`${CSS}/chp0.43/type`, "25"),
+		{ subchannel_type: "0", chpid_type: "1b,25" },
+		{},
+	],
+	[
+		"ccw: one path installed",
+		"vfio-ccw",
+		CCW,
+		(root) => {
+			write(`${CSS}/0.0.0313/pimpampom`, "80 80 ff")(root);
+			write(`${CSS}/chp0.43/type`, "25")(root);
+		},
+		{ chpid_type: "1b" },
+		{},
+	],
+	[
+		"ccw: nobody says which paths are installed",
+		"vfio-ccw",
+		CCW,
+		remove(`${CSS}/0.0.0313/pimpampom`),
+		{ chpid_type: undefined },
+		{ chpid_type: "EBADMSG" },
+	],
+	[
+		"ccw: a mask that is none",
+		"vfio-ccw",
+		CCW,
+		write(`${CSS}/0.0.0313/pimpampom`, "all"),
+		{},
+		{ chpid_type: "EBADMSG" },
+	],
+	["ccw: a path without a type", "vfio-ccw", CCW, remove(`${CSS}/chp0.43`), {}, { chpid_type: "EBADMSG" }],
+	[
+		"ccw: a subchannel that is not on its bus",
+		"vfio-ccw",
+		CCW,
+		remove("bus/css/devices/0.0.0313"),
+		{ subchannel_type: undefined },
+		{},
+	],
+	[
+		"ap: queues and the types of their cards",
+		"vfio-ap",
+		MATRIX,
+		() => undefined,
+		{ matrix: "05.0004,05.0047,06.0004,06.0047", hwtype: "13,14" },
+		{},
+	],
+	["ap: nothing assigned", "vfio-ap", MATRIX, write(`${AP}/matrix`, ""), { matrix: "", hwtype: undefined }, {}],
+	[
+		"ap: adapters without domains",
+		"vfio-ap",
+		MATRIX,
+		write(`${AP}/matrix`, "05."),
+		{ matrix: "05.", hwtype: "13" },
+		{},
+	],
+	["ap: a card that has gone", "vfio-ap", MATRIX, remove("bus/ap/devices/card06"), { hwtype: "13" }, {}],
+	[
+		"ap: a matrix that cannot be read",
+		"vfio-ap",
+		MATRIX,
+		(root) => {
+			rmSync(join(root, AP, "matrix"));
+			mkdirSync(join(root, AP, "matrix"));
+		},
+		{ matrix: undefined, hwtype: undefined },
+		{ matrix: "EISDIR" },
+	],
+];
+test.each(ROWS)("%s", (_what, name, id, change, attributes, unreadable) => {
+	const device = deviceOf(name, id, change);
+	const known: Texts = device.attributes;
+	expect(Object.fromEntries(Object.keys(attributes).map((key) => [key, known[key]]))).toEqual(attributes);
+	expect(device.unreadable).toEqual(unreadable);
+});
+
+describe("what vfio tells is told and not compared", () => {
+	test("state and features of the migration", () => {
+		expect(deviceOf("mlx5-vf", "0000:06:00.2").facts).toMatchObject({
+			vfio_dev: "vfio0",
+			migration_state: "RUNNING",
+			migration_features: "stop-copy,p2p,pre-copy,dirty-tracking",
+		});
+	});
+
+	test("a kernel without them, and a driver that cannot migrate, have none", () => {
+		expect(deviceOf("mlx5-vf", "0000:06:00.2", remove("kernel/debug")).facts).toEqual({
+			numa_node: "1",
+			iommu_group: "60",
+			driver_override: "mlx5_vfio_pci",
+			vfio_dev: "vfio0",
+		});
+		expect(deviceOf("mlx5-vf", "0000:06:00.4").facts).not.toHaveProperty("migration_state");
+	});
+
+	test("an empty directory is no device", () => {
+		const change = remove("devices/pci0000:06/0000:06:00.2/vfio-dev/vfio0");
+		expect(deviceOf("mlx5-vf", "0000:06:00.2", change).facts).not.toHaveProperty("vfio_dev");
+	});
+});
+
+describe("devlink", () => {
+	const port = (handle: string, text: object) => JSON.stringify({ port: { [handle]: text } });
+	const capabilities = { function: { migratable: "enable", roce: "enable" } };
+
+	/** ports that devlink shows, migratable of the first VF */
+	const PORTS: readonly (readonly [what: string, ports: string, migratable: string | undefined])[] = [
+		[
+			"eswitch in legacy mode: no ports of VFs",
+			port("pci/0000:06:00.0/1", { flavour: "physical", ...capabilities }),
+			undefined,
+		],
+		["its own", port("pci/0000:06:00.0/1", { flavour: "pcivf", vfnum: 0, ...capabilities }), "enable"],
+		["another VF's", port("pci/0000:06:00.0/1", { flavour: "pcivf", vfnum: 1, ...capabilities }), undefined],
+		["that of another PF", port("pci/0000:07:00.0/1", { flavour: "pcivf", vfnum: 0, ...capabilities }), undefined],
+		[
+			"another controller's",
+			port("pci/0000:06:00.0/1", { flavour: "pcivf", vfnum: 0, external: true, ...capabilities }),
+			undefined,
+		],
+		[
+			"without capabilities, as iproute2 before 6.2",
+			port("pci/0000:06:00.0/1", { flavour: "pcivf", vfnum: 0 }),
+			undefined,
+		],
+		["of a handle that is none", port("netdevsim", { flavour: "pcivf", vfnum: 0, ...capabilities }), undefined],
+		[
+			"with a value that is no text",
+			port("pci/0000:06:00.0/1", { flavour: "pcivf", vfnum: 0, function: { migratable: {} } }),
+			undefined,
+		],
+	];
+	test.each(PORTS)("port of a VF: %s", (_what, text, migratable) => {
+		const device = deviceOf("mlx5-vf", "0000:06:00.2", undefined, { "devlink port show": text });
+		expect(device.attributes["migratable"]).toBe(migratable);
+		expect(device.unreadable).toEqual({});
+	});
+
+	const INFO: readonly (readonly [versions: object | undefined, fw: string | undefined])[] = [
+		[{ running: { "fw.version": "22.41.1000", fw: "x" } }, "22.41.1000"],
+		[{ running: { fw: "1.67.1-28" } }, "1.67.1-28"],
+		[{ stored: { fw: "1.67.1-28" } }, undefined],
+		[undefined, undefined],
+	];
+	test.each(INFO)("versions %j", (versions, fw) => {
+		const text = JSON.stringify({ info: { "pci/0000:b5:00.0": { driver: "pds_core", versions } } });
+		const device = deviceOf("pds-vf", "0000:b5:00.1", undefined, { "devlink dev info": text });
+		expect(device.attributes["fw_version"]).toBe(fw);
+	});
+});
+
+describe("nvidia-smi", () => {
+	/** what it prints, what is known of the board 0000:41:00.0 */
+	const LINES: readonly (readonly [text: string, ecc: string | undefined, mig: string | undefined])[] = [
+		["00000000:41:00.0, Enabled, Disabled\n", "enabled", "disabled"],
+		["0000:41:00.0,Disabled,Enabled", "disabled", "enabled"],
+		["00000000:03:00.0, Enabled, [N/A]\n00000000:41:00.0, [N/A], [N/A]\n", undefined, undefined],
+		["00000000:41:00.0, [Not Supported], N/A\n", undefined, undefined],
+		["00000000:03:00.0, Enabled, Enabled\n", undefined, undefined],
+		// Another board: sysfs shows all digits of such a domain.
+		["00010000:41:00.0, Enabled, Enabled\n", undefined, undefined],
+		["", undefined, undefined],
+	];
+	test.each(LINES)("%j", (text, ecc, mig) => {
+		const { attributes, unreadable } = deviceOf("nvidia-vgpu-mdev", MDEV, undefined, { "nvidia-smi": text });
+		expect([attributes["ecc_mode"], attributes["mig_mode"]]).toEqual([ecc, mig]);
+		expect(unreadable).toEqual({});
+	});
+
+	const NO_LINES = [
+		"00000000:41:00.0, Ein, Aus\n",
+		"00000000:41:00.0, Enabled\n",
+		"00000000:41:00.0, Enabled, Disabled, Disabled\n",
+		"No devices were found\n",
+		"pci.bus_id, ecc.mode.current, mig.mode.current\n",
+	];
+	test.each(NO_LINES)("%j is another format", (text) => {
+		const { unreadable } = deviceOf("nvidia-vgpu-mdev", MDEV, undefined, { "nvidia-smi": text });
+		expect(unreadable).toEqual({ ecc_mode: "EBADMSG", mig_mode: "EBADMSG" });
+	});
+});
+
+describe("vdpa", () => {
+	const DEVICE = { vdpa0: { mgmtdev: "auxiliary/mlx5_core.eth.2", max_vqs: 5 } };
+	const MANAGEMENT = { "auxiliary/mlx5_core.eth.2": { max_supported_vqs: 257, dev_features: ["MAC", "MQ"] } };
+
+	test("a device of a management device that vdpa does not list has nothing of it", () => {
+		const answers = {
+			"vdpa dev show": JSON.stringify({ dev: { vdpa0: { max_vqs: 5 } } }),
+			"vdpa mgmtdev show": JSON.stringify({ mgmtdev: MANAGEMENT }),
+		};
+		const { attributes, unreadable } = deviceOf("vdpa", "vdpa0", undefined, answers);
+		expect(attributes).toEqual({ driver: "vhost_vdpa", max_vqs: "5" });
+		expect(unreadable).toEqual({});
+	});
+
+	test("what an answer does not make sense of is unreadable, what needs it too", () => {
+		const answers = { "vdpa dev show": "oops", "vdpa mgmtdev show": JSON.stringify({ mgmtdev: MANAGEMENT }) };
+		expect(deviceOf("vdpa", "vdpa0", undefined, answers).unreadable).toEqual({
+			max_vqs: "EBADMSG",
+			dev_features: "EBADMSG",
+			max_supported_vqs: "EBADMSG",
+		});
+	});
+
+	test("features that are no list of words are left out", () => {
+		const answers = {
+			"vdpa dev show": JSON.stringify({ dev: DEVICE }),
+			"vdpa mgmtdev show": JSON.stringify({ mgmtdev: { "auxiliary/mlx5_core.eth.2": { dev_features: [1, 2] } } }),
+		};
+		expect(deviceOf("vdpa", "vdpa0", undefined, answers).attributes).not.toHaveProperty("dev_features");
+	});
+
+	test("a device without a PCI function above it has no parent, one with another name is skipped", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		for (const name of ["vdpasim0", "a name"]) {
+			mkdirSync(join(sysfs, "devices", name), { recursive: true });
+			mkdirSync(join(sysfs, "bus/vdpa/devices"), { recursive: true });
+			symlinkSync(`../../../devices/${name}`, join(sysfs, "bus/vdpa/devices", name));
+		}
+		writeFileSync(join(sysfs, "devices/vdpasim0/software_version"), "1.0.0\n");
+		expect(takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt }).devices).toEqual([
+			{
+				id: "vdpasim0",
+				kind: "vdpa",
+				capacity: 1,
+				path: "devices/vdpasim0",
+				attributes: { software_version: "1.0.0" },
+				unreadable: {},
+			},
+		]);
+	});
+});

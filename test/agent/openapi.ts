@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { Snapshot } from "../../src/snapshot/snapshot.ts";
+
+const PROBLEM_TYPE = "application/problem+json";
+
+const InstanceDevices = z.object({
+	instance: z.guid(),
+	/** False where no domain of this uuid runs on the host. */
+	running: z.boolean(),
+	devices: Snapshot.shape.devices,
+});
+
+/** RFC 9457. */
+const Problem = z.object({
+	type: z.string().regex(/^urn:novacompat:problem:[a-z-]+$/),
+	title: z.string(),
+	status: z.int(),
+	detail: z.string(),
+});
+
+/** oslo.middleware's healthcheck, not detailed. */
+const Health = z.object({ detailed: z.literal(false), reasons: z.array(z.string()).min(1) });
+
+const Versions = z.object({
+	versions: z.array(
+		z.object({
+			id: z.literal("v1"),
+			status: z.literal("CURRENT"),
+			min_version: z.string(),
+			max_version: z.string(),
+			links: z.array(z.object({ rel: z.string(), href: z.string() })),
+		}),
+	),
+});
+
+const SCHEMAS = { Snapshot, InstanceDevices, Problem, Health, Versions };
+
+/** An answer is an object of which later versions may have more: readers ignore what they do not know. */
+function schemaOf(type: z.ZodType): object {
+	const { $schema, ...schema } = z.toJSONSchema(type, { io: "input" });
+	return schema;
+}
+
+const body = (name: keyof typeof SCHEMAS, type = "application/json") => ({
+	[type]: { schema: { $ref: `#/components/schemas/${name}` } },
+});
+const text = { "text/plain": { schema: { type: "string" } } };
+const header = (description: string, schema: object) => ({ description, required: true, schema });
+
+const CACHE_CONTROL = { "Cache-Control": header("Never stored on the way.", { const: "no-store" }) };
+const AGE = header("Milliseconds since the scan behind the answer ended.", { type: "string", pattern: "^\\d+$" });
+const RETRY_AFTER = header("Seconds after which to ask again.", { type: "string", pattern: "^\\d+$" });
+
+interface Headers {
+	readonly [name: string]: ReturnType<typeof header>;
+}
+const response = (description: string, content: object | undefined, headers: Headers = {}) => ({
+	description,
+	headers: { ...CACHE_CONTROL, ...headers },
+	...(content && { content }),
+});
+
+const UNAVAILABLE = response("No scan has ended yet, or too many are being answered.", body("Problem", PROBLEM_TYPE), {
+	"Retry-After": RETRY_AFTER,
+});
+const ETAG = header("Changes with the body.", { type: "string", pattern: '^"[^"]+"$' });
+
+/** The OpenAPI document of the agent; `maxVersion` is that of the snapshot's schema. */
+export function openApi(maxVersion: string) {
+	return {
+		openapi: "3.1.0",
+		info: {
+			title: "novacompat agent",
+			version: maxVersion,
+			description: "What one compute node says about its devices. Clients need a certificate; nothing can be changed.",
+			license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+		},
+		paths: {
+			"/": {
+				get: {
+					operationId: "versions",
+					responses: { 200: response("Versions of the API.", body("Versions")) },
+				},
+			},
+			"/v1/snapshot": {
+				get: {
+					operationId: "snapshot",
+					parameters: [
+						{
+							name: "If-None-Match",
+							in: "header",
+							description: "ETag of the snapshot that the client has.",
+							schema: { type: "string" },
+						},
+					],
+					responses: {
+						200: response("The devices of the host.", body("Snapshot"), { ETag: ETAG, "Collected-Age-Ms": AGE }),
+						304: response("The client has it.", undefined, { ETag: ETAG, "Collected-Age-Ms": AGE }),
+						503: UNAVAILABLE,
+					},
+				},
+			},
+			"/v1/instances/{uuid}/devices": {
+				get: {
+					operationId: "instanceDevices",
+					parameters: [
+						{ name: "uuid", in: "path", required: true, description: "Of the instance.", schema: { type: "string" } },
+					],
+					responses: {
+						200: response("The devices that the instance uses.", body("InstanceDevices"), { "Collected-Age-Ms": AGE }),
+						400: response("That is no uuid.", body("Problem", PROBLEM_TYPE)),
+						503: UNAVAILABLE,
+					},
+				},
+			},
+			"/healthcheck": {
+				get: {
+					operationId: "healthcheck",
+					responses: {
+						200: response("Healthy.", { ...text, ...body("Health") }),
+						503: response("Not healthy, and why.", { ...text, ...body("Health") }),
+					},
+				},
+				head: {
+					operationId: "healthcheckStatus",
+					responses: { 204: response("Healthy.", undefined), 503: response("Not healthy.", undefined) },
+				},
+			},
+			"/metrics": {
+				get: { operationId: "metrics", responses: { 200: response("For Prometheus.", text) } },
+			},
+		},
+		components: {
+			schemas: Object.fromEntries(Object.entries(SCHEMAS).map(([name, type]) => [name, schemaOf(type)])),
+		},
+	};
+}

@@ -1,0 +1,125 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { OverlayError, readOverlays } from "../../src/agent/overlay-file.ts";
+import { type Files, temporaryHost, writeFiles } from "../support/sysfs.ts";
+
+function directoryWith(files: Files): string {
+	const directory = join(temporaryHost().libvirt, "overlay.d");
+	writeFiles(directory, files);
+	return directory;
+}
+
+const HEAD = 'source: "release notes 7.1"\ndate: 2026-11\n';
+
+test("a file says what to add to which devices, who says so, and when that was", () => {
+	const text = `${HEAD}devices:
+  - match: { driver: mlx5_vfio_pci, fw_version: ["22.41.*", "22.42.*"] }
+    attributes:
+      software_version: 1.10
+      migration_compatible: |
+        SELF:
+        	aggregator=1
+  - match: { kind: mdev }
+    attributes: { empty: "", yes: yes }`;
+	expect(readOverlays(directoryWith({ "vendor.yaml": text }))).toEqual([
+		{
+			file: "vendor.yaml",
+			source: "release notes 7.1",
+			date: "2026-11",
+			devices: [
+				{
+					match: { driver: ["mlx5_vfio_pci"], fw_version: ["22.41.*", "22.42.*"] },
+					attributes: { software_version: "1.10", migration_compatible: "SELF:\n\taggregator=1" },
+				},
+				{ match: { kind: ["mdev"] }, attributes: { empty: "", yes: "yes" } },
+			],
+		},
+	]);
+});
+
+test("files come by name; what is not *.yaml is left alone", () => {
+	const text = `${HEAD}devices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
+	const directory = directoryWith({ "20-b.yaml": text, "10-a.yaml": text, "a.yaml.bak": "{", README: "{" });
+	expect(readOverlays(directory).map(({ file }) => file)).toEqual(["10-a.yaml", "20-b.yaml"]);
+});
+
+test("no directory is no overlay", () => {
+	expect(readOverlays("/nowhere/overlay.d")).toEqual([]);
+});
+
+describe("a file that cannot be used is an error that names the place, what is there and what was expected", () => {
+	const entry = (text: string) => `${HEAD}devices:\n  - ${text}`;
+	/** text, the error after the name of the directory */
+	const MISTAKES: readonly (readonly [string, string])[] = [
+		["", "x.yaml:1:1: the file is missing, expected a map of source, date, devices"],
+		["a: [", "x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
+		["a: 1\na: 2", "x.yaml:2:1: Map keys must be unique"],
+		["- a", "x.yaml:1:1: the file is a list, expected a map of source, date, devices"],
+		[
+			"date: 2026-11\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]",
+			"x.yaml:1:1: source is missing, expected where the values come from, in ASCII",
+		],
+		[
+			"source: x\ndate: soon\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]",
+			'x.yaml:2:7: date is "soon", expected YYYY-MM or YYYY-MM-DD',
+		],
+		[
+			`${HEAD}author: me\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]`,
+			'x.yaml:3:1: the file has the key "author", expected source, date, devices',
+		],
+		[HEAD, "x.yaml:1:1: devices is missing, expected a list"],
+		[`${HEAD}devices: []`, "x.yaml:3:10: devices is empty, expected a list"],
+		[`${HEAD}devices: all`, 'x.yaml:3:10: devices is "all", expected a list'],
+		[entry("attributes: { a: 1 }"), "x.yaml:4:5: match is missing, expected a map"],
+		[entry("{ match: {}, attributes: { a: 1 } }"), "x.yaml:4:14: match is empty, expected a map"],
+		[
+			entry("{ match: { kind: { a: b } }, attributes: { a: 1 } }"),
+			"x.yaml:4:22: match.kind is a map, expected a text or a list of texts",
+		],
+		[
+			entry("{ match: { kind: [pci, []] }, attributes: { a: 1 } }"),
+			"x.yaml:4:28: match.kind is empty, expected a text or a list of texts",
+		],
+		[
+			entry("{ match: { kind: pci }, attributes: { Software: 1 } }"),
+			'x.yaml:4:43: attributes has the key "Software", expected a name of a-z, 0-9, _ . / and -',
+		],
+		[
+			entry('{ match: { kind: pci }, attributes: { a: "\\u00fc" } }'),
+			'x.yaml:4:46: attributes.a is "\u00fc", expected ASCII text of at most 4096 characters',
+		],
+		[
+			entry("{ match: { kind: pci }, attributes: { a: [1] } }"),
+			"x.yaml:4:46: attributes.a is a list, expected ASCII text of at most 4096 characters",
+		],
+		[entry("{ match: &m { kind: pci }, attributes: *m }"), "x.yaml:4:44: attributes is an alias, expected a map"],
+		[
+			entry("{ match: { ? [a] : b }, attributes: { a: 1 } }"),
+			'x.yaml:4:18: match has the key "", expected a name of a-z, 0-9, _ . / and -',
+		],
+	];
+	test.each(MISTAKES)("%j", (text, message) => {
+		const directory = directoryWith({ "x.yaml": text });
+		expect(() => readOverlays(directory)).toThrow(new OverlayError(`${directory}/${message}`));
+	});
+
+	test("all of them at once", () => {
+		const directory = directoryWith({ "x.yaml": "source: x\ndate: y\ndevices: z" });
+		expect(() => readOverlays(directory)).toThrow(/^.*x\.yaml:2:7: .*\n.*x\.yaml:3:10: .*$/);
+	});
+
+	test("a name that would not be one word in a reason", () => {
+		const directory = directoryWith({ "my notes.yaml": "" });
+		expect(() => readOverlays(directory)).toThrow(
+			'my notes.yaml: expected a name of letters, digits, ".", "_" and "-"',
+		);
+	});
+
+	test("a file and a directory that cannot be read", () => {
+		const directory = directoryWith({});
+		mkdirSync(join(directory, "x.yaml"));
+		expect(() => readOverlays(directory)).toThrow(/x\.yaml: EISDIR/);
+		expect(() => readOverlays("/dev/null")).toThrow("overlay directory /dev/null cannot be listed");
+	});
+});

@@ -1,0 +1,175 @@
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type RequestOptions, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { startAgentServer } from "../../src/agent/server.ts";
+import { AgentTls, TlsError, type TlsFiles } from "../../src/agent/tls.ts";
+import { type Certificate, createCa } from "../support/certificates.ts";
+import { recordingLog } from "../support/log.ts";
+
+const HOST = "cmp-01";
+const LOOK_MS = 20;
+
+const ca = createCa();
+const stranger = createCa();
+afterAll(() => {
+	ca.remove();
+	stranger.remove();
+});
+
+const readText = (file: string) => readFileSync(file, "utf8");
+
+/** Copies, so that a test can spoil them. */
+function files({ cert, key } = ca.issue(HOST, `DNS:${HOST}`)): TlsFiles {
+	const directory = mkdtempSync(join(tmpdir(), "novacompat-tls-"));
+	onTestFinished(() => rmSync(directory, { recursive: true }));
+	const copy = (name: string, from: string, mode: number) => {
+		const to = join(directory, name);
+		copyFileSync(from, to);
+		chmodSync(to, mode);
+		return to;
+	};
+	return {
+		certificate: copy("cert.pem", cert, 0o644),
+		key: copy("key.pem", key, 0o600),
+		clientCa: copy("ca.pem", ca.ca, 0o644),
+	};
+}
+
+async function agent(tlsFiles: TlsFiles) {
+	const { log, lines } = recordingLog();
+	const tls = new AgentTls(tlsFiles, HOST, log, LOOK_MS);
+	const latest = () => ({ body: Buffer.from("{}"), etag: '"1"', instances: {}, collectedAt: performance.now() });
+	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, tls, log });
+	onTestFinished(close);
+	return { url, lines, tls };
+}
+
+/** Asks as the service does: the certificate must be for the host's name, wherever the agent listens. */
+function ask(url: string, client: Certificate | undefined, options: RequestOptions = {}): Promise<number | string> {
+	return new Promise((resolve) => {
+		const identity = client && { cert: readText(client.cert), key: readText(client.key) };
+		const asked = request(
+			`${url}/v1/snapshot`,
+			{ ca: readText(ca.ca), servername: HOST, agent: false, ...identity, ...options },
+			(response) => {
+				response.resume();
+				resolve(response.statusCode ?? 0);
+			},
+		);
+		asked.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+		asked.end();
+	});
+}
+
+describe("who may ask, and whom the service believes", () => {
+	const rows: readonly [
+		what: string,
+		client: () => Certificate | undefined,
+		options: RequestOptions,
+		answer: unknown,
+	][] = [
+		["a client of the same authority", () => ca.issue("service", "DNS:service"), {}, 200],
+		["no certificate", () => undefined, {}, expect.stringMatching(/CERTIFICATE_REQUIRED|ECONNRESET/)],
+		["a client of another authority", () => stranger.issue("service", "DNS:service"), {}, expect.stringMatching(/^E/)],
+		["an expired client", () => ca.issue("service", "DNS:service", -1), {}, expect.stringMatching(/^E/)],
+		["TLS 1.1", () => ca.issue("service", "DNS:service"), { maxVersion: "TLSv1.1" }, expect.stringMatching(/^E/)],
+		[
+			"a service that wants another host",
+			() => ca.issue("service", "DNS:service"),
+			{ servername: "cmp-02" },
+			"ERR_TLS_CERT_ALTNAME_INVALID",
+		],
+	];
+	test.each(rows)("%s", async (_what, client, options, answer) => {
+		const { url } = await agent(files());
+		expect(url).toMatch(/^https:/);
+		expect(await ask(url, client(), options)).toEqual(answer);
+	});
+
+	test("who speaks no TLS gets nothing", async () => {
+		const { url } = await agent(files());
+		await expect(fetch(`${url.replace("https", "http")}/v1/snapshot`)).rejects.toThrow();
+	});
+});
+
+describe("files that cannot be used are a fault of the start that names them", () => {
+	const rows: readonly [what: string, spoil: (files: TlsFiles) => void, message: RegExp][] = [
+		["no certificate", ({ certificate }) => rmSync(certificate), /cert\.pem cannot be used \(ENOENT\)/],
+		["no key", ({ key }) => rmSync(key), /key\.pem cannot be used \(ENOENT\): expected a file/],
+		[
+			"certificate that is none",
+			({ certificate }) => writeFileSync(certificate, "x"),
+			/cert\.pem .*expected a certificate/,
+		],
+		["key that is none", ({ key }) => writeFileSync(key, "x"), /key\.pem .*expected a private key in PEM/],
+		["authorities that are none", ({ clientCa }) => writeFileSync(clientCa, "x"), /ca\.pem .*expected certificates/],
+		[
+			"key of another",
+			({ key }) => copyFileSync(ca.issue("x", "DNS:x").key, key),
+			/key\.pem is not the key of .*cert\.pem/,
+		],
+		["key that all may read", ({ key }) => chmodSync(key, 0o644), /key\.pem has mode 0644, expected 0600, or 0640/],
+		["key that the group may write", ({ key }) => chmodSync(key, 0o660), /key\.pem has mode 0660/],
+	];
+	test.each(rows)("%s", (_what, spoil, message) => {
+		const spoilt = files();
+		spoil(spoilt);
+		expect(() => new AgentTls(spoilt, HOST, recordingLog().log)).toThrow(TlsError);
+		expect(() => new AgentTls(spoilt, HOST, recordingLog().log)).toThrow(message);
+	});
+
+	test.skipIf(process.getuid?.() !== 0)("a key that the group may read is fine where it is root's", () => {
+		const shared = files();
+		chmodSync(shared.key, 0o640);
+		expect(() => new AgentTls(shared, HOST, recordingLog().log)).not.toThrow();
+		chownSync(shared.key, 1, 0);
+		expect(() => new AgentTls(shared, HOST, recordingLog().log)).toThrow(/has mode 0640/);
+	});
+});
+
+test.each([
+	[`DNS:${HOST}`, 90, undefined],
+	["DNS:cmp-02", 90, "WARNING.*the certificate has DNS:cmp-02, expected DNS:cmp-01"],
+	["IP:192.0.2.1", 90, "WARNING.*expected DNS:cmp-01"],
+	[`DNS:${HOST}`, 5, "WARNING.*the certificate expires on"],
+	[`DNS:${HOST}`, -1, "WARNING.*the certificate has expired on"],
+])("a certificate with %s for %i days is warned of: %s", (altNames, days, warning) => {
+	const { log, lines } = recordingLog();
+	expect(() => new AgentTls(files(ca.issue(HOST, altNames, days)), HOST, log)).not.toThrow();
+	expect(lines.join("")).toMatch(warning === undefined ? /^$/ : new RegExp(warning));
+});
+
+describe("new files are taken without a restart", () => {
+	test("the next connection has the new certificate; what is broken changes nothing", async () => {
+		const used = files();
+		const { url, lines, tls } = await agent(used);
+		const client = ca.issue("service", "DNS:service");
+		expect(await ask(url, client)).toBe(200);
+
+		const other = ca.issue("cmp-02", "DNS:cmp-02", 90);
+		copyFileSync(other.cert, used.certificate);
+		await expect.poll(() => lines.join("")).toMatch(/ERROR .*new certificate refused, .*is not the key of/);
+		expect(await ask(url, client)).toBe(200);
+		expect(tls.metrics).toMatchObject({ taken: 1, refused: 1 });
+
+		copyFileSync(other.key, used.key);
+		await expect.poll(() => lines.join("")).toContain("new certificate taken");
+		expect(await ask(url, client)).toBe("ERR_TLS_CERT_ALTNAME_INVALID");
+		expect(await ask(url, client, { servername: "cmp-02" })).toBe(200);
+		expect(lines.join("")).toMatch(/WARNING .*expected DNS:cmp-01/);
+		expect(tls.metrics).toMatchObject({ taken: 2, refused: 1 });
+	});
+
+	test("a file that goes and comes back", async () => {
+		const used = files();
+		const { url, lines } = await agent(used);
+		rmSync(used.certificate);
+		await expect.poll(() => lines.join("")).toContain("ENOENT");
+		await sleep(5 * LOOK_MS);
+		expect(lines.filter((line) => line.includes("ENOENT"))).toHaveLength(1);
+		expect(await ask(url, ca.issue("service", "DNS:service"))).toBe(200);
+	});
+});

@@ -1,0 +1,122 @@
+import { release } from "node:os";
+import { describe, expect, test } from "vitest";
+import { takeSnapshot } from "../../src/agent/scan.ts";
+import { askHost, handlesOf } from "../../src/agent/tools.ts";
+import { writePrograms } from "../support/programs.ts";
+import { populatePci, temporaryHost } from "../support/sysfs.ts";
+import { CLASS_HOSTS } from "./hosts.ts";
+
+/** A host that has reason to ask devlink and nvidia-smi. */
+function hostThatAsks() {
+	const { sysfs, libvirt } = temporaryHost();
+	for (const name of ["nvidia-vgpu-mdev", "mlx5-vf"]) CLASS_HOSTS[name]?.populate(sysfs);
+	return { sysfsRoot: sysfs, libvirtDir: libvirt };
+}
+
+function programs(script: string) {
+	return writePrograms({ devlink: script, vdpa: script, "nvidia-smi": script });
+}
+
+describe("what is asked", () => {
+	/** class of the devices that the host has, how its programs are called */
+	const ASKED: readonly (readonly [name: string, calls: readonly string[]])[] = [
+		["mlx5-vf", ["-j port show", "-j dev info"]],
+		["pds-vf", ["-j dev info"]],
+		["vdpa", ["-j mgmtdev show", "-j dev show", "-j dev config show"]],
+		["nvidia-vgpu-mdev", ["--query-gpu=pci.bus_id,ecc.mode.current,mig.mode.current --format=csv,noheader"]],
+		["qat-vf", []],
+		["vfio-pci", []],
+	];
+	test.each(ASKED)("of a host with %s", async (name, calls) => {
+		const { sysfs } = temporaryHost();
+		CLASS_HOSTS[name]?.populate(sysfs);
+		const { answers = {}, kernel_release } = await askHost(sysfs, programs('echo "$*"'));
+		expect(Object.values(answers)).toEqual(calls.map((call) => ({ text: `${call}\n` })));
+		expect(kernel_release).toBe(release());
+	});
+
+	test("nothing of a tree that is not this machine's", async () => {
+		expect(await askHost(hostThatAsks().sysfsRoot)).toEqual({});
+	});
+
+	test("a driver without devices asks for nothing", async () => {
+		const { sysfs } = temporaryHost();
+		populatePci(sysfs, { address: "0000:06:00.0", driver: "mlx5_core" });
+		expect((await askHost(sysfs, programs("echo asked"))).answers).toEqual({});
+	});
+});
+
+describe("row 67: a tool that fails makes its attributes unreadable, and only those", () => {
+	/** what the tools do, errno of what they would have told */
+	const FAILURES: readonly (readonly [what: string, script: string, errno: string])[] = [
+		["fail", "exit 1", "EIO"],
+		["print another format", "echo 'devlink: version 9, see --help'", "EBADMSG"],
+		["print JSON of another shape", "echo '[{\"ports\": []}]'", "EBADMSG"],
+		["print in another language", "printf 'pci 00000000:41:00.0 aktiviert f\\303\\274r'", "EILSEQ"],
+		["flood", "yes", "EFBIG"],
+	];
+	test.each(FAILURES)("when they %s", async (_what, script, errno) => {
+		const { devices } = await snapshot(script);
+		expect(unreadable(devices)).toEqual({
+			fw_version: errno,
+			migratable: errno,
+			roce: errno,
+			ipsec_crypto: errno,
+			ipsec_packet: errno,
+			max_io_eqs: errno,
+			ecc_mode: errno,
+			mig_mode: errno,
+		});
+		for (const { attributes } of devices) expect(attributes).toHaveProperty("kernel_release");
+	});
+
+	test("when they are missing", async () => {
+		const host = hostThatAsks();
+		const nowhere = { devlink: "/nowhere/devlink", vdpa: "/nowhere/vdpa", "nvidia-smi": "/nowhere/nvidia-smi" };
+		const told = await askHost(host.sysfsRoot, nowhere);
+		const { devices } = takeSnapshot({ host: "cmp", ...host, told });
+		expect(unreadable(devices)).toMatchObject({ migratable: "ENOENT", ecc_mode: "ENOENT" });
+	});
+
+	test("when all of them hang, in 5 s together", async () => {
+		const started = performance.now();
+		const { devices } = await snapshot("sleep 600 & wait");
+		expect(performance.now() - started).toBeLessThanOrEqual(5_000);
+		expect(unreadable(devices)).toMatchObject({ migratable: "ETIMEDOUT", ecc_mode: "ETIMEDOUT" });
+	}, 20_000);
+
+	test("the devices of the vdpa bus are unreadable in what vdpa would have told", async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		CLASS_HOSTS["vdpa"]?.populate(sysfs);
+		const told = await askHost(sysfs, programs("exit 1"));
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+		expect(devices.find(({ id }) => id === "vdpa0")).toMatchObject({
+			attributes: { driver: "vhost_vdpa" },
+			unreadable: { max_vqs: "EIO", negotiated_features: "EIO", dev_features: "EIO", max_supported_vqs: "EIO" },
+		});
+	});
+
+	async function snapshot(script: string) {
+		const host = hostThatAsks();
+		const told = await askHost(host.sysfsRoot, programs(script));
+		return takeSnapshot({ host: "cmp", ...host, told });
+	}
+
+	function unreadable(devices: readonly { readonly unreadable: Readonly<Record<string, string>> }[]) {
+		return Object.assign({}, ...devices.map((device) => device.unreadable));
+	}
+});
+
+/** text of an answer, what is read in it */
+const ANSWERS: readonly (readonly [text: string, handles: object])[] = [
+	['{"port":{}}', {}],
+	['{"port":{"pci/0000:06:00.0/1":{"vfnum":1},"odd":7}}', { "pci/0000:06:00.0/1": { vfnum: 1 }, odd: {} }],
+	['{"ports":{}}', { errno: "EBADMSG" }],
+	['{"port":[]}', { errno: "EBADMSG" }],
+	["", { errno: "EBADMSG" }],
+	["null", { errno: "EBADMSG" }],
+];
+test.each(ANSWERS)("the answer %j", (text, handles) => {
+	const found = handlesOf({ answers: { "devlink port show": { text } } }, "devlink port show", "port");
+	expect(found instanceof Map ? Object.fromEntries(found) : found).toEqual(handles);
+});

@@ -1,0 +1,212 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { readAgentOptions } from "../../src/cli/agent-options.ts";
+import { createCa, type TestCa } from "../support/certificates.ts";
+import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
+import { populateDomain, populatePci, temporaryHost } from "../support/sysfs.ts";
+
+const AGENT_MAIN = join(MAIN, "../agent-main.js");
+const SAMPLE = `${REPOSITORY}config/samples/hosts/test_compute0`;
+const SCAN = ["--sysfs-root", `${SAMPLE}/sys`, "--libvirt-dir", `${SAMPLE}/libvirt`];
+
+const directory = mkdtempSync(join(tmpdir(), "novacompat-agent-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+	const path = join(directory, name);
+	writeFileSync(path, text);
+	return path;
+}
+
+describe("options", () => {
+	const DEFAULTS = {
+		host: hostname(),
+		listen: { address: "127.0.0.1", port: 9301 },
+		sysfs_root: "/sys",
+		libvirt_dir: "/run/libvirt/qemu",
+		overlay_dir: "/etc/novacompat/overlay.d",
+		scan_interval: 10,
+		allow_insecure: false,
+		debug: false,
+	};
+
+	test("without any", () => {
+		expect(readAgentOptions([])).toEqual(DEFAULTS);
+	});
+
+	test("a flag goes before the file, the file before the default; paths are relative to the file", () => {
+		const config = file("agent.yaml", "host: cmp-01\nlisten: '[::1]:0'\nscan_interval: 30\ntls_cert: tls/cert.pem\n");
+		expect(readAgentOptions(["--config-file", config, "--host", "cmp-02", "--debug"])).toEqual({
+			...DEFAULTS,
+			host: "cmp-02",
+			listen: { address: "::1", port: 0 },
+			scan_interval: 30,
+			tls_cert: join(directory, "tls/cert.pem"),
+			debug: true,
+		});
+	});
+
+	test("help", () => {
+		expect(readAgentOptions(["--help"])).toBeUndefined();
+		expect(novacompat("agent", "--help").stdout).toContain("--scan-interval <seconds>");
+	});
+
+	/** Words, what is said. */
+	const words: readonly [words: readonly string[], says: string][] = [
+		[["--listen", "9301"], '--listen is "9301", expected address:port'],
+		[["--listen", "127.0.0.1:65536"], '--listen is "127.0.0.1:65536", expected address:port'],
+		[["--scan-interval", "0.5"], '--scan-interval is "0.5", expected seconds from 1 to 3600'],
+		[["--host", ""], '--host is "", expected a name'],
+		[["--frequency", "1"], "Unknown option '--frequency'"],
+		[["cmp-01"], "Unexpected argument 'cmp-01'"],
+		[["--listen", "192.0.2.1:9301", ...SCAN], "listen is 192.0.2.1, which others can reach: expected tls_cert,"],
+		[["--tls-cert", "cert.pem", ...SCAN], "tls_cert, tls_key and tls_client_ca are only used together"],
+		[["--sysfs-root", "/nonexistent"], "sysfs root /nonexistent cannot be used (ENOENT)"],
+	];
+	test.each(words)("%j is refused with 64", (given, says) => {
+		const { status, stderr } = novacompat("agent", ...given);
+		expect(stderr).toContain(`novacompat: ${says}`);
+		expect(status).toBe(64);
+	});
+
+	/** File, what is said behind its name. */
+	const files: readonly [text: string, says: string][] = [
+		["listen: 9301", ":1:9: listen: expected address:port, got 9301"],
+		["host: cmp-01\nfrequency: 1", ':2:1: unknown option "frequency"'],
+		["debug: 1", ":1:8: debug: expected true or false, got 1"],
+		["- host", ":1:1: expected a mapping of options"],
+		["host: [", ":1:"],
+	];
+	test.each(files)("%j is refused with 78", (text, says) => {
+		const config = file("wrong.yaml", text);
+		const { status, stderr } = novacompat("agent", "--config-file", config);
+		expect(stderr).toContain(`novacompat: ${config}${says}`);
+		expect(status).toBe(78);
+	});
+
+	test("config/README.md has a row for each", () => {
+		const readme = readFileSync(`${REPOSITORY}config/README.md`, "utf8");
+		const help = novacompat("agent", "--help").stdout.matchAll(/^ {2}--([a-z-]+)/gm);
+		const names = Array.from(help, ([, flag = ""]) => flag.replaceAll("-", "_"));
+		expect(names.length).toBeGreaterThan(9);
+		for (const name of names.filter((option) => option !== "config_file")) expect(readme).toContain(`| \`${name}\` |`);
+	});
+});
+
+/** An agent that has scanned once. */
+async function start(command: readonly string[], scanned = /scan done/) {
+	const child = spawn(command[0] ?? "", command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
+	onTestFinished(() => void child.kill("SIGKILL"));
+	let log = "";
+	child.stderr.on("data", (chunk: Buffer) => {
+		log += chunk.toString();
+	});
+	await expect.poll(() => log, { timeout: 15_000 }).toMatch(scanned);
+	return { child, log: () => log, url: /listening on (\S+)/.exec(log)?.[1] ?? "" };
+}
+
+describe("the running agent", () => {
+	let ca: TestCa;
+	beforeAll(() => {
+		ca = createCa();
+	});
+	afterAll(() => ca.remove());
+
+	test.each([
+		["novacompat-agent", [AGENT_MAIN]],
+		["novacompat agent", [MAIN, "agent"]],
+	])("%s serves what novacompat snapshot prints, and ends on SIGTERM", async (_name, program) => {
+		const { child, url } = await start([
+			process.execPath,
+			...program,
+			"--host",
+			"test_compute0",
+			"--listen",
+			"127.0.0.1:0",
+			...SCAN,
+		]);
+		const { boot_id, generation, ...snapshot } = (await (await fetch(`${url}/v1/snapshot`)).json()) as Record<
+			string,
+			unknown
+		>;
+		expect(snapshot).toEqual(JSON.parse(novacompat("snapshot", "--host", "test_compute0", ...SCAN).stdout));
+		expect(generation).toBe(1);
+		expect(boot_id).toBe(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+
+	test("plain HTTP that others can reach is warned of", async () => {
+		const options = ["--listen", "0.0.0.0:0", "--allow-insecure", ...SCAN];
+		const { log } = await start([process.execPath, AGENT_MAIN, ...options]);
+		expect(log()).toContain("WARNING novacompat.agent [-] plain HTTP on 0.0.0.0: everybody there can read this");
+	});
+
+	test("it needs two packages, TLS, configuration file and scans included", { timeout: 60_000 }, async () => {
+		const { cert, key } = ca.issue("cmp-01", "DNS:cmp-01");
+		const config = file(
+			"tls.yaml",
+			`host: cmp-01\nlisten: 127.0.0.1:0\ntls_cert: ${cert}\ntls_key: ${key}\ntls_client_ca: ${ca.ca}\n`,
+		);
+		const trace = join(directory, "trace");
+		const strace = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", trace];
+		const { url } = await start([...strace, process.execPath, AGENT_MAIN, "--config-file", config, ...SCAN]);
+		expect(url).toMatch(/^https:/);
+		const opened = readFileSync(trace, "utf8").matchAll(
+			/node_modules\/((?:@[^/"]+\/)?[^/"]+)\/[^"]*", [^\n]* = \d+$/gm,
+		);
+		expect([...new Set(Array.from(opened, ([, name]) => name))].sort()).toEqual(["@xmldom/xmldom", "yaml"]);
+	});
+});
+
+describe("config/novacompat-agent.service", () => {
+	const UNIT = `${REPOSITORY}config/novacompat-agent.service`;
+	const unit = readFileSync(UNIT, "utf8");
+
+	test("starts the agent's own program with a configuration file", () => {
+		expect(unit).toMatch(
+			/^ExecStart=.*\/dist\/src\/cli\/agent-main\.js --config-file \/etc\/novacompat\/agent\.yaml$/m,
+		);
+	});
+
+	test.skipIf(!existsSync("/usr/bin/systemd-analyze"))("is exposed less than 3.0, as systemd counts", () => {
+		const { stdout } = spawnSync("systemd-analyze", ["security", "--offline=true", UNIT], { encoding: "utf8" });
+		const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
+		expect(Number(exposure)).toBeLessThan(3);
+	});
+
+	/** Those of the unit, on status files as libvirt writes them: 0600, of root. */
+	const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"];
+	const CAPABILITIES = ["inh-caps", "ambient-caps", "bounding-set"];
+	test.skipIf(process.getuid?.() !== 0)(
+		"has the capability that it needs, and needs it",
+		{ timeout: 30_000 },
+		async () => {
+			const { sysfs, libvirt } = temporaryHost();
+			chmodSync(dirname(sysfs), 0o755);
+			populatePci(sysfs, { address: "0000:3b:10.0" });
+			chmodSync(
+				populateDomain(libvirt, { uuid: "0002587c-b09d-468a-9995-53d16eeb8a15", pci: ["0000:3b:10.0"] }),
+				0o600,
+			);
+			const listen = ["--listen", "127.0.0.1:0"];
+			const agent = [process.execPath, AGENT_MAIN, ...listen, "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
+			expect(unit).toMatch(/^AmbientCapabilities=CAP_DAC_READ_SEARCH$/m);
+			const able = CAPABILITIES.map((set) => `--${set}=-all,+dac_read_search`);
+			const { url } = await start(["setpriv", ...NOBODY, ...able, ...agent]);
+			expect(await (await fetch(`${url}/v1/snapshot`)).text()).toContain("0002587c-b09d-468a-9995-53d16eeb8a15");
+
+			const unable = CAPABILITIES.map((set) => `--${set}=-all`);
+			const { url: other } = await start(["setpriv", ...NOBODY, ...unable, ...agent], /scan failed/);
+			const response = await fetch(`${other}/v1/snapshot`);
+			expect([response.status, await response.text()]).toEqual([
+				503,
+				expect.stringContaining("cannot be read: EACCES"),
+			]);
+		},
+	);
+});
