@@ -38,7 +38,7 @@ export const Config = z
 		ack: z.enum(["after", "before"]).default("after"),
 		rpc_ping_enabled: z.boolean().default(false),
 		host: HostName.default(hostname),
-		...AgentOptions,
+		...AgentOptions.shape,
 		max_check_time: z.number().positive().max(60).default(15),
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 		stand_in_hosts: z.array(HostName).default([]),

@@ -22,6 +22,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
 		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
 	}
+	boundLookups();
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
 	const log = createLogger("novacompat.serve", config.debug, (line) => process.stderr.write(line));
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
@@ -35,6 +36,14 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	log.info(`stopping on ${signal}: finishing what is in flight`);
 	await server.stop();
 	await transport.close();
+}
+
+/**
+ * A look-up of a name that nobody answers holds one of the two threads that libuv has for them: no longer than a connection has
+ * time, resolv.conf(5), unless the operator says otherwise. For glibc, before the first look-up.
+ */
+export function boundLookups(): void {
+	process.env["RES_OPTIONS"] ??= "timeout:1 attempts:1";
 }
 
 function createTransport(config: Config, log: Logger): Transport {

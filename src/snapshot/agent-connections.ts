@@ -2,7 +2,7 @@ import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
-import { checkServerIdentity } from "node:tls";
+import { checkServerIdentity, type PeerCertificate, type SecureContext } from "node:tls";
 import { LRUCache } from "lru-cache";
 import type { TlsMaterial } from "./agent-tls.ts";
 
@@ -23,32 +23,42 @@ class PlainConnections extends HttpAgent {
 /** Verifies the certificate for the name by which Nova knows the host, wherever the agent is reached. */
 class TlsConnections extends HttpsAgent {
 	readonly #host: string;
-	readonly #tls: TlsMaterial;
+	readonly #secureContext: SecureContext;
 
-	constructor(host: string, tls: TlsMaterial, options: AgentOptions) {
+	constructor(host: string, secureContext: SecureContext, options: AgentOptions) {
 		// A session that is taken up again would not be verified again.
 		super({ ...options, maxCachedSessions: 0 });
 		this.#host = host;
-		this.#tls = tls;
+		this.#secureContext = secureContext;
 	}
 
 	override createConnection(...[options, callback]: Arguments<HttpsAgent>): Duplex | null | undefined {
 		const own = {
-			secureContext: this.#tls.context(),
+			secureContext: this.#secureContext,
 			servername: this.#host,
 			rejectUnauthorized: true,
-			checkServerIdentity: (_name: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
-				checkServerIdentity(this.#host, certificate),
+			checkServerIdentity: (_name: string, certificate: PeerCertificate) => checkIdentity(this.#host, certificate),
 		};
 		return inTime(super.createConnection({ ...options, ...own }, callback));
 	}
+}
+
+/** By subjectAltName alone: a common name is any text, not the name of a host (RFC 9525). */
+function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+	const { subject: _commonName, ...named } = certificate;
+	return checkServerIdentity(host, { ...named, subject: {} } as PeerCertificate);
+}
+
+interface Kept {
+	readonly agent: HttpAgent;
+	readonly context: SecureContext | undefined;
 }
 
 /** The connections to the agents, kept open host by host: a connection to one is never used for another. */
 export class AgentConnections {
 	readonly #lookup: LookupFunction;
 	readonly #tls: TlsMaterial | undefined;
-	readonly #kept = new LRUCache<string, HttpAgent>({ max: MAX_HOSTS, dispose: (agent) => agent.destroy() });
+	readonly #kept = new LRUCache<string, Kept>({ max: MAX_HOSTS, dispose: ({ agent }) => agent.destroy() });
 
 	/** `tls` is needed for URLs with https. */
 	constructor(lookup: LookupFunction, tls: TlsMaterial | undefined) {
@@ -56,28 +66,31 @@ export class AgentConnections {
 		this.#tls = tls;
 	}
 
+	/** Anew when the certificates are new: an open connection was verified with the old ones. */
 	to(host: string, url: URL): HttpAgent {
+		const context = this.#contextFor(url);
 		const known = this.#kept.get(host);
-		if (known) return known;
-		const agent = this.#create(host, url, true);
-		this.#kept.set(host, agent);
+		if (known && known.context === context) return known.agent;
+		const agent = this.#create(host, context, true);
+		this.#kept.set(host, { agent, context });
 		return agent;
 	}
 
 	/** One connection that is surely new. */
 	fresh(host: string, url: URL): HttpAgent {
-		return this.#create(host, url, false);
+		return this.#create(host, this.#contextFor(url), false);
 	}
 
-	close(): void {
-		this.#kept.clear();
+	/** undefined for http. */
+	#contextFor({ protocol, href }: URL): SecureContext | undefined {
+		if (protocol === "http:") return undefined;
+		if (this.#tls === undefined) throw new Error(`${href} needs agent_tls`);
+		return this.#tls.context();
 	}
 
-	#create(host: string, url: URL, keepAlive: boolean): HttpAgent {
+	#create(host: string, context: SecureContext | undefined, keepAlive: boolean): HttpAgent {
 		const options = { keepAlive, maxSockets: PER_HOST, lookup: this.#lookup };
-		if (url.protocol === "http:") return new PlainConnections(options);
-		if (this.#tls === undefined) throw new Error(`${url.href} needs agent_tls`);
-		return new TlsConnections(host, this.#tls, options);
+		return context ? new TlsConnections(host, context, options) : new PlainConnections(options);
 	}
 }
 

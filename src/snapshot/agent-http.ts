@@ -102,7 +102,11 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 		return of("agent.address", `is at an address outside of agent_networks (${cause.message})`);
 	}
 	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
-	const problem = tlsProblem(code);
-	if (problem) return of("agent.tls", `cannot be trusted: ${problem} (${code})`);
+	if (CLOSED.has(code) && cause.request?.socket?.authorized === true) {
+		// What Node.js does to a client whose certificate it does not trust, without an alert.
+		return of("agent.tls", `closed the connection after the handshake: it may refuse our client certificate (${code})`);
+	}
+	const problem = tlsProblem(code, cause.message);
+	if (problem) return of("agent.tls", `cannot be trusted: ${problem}`);
 	return of("agent.unreachable", `cannot be reached (${code})`);
 }

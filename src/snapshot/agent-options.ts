@@ -29,7 +29,7 @@ const Path = z.string().min(1);
 const Pattern = z.string().regex(/^[A-Za-z0-9_.*-]{1,255}$/, "expected a Nova host name, in which * is any text");
 
 /** How agents are found, trusted and asked; the options of the configuration by name. */
-export const AgentOptions = {
+export const AgentOptions = z.object({
 	agents: z.record(HostName, AgentUrl).default({}),
 	agent_url_template: AgentUrlTemplate.optional(),
 	agent_hosts: z.array(Pattern).default([]),
@@ -40,10 +40,8 @@ export const AgentOptions = {
 	snapshot_max_age: z.number().min(0).max(60).default(2),
 	snapshot_stale_after: z.number().positive().max(3600).default(60),
 	snapshot_stale_max: z.number().min(0).max(86_400).default(300),
-};
-
-const Options = z.object(AgentOptions);
-export type AgentOptions = z.infer<typeof Options>;
+});
+export type AgentOptions = z.infer<typeof AgentOptions>;
 
 /** Adds an issue for each option that contradicts another one. */
 export function checkAgentOptions(options: AgentOptions, context: z.RefinementCtx): void {

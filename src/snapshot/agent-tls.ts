@@ -28,7 +28,7 @@ export class TlsMaterial {
 		this.#context = load(files);
 	}
 
-	/** For one connection. */
+	/** Another one when a file has changed. */
 	context(): SecureContext {
 		const version = versionOf(this.#files);
 		if (version === this.#version) return this.#context;
@@ -94,7 +94,11 @@ const PROBLEMS: readonly (readonly [problem: string, codes: RegExp])[] = [
 	["the handshake failed", /^(ERR_SSL_|ERR_TLS_|EPROTO$)/],
 ];
 
-/** What an error of a connection says about TLS; undefined when it is about something else. */
-export function tlsProblem(code: string): string | undefined {
-	return PROBLEMS.find(([, codes]) => codes.test(code))?.[0];
+/** What an error of a connection says about TLS, with its code; undefined when it is about something else. */
+export function tlsProblem(code: string, message: string): string | undefined {
+	// EPROTO is what Node.js says of an alert while it writes; OpenSSL's reason is in the message.
+	const [, alert] = /:SSL routines:[^:]*:([^:]+):/.exec(message) ?? [];
+	const named = code === "EPROTO" && alert ? `ERR_SSL_${alert.toUpperCase().replaceAll(" ", "_")}` : code;
+	const problem = PROBLEMS.find(([, codes]) => codes.test(named))?.[0];
+	return problem && `${problem} (${named})`;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { LRUCache } from "lru-cache";
 import { TAMPERING } from "../compat/unknown.ts";
 import type { Agents, Collected } from "./agent-source.ts";
@@ -105,6 +106,8 @@ function within(signal: AbortSignal, asked: Promise<Snapshot>, late: () => Snaps
 	return new Promise((resolve, reject) => {
 		const timeUp = () => reject(late());
 		if (signal.aborted) timeUp();
+		// A ranking waits for a thousand hosts at once.
+		setMaxListeners(0, signal);
 		signal.addEventListener("abort", timeUp, { once: true });
 		asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", timeUp));
 	});

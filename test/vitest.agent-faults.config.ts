@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** `npm run test:agent-faults`: agents as they are built, hosts, networks and clients that fail. One file after the other. */
+export default defineConfig({
+	test: {
+		root: new URL("..", import.meta.url).pathname,
+		include: ["test/agent-faults/**/*.test.ts"],
+		reporters: ["default", "./test/faults/table.ts"],
+		fileParallelism: false,
+		testTimeout: 120_000,
+		hookTimeout: 60_000,
+	},
+});
