@@ -16,7 +16,7 @@ const PAUSE = 200;
 const LEAST = 500;
 /** How many agents are asked at once, and when one that is silent makes room. */
 const IN_FLIGHT = 64;
-const PATIENCE = 500;
+const PATIENCE = 250;
 const MAX_SKEW = 5 * 60_000;
 
 /** A snapshot as an agent gave it. */
@@ -33,13 +33,17 @@ interface Question {
 	/** What is known already, so that the agent need not send it again. */
 	readonly known?: Collected | undefined;
 	readonly request_id?: string | undefined;
+	/** Stands for who asks: what asks for many hosts takes turns with what asks for few. */
+	readonly asker?: object | undefined;
 }
 
 /** What a cache needs of the agents. */
 export interface Agents {
 	/** The failure that is known of a host whose agent is not to be asked again yet. */
 	refusal(host: string): SnapshotError | undefined;
-	/** Throws SnapshotError, and nothing else. */
+	/** One more waits for the answer of a host: it need not wait for the turn of who asked first. */
+	join(host: string, asker: object): void;
+	/** Throws SnapshotError, and nothing else. One question to a host at a time. */
 	ask(host: string, question: Question): Promise<Collected>;
 }
 
@@ -67,12 +71,16 @@ export class AgentSource implements Agents {
 		return this.#breaker.refusal(host);
 	}
 
-	async ask(host: string, { known, request_id }: Question): Promise<Collected> {
+	join(host: string, asker: object): void {
+		this.#turns.join(host, asker);
+	}
+
+	async ask(host: string, { known, request_id, asker = {} }: Question): Promise<Collected> {
 		const request = { host, url: agentUrl(host, this.#options.directory), etag: known?.etag, request_id };
 		const end = performance.now() + this.#options.timeout * 1000;
 		for (let tries = 1; ; tries++) {
 			try {
-				const asked = await this.#get(request, end);
+				const asked = await this.#get(asker, request, end);
 				const collected = read(host, asked, known);
 				this.#breaker.answered(host);
 				this.#compareClocks(host, asked.reply);
@@ -88,12 +96,12 @@ export class AgentSource implements Agents {
 	}
 
 	/** One try, when it is its turn. */
-	async #get(request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
+	async #get(asker: object, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
 		const over = new AbortController();
 		const abort = () => over.abort();
 		let timer = setTimeout(abort, end - performance.now());
 		try {
-			const asked = await this.#turns.run(over, async () => {
+			const asked = await this.#turns.run(request.host, asker, over, async () => {
 				const sentAt = performance.now();
 				clearTimeout(timer);
 				timer = setTimeout(abort, Math.min(TRY, end - sentAt));

@@ -52,6 +52,7 @@ export class SnapshotCache implements SnapshotSource {
 		if (refusal) throw this.#withStale(host, refusal);
 		const late = () =>
 			this.#withStale(host, new SnapshotError("agent.timeout", `the agent of ${host} did not answer in time`));
+		this.#agents.join(host, options.signal);
 		return within(options.signal, this.#underway.get(host) ?? this.#ask(host, options), late);
 	}
 
@@ -61,10 +62,10 @@ export class SnapshotCache implements SnapshotSource {
 	}
 
 	/** Not bound to the time of the check that asked first: the others may have more. */
-	#ask(host: string, { request_id }: FetchOptions): Promise<Snapshot> {
+	#ask(host: string, { request_id, signal }: FetchOptions): Promise<Snapshot> {
 		const known = this.#kept.get(host)?.collected;
 		const asked = this.#agents
-			.ask(host, { known, request_id })
+			.ask(host, { known, request_id, asker: signal })
 			.then((collected) => this.#keep(host, collected))
 			.catch((error: unknown) => {
 				throw error instanceof SnapshotError ? this.#withStale(host, error) : error;

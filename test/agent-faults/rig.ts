@@ -27,6 +27,9 @@ export const json =
 		response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(body);
 	};
 
+/** Of the configuration. */
+type ServiceOptions = Readonly<Record<string, unknown>> & { readonly agents?: Readonly<Record<string, string>> };
+
 /** What a test has opened; closed at its end. */
 export class Opened {
 	readonly #closers: (() => unknown)[] = [];
@@ -55,10 +58,14 @@ export class Opened {
 	}
 
 	/** The real service on a bus in memory; the agent of the source is well, that of the target at this URL. */
-	async service(target: string | undefined, options: Readonly<Record<string, unknown>> = {}, unknown?: UnknownPolicy) {
+	async service(
+		target: string | undefined,
+		{ agents: others = {}, ...options }: ServiceOptions = {},
+		unknown?: UnknownPolicy,
+	) {
 		const { log, lines } = recordingLog();
 		const source = await this.agent(json(SOURCE_BODY));
-		const agents = { [SOURCE]: source, ...(target !== undefined && { [TARGET]: target }) };
+		const agents = { ...others, [SOURCE]: source, ...(target !== undefined && { [TARGET]: target }) };
 		const config = Config.parse({ transport_url: "memory://", host: "faults", agents, ...options });
 		const transport = new MemoryTransport();
 		const policy = { ...DEFAULT_POLICY, unknown: unknown ?? DEFAULT_POLICY.unknown };

@@ -1,13 +1,16 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer as createTcpServer } from "node:net";
+import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, expect } from "vitest";
+import { startAgentsLoad } from "../bench/agents-load.ts";
+import { Children } from "../bench/children.ts";
+import { quantile } from "../bench/statistics.ts";
 import { row } from "../faults/rows.ts";
 import { type Checked, json, ms, Opened, SOURCE, snapshotOf, TARGET, TARGET_BODY } from "./rig.ts";
 
@@ -303,6 +306,37 @@ row(54, "the host reboots with other devices", "the next check uses the new ones
 	[current, etag] = [{ ...current, ...boot(2), devices: [] }, '"2"'];
 	expect(await check()).toMatchObject({ verdict: "reject", snapshots: { [TARGET]: boot(2) } });
 	measure("the next one");
+});
+
+row(55, "1,000 agents, of which 500 hang", "healthy ones p99 < 1 s", async (measure) => {
+	const children = new Children();
+	const load = await startAgentsLoad(children, 1_000);
+	opened.add(load.stop);
+	const [well] = await Promise.all([load.healthy(8, 100), load.hanging(8, 32), load.rankings(8)]);
+	const p99 = quantile(well, 0.99);
+	measure(`${well.length} checks, p99 ${ms(p99)}`);
+	expect(p99).toBeLessThan(1_000);
+});
+
+row(55, "200 agents that hang, asked at once", "64 requests at once, 1 for each host", async (measure) => {
+	const open = new Set<Socket>();
+	let most = 0;
+	const agent = await opened.agent(() => undefined);
+	const counting = createTcpServer((socket) => {
+		socket
+			.resume()
+			.on("error", () => undefined)
+			.on("close", () => open.delete(socket));
+		most = Math.max(most, open.add(socket).size);
+	});
+	const url = `http://127.0.0.1:${await opened.listen(counting)}`;
+	const names = Array.from({ length: 200 }, (_value, index) => `cmp-${index}`);
+	const service = await opened.service(agent, { agents: Object.fromEntries(names.map((name) => [name, url])) });
+	await Promise.all([service.rank(names), service.rank(names), service.rank(names)]);
+	measure(`${most} at once`);
+	expect(most).toBeGreaterThan(32);
+	// The agents see the end of one a moment after the service does, which has begun the next.
+	expect(most).toBeLessThanOrEqual(64 + 4);
 });
 
 row(56, "http_proxy and the like in the environment", "0 requests at the proxy", async (measure) => {

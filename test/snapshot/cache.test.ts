@@ -32,6 +32,8 @@ class CountingAgents implements Agents {
 		return this.refused;
 	}
 
+	join(): void {}
+
 	async ask(host: string, { known }: { known?: Collected | undefined }): Promise<Collected> {
 		this.asked.push(host);
 		this.known.push(known);

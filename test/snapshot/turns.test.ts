@@ -3,10 +3,10 @@ import { describe, expect, test } from "vitest";
 import { Turns } from "../../src/snapshot/turns.ts";
 
 /** Work that ends when it is told to, or when its request is aborted. */
-function work(turns: Turns, order: string[], name: string) {
+function work(turns: Turns, order: string[], name: string, asker: object = {}) {
 	const request = new AbortController();
 	let end: () => void = () => undefined;
-	const result = turns.run(request, async () => {
+	const result = turns.run(name, asker, request, async () => {
 		order.push(name);
 		await new Promise<void>((resolve) => {
 			end = resolve;
@@ -35,6 +35,31 @@ describe("Turns", () => {
 		expect(await Promise.all([c?.result, d?.result])).toEqual([{ result: "c" }, { result: "d" }]);
 	});
 
+	test("go round among those who ask: who asks for many does not keep out who asks for one", async () => {
+		const [turns, order]: [Turns, string[]] = [new Turns(1, 10_000), []];
+		const many = {};
+		const all = [..."abcd"].map((name) => work(turns, order, name, many));
+		all.push(work(turns, order, "x"), work(turns, order, "y"));
+		for (let ended = 0; ended < all.length; ended++) {
+			await sleep(2);
+			for (const one of all) one.end();
+		}
+		expect(order).toEqual(["a", "b", "x", "y", "c", "d"]);
+	});
+
+	test("of one who joins count for what he waits for, too", async () => {
+		const [turns, order]: [Turns, string[]] = [new Turns(1, 10_000), []];
+		const many = {};
+		const all = [..."abcd"].map((name) => work(turns, order, name, many));
+		turns.join("d", {});
+		turns.join("none", {});
+		for (let ended = 0; ended < all.length; ended++) {
+			await sleep(2);
+			for (const one of all) one.end();
+		}
+		expect(order).toEqual(["a", "b", "d", "c"]);
+	});
+
 	test("are forgone by who gives up before", async () => {
 		const [turns, order]: [Turns, string[]] = [new Turns(1, 10_000), []];
 		const [a, b, c] = [..."abc"].map((name) => work(turns, order, name));
@@ -45,7 +70,7 @@ describe("Turns", () => {
 		expect(order).toEqual(["a", "c"]);
 		const late = new AbortController();
 		late.abort();
-		expect(await turns.run(late, async () => "never")).toBeUndefined();
+		expect(await turns.run("late", {}, late, async () => "never")).toBeUndefined();
 		c?.end();
 	});
 
@@ -63,8 +88,8 @@ describe("Turns", () => {
 
 	test("a turn is given back when the work fails", async () => {
 		const turns = new Turns(1, 10_000);
-		const failing = turns.run(new AbortController(), () => Promise.reject(new Error("down")));
+		const failing = turns.run("next", {}, new AbortController(), () => Promise.reject(new Error("down")));
 		await expect(failing).rejects.toThrow("down");
-		expect(await turns.run(new AbortController(), async () => "next")).toEqual({ result: "next" });
+		expect(await turns.run("next", {}, new AbortController(), async () => "next")).toEqual({ result: "next" });
 	});
 });
