@@ -5,16 +5,8 @@ import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
+import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
 import { readYaml } from "./yaml.ts";
-
-const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/, "expected a Nova host name");
-
-const AgentUrl = z.string().transform((text, context) => {
-	const url = URL.canParse(text) ? new URL(text) : undefined;
-	if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && !url.search && !url.username) return url;
-	context.addIssue(`got ${JSON.stringify(text)}, expected http://host:port or https://host:port`);
-	return z.NEVER;
-});
 
 const TransportUrlText = z
 	.string("expected rabbit://user:password@host:port/vhost, here or in a --nova-conf")
@@ -46,15 +38,14 @@ export const Config = z
 		ack: z.enum(["after", "before"]).default("after"),
 		rpc_ping_enabled: z.boolean().default(false),
 		host: HostName.default(hostname),
-		agents: z.record(HostName, AgentUrl).default({}),
-		agent_timeout: z.number().positive().max(60).default(7),
-		snapshot_max_age: z.number().min(0).max(60).default(2),
+		...AgentOptions.shape,
 		max_check_time: z.number().positive().max(60).default(15),
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		debug: z.boolean().default(false),
 	})
+	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit, transport_url }, context) => {
 		try {
 			rabbitOptions(oslo_messaging_rabbit, transport_url.query);
@@ -74,8 +65,13 @@ export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_r
 		file,
 		z.preprocess((written) => overlay(novaConf, written), Config),
 	);
-	const { policy_file } = config;
-	return policy_file === undefined ? config : { ...config, policy_file: resolve(dirname(file), policy_file) };
+	const absolute = (path: string) => resolve(dirname(file), path);
+	const { policy_file, agent_tls: tls } = config;
+	return {
+		...config,
+		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
+		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
+	};
 }
 
 function overlay(novaConf: NovaConf, written: unknown): unknown {

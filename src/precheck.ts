@@ -1,11 +1,12 @@
 import { decide } from "./compat/decide.ts";
-import { conclude, type Decision } from "./compat/decision.ts";
+import { annotate, conclude, type Decision } from "./compat/decision.ts";
 import { fleetOf, type HostOffer } from "./compat/fleet.ts";
 import { once } from "./compat/once.ts";
 import { override, overridesFor } from "./compat/override.ts";
 import type { Policy } from "./compat/policy.ts";
 import { byStanding, type RankedHost, rankDecisions } from "./compat/rank.ts";
 import { type Reason, reason, type Verdict } from "./compat/reason.ts";
+import { isStaleAccepted } from "./compat/unknown.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
@@ -31,7 +32,12 @@ export interface RankRequest extends Departure {
 	readonly dest_hosts: readonly string[];
 }
 
-export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Decision>;
+/** A decision, and of which boot and generation the snapshots are that it was made of, as far as the agents say. */
+export interface Checked extends Decision {
+	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
+}
+
+export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Checked>;
 export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<readonly RankedHost[]>;
 
 /** The use case: take both snapshots, pick the devices and what is free for them, decide. */
@@ -42,15 +48,24 @@ export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy):
 			attempt(snapshots, source_host, options),
 			attempt(snapshots, dest_host, options),
 		]);
-		const outset = outsetOf(source, request);
-		if ("reasons" in outset) {
-			const reasons = source instanceof SnapshotError ? failures(source, target) : outset.reasons;
-			return withoutComparison(outset.verdict, reasons, request, policy());
-		}
-		if (target instanceof SnapshotError) return unanswered(target, { ...request, dest_host }, policy());
-		const { devices } = outset;
-		return decide({ source_host, target_host: dest_host, devices, candidates: freeDevices(target), policy: policy() });
+		return withVersions(check(request, source, target, policy()), [source, target]);
 	};
+}
+
+function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
+	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
+	const outset = outsetOf(source, request);
+	if ("reasons" in outset) {
+		const reasons = source instanceof SnapshotError ? failures(source, target) : outset.reasons;
+		return annotate(withoutComparison(outset.verdict, reasons, request, policy), notesOf(source));
+	}
+	if (target instanceof SnapshotError) {
+		return annotate(unanswered(target, request, policy), notesOf(source));
+	}
+	const { source_host, dest_host: target_host } = request;
+	const candidates = freeDevices(target.snapshot);
+	const decision = decide({ source_host, target_host, devices: outset.devices, candidates, policy });
+	return annotate(decision, [...notesOf(source), ...target.notes]);
 }
 
 /** The same for many destinations: all snapshots at once, the hosts in order; one that cannot be asked is unknown. */
@@ -58,28 +73,37 @@ export function createRanking(snapshots: SnapshotSource, policy: () => Policy): 
 	return async (request, options) => {
 		const { dest_hosts, ...departure } = request;
 		const hosts = [...new Set(dest_hosts)];
-		const [source, ...targets] = await Promise.all(
+		const attempts = await Promise.all(
 			[request.source_host, ...hosts].map((host) => attempt(snapshots, host, options)),
 		);
 		const current = policy();
+		const [source, ...targets] = attempts.map((one) => usable(one, current));
 		const outset = outsetOf(source, request);
+		const ofSource = notesOf(source);
 		if ("reasons" in outset) {
 			const { verdict, reasons } = outset;
 			return hosts
 				.map((host) => unplaced(host, withoutComparison(verdict, reasons, { ...departure, dest_host: host }, current)))
+				.map((host) => annotate(host, ofSource))
 				.sort(byStanding);
 		}
 		const offers: HostOffer[] = [];
 		const silent: RankedHost[] = [];
+		const ofTarget = new Map<string, readonly Reason[]>();
 		for (const [index, host] of hosts.entries()) {
 			const target = targets[index];
 			if (target instanceof SnapshotError) {
 				silent.push(unplaced(host, unanswered(target, { ...departure, dest_host: host }, current)));
-			} else if (target) offers.push({ host, candidates: freeDevices(target) });
+			} else if (target) {
+				offers.push({ host, candidates: freeDevices(target.snapshot) });
+				ofTarget.set(host, target.notes);
+			}
 		}
 		const { source_host } = request;
 		const asker = { source_host, devices: outset.devices, policy: current };
-		return [...rankDecisions(asker, fleetOf(offers)), ...silent].sort(byStanding);
+		return [...rankDecisions(asker, fleetOf(offers)), ...silent]
+			.map((host) => annotate(host, [...ofSource, ...(ofTarget.get(host.host) ?? [])]))
+			.sort(byStanding);
 	};
 }
 
@@ -96,7 +120,8 @@ function withoutComparison(
 ): Decision {
 	const place = { source_host: request.source_host, target_host: request.dest_host };
 	const left = override(reasons, overridesFor(policy.overrides, place));
-	return conclude(verdict, left, policy, [request, reasons]);
+	// Not what the reasons say in words, which may name an age: the same question has the same id.
+	return conclude(verdict, left, policy, [request, reasons.map(({ code, device }) => [code, device])]);
 }
 
 /** A host of a ranking of which nothing more is known than the decision. */
@@ -106,7 +131,7 @@ function unplaced(host: string, decision: Decision): RankedHost {
 
 /** The devices that must continue; or what can be said whatever the destination has. */
 function outsetOf(
-	source: Snapshot | SnapshotError | undefined,
+	source: Usable | SnapshotError | undefined,
 	departure: Departure,
 ):
 	| { readonly devices: readonly SnapshotDevice[] }
@@ -114,8 +139,8 @@ function outsetOf(
 	if (source === undefined || source instanceof SnapshotError) {
 		return { verdict: "unknown", reasons: source ? failures(source) : [] };
 	}
-	const devices = devicesThatStay(source, departure);
-	const missing = missingDevices(source, departure, devices);
+	const devices = devicesThatStay(source.snapshot, departure);
+	const missing = missingDevices(source.snapshot, departure, devices);
 	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
 	if (devices.length === 0) return { verdict: "accept", reasons: [nothingStays(departure)] };
 	return { devices };
@@ -157,11 +182,9 @@ function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 	);
 }
 
-async function attempt(
-	snapshots: SnapshotSource,
-	host: string,
-	options: FetchOptions,
-): Promise<Snapshot | SnapshotError> {
+type Attempt = Snapshot | SnapshotError;
+
+async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
 	try {
 		return await snapshots.fetch(host, options);
 	} catch (error) {
@@ -170,7 +193,35 @@ async function attempt(
 	}
 }
 
-function failures(...results: readonly (Snapshot | SnapshotError)[]): readonly Reason[] {
+/** A snapshot to decide with, and what there is to say about it. */
+interface Usable {
+	readonly snapshot: Snapshot;
+	readonly notes: readonly Reason[];
+}
+
+/** The policy may let an older snapshot take the place of one that could not be had. */
+function usable(attempted: Attempt, policy: Policy): Usable | SnapshotError {
+	if (!(attempted instanceof SnapshotError)) return { snapshot: attempted, notes: [] };
+	const { code, message, stale } = attempted;
+	if (stale === undefined || !isStaleAccepted(code, policy)) return attempted;
+	const text = `${message}; decided with its snapshot of ${stale.age.toFixed(0)} s ago`;
+	return { snapshot: stale.snapshot, notes: [reason("snapshot.stale_used", "snapshot", text)] };
+}
+
+function notesOf(source: Usable | SnapshotError | undefined): readonly Reason[] {
+	return source && "notes" in source ? source.notes : [];
+}
+
+function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
+	const known = attempts
+		.map((one) => (one instanceof SnapshotError ? one.stale?.snapshot : one))
+		.filter((snapshot) => snapshot !== undefined)
+		.map(({ host, boot_id, generation }) => [host, { boot_id, generation }] as const)
+		.filter(([, { boot_id, generation }]) => boot_id !== undefined || generation !== undefined);
+	return known.length === 0 ? decision : { ...decision, snapshots: Object.fromEntries(known) };
+}
+
+function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {
 	return results
 		.filter((result) => result instanceof SnapshotError)
 		.map(({ code, message }) => reason(code, "snapshot", message));

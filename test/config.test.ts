@@ -110,8 +110,39 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"transport_url: memory://\nagents:\n  cmp-01: ftp://x\n",
 			"3:11",
-			/agents\.cmp-01: got "ftp:\/\/x", expected http:\/\/host:port/,
+			/agents\.cmp-01: got "ftp:\/\/x", expected https:\/\/host:port or http:/,
 		],
+		[
+			"transport_url: memory://\nagents:\n  cmp-01: http://cmp-01:9301\n",
+			"3:11",
+			/agents\.cmp-01: http:\/\/ is only for loopback addresses; expected https:\/\/, or allow_insecure: true/,
+		],
+		[
+			"transport_url: memory://\nagents:\n  cmp-01: http://localhost:9301\n",
+			"3:11",
+			/agents\.cmp-01: http:\/\/ is only for loopback addresses/,
+		],
+		[
+			"transport_url: memory://\nagents:\n  cmp-01: https://cmp-01:9301\n",
+			"3:11",
+			/agents\.cmp-01: https needs agent_tls with ca, cert and key/,
+		],
+		[
+			"transport_url: memory://\nagent_url_template: https://cmp:9301\n",
+			"2:21",
+			/agent_url_template: got "https:\/\/cmp:9301", expected https:\/\/\{host\}\.domain:port/,
+		],
+		[
+			"agent_url_template: https://{host}:9301\ntransport_url: memory://\nagent_tls: { ca: a, cert: b, key: c }\n",
+			"1:1",
+			/agent_hosts: expected agent_url_template together with agent_hosts/,
+		],
+		[
+			"transport_url: memory://\nagent_networks: [192.0.2.0]\n",
+			"2:18",
+			/agent_networks\.0: got "192\.0\.2\.0", expected a network such as 192\.0\.2\.0\/24/,
+		],
+		["transport_url: memory://\nagent_tls: { ca: a, cert: b }\n", "2:12", /agent_tls\.key/],
 		["transport_url: memory://\nagents:\n  -cmp: http://h:1\n", "3:3", /agents\.-cmp: .*expected a Nova host name/],
 		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: .*expected number.*, got "soon"/],
 		["transport_url: memory://\nmax_check_time: 0\n", "2:17", /max_check_time/],

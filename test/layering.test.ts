@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["zod", "../compat/policy.ts", "../yaml.ts"],
 	],
 	["src/snapshot/x.ts", ["axios", "amqplib", "../agent/scan.ts", "../precheck.ts"], ["zod", "../compat/device.ts"]],
-	["src/snapshot/agent-source.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
+	["src/snapshot/agent-http.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
 	[
 		"src/messaging/x.ts",
 		["amqplib", "axios", "../log.ts", "../precheck.ts", "../compat/device.ts"],
@@ -48,8 +48,8 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	],
 	[
 		"src/config.ts",
-		["./cli/main.ts", "./precheck.ts"],
-		["./messaging/transport-url.ts", "./nova-conf.ts", "./yaml.ts"],
+		["./cli/main.ts", "./precheck.ts", "./snapshot/agents.ts"],
+		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./nova-conf.ts", "./yaml.ts"],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
@@ -82,4 +82,14 @@ test("an import against the direction of dependency is a lint error, and only su
 		forbidden.map((_name, index) => `${file}:${index + 1}`),
 	).sort();
 	expect(found).toEqual(expected);
+});
+
+test("SEC-26: outgoing HTTP is in one file", () => {
+	const WAYS =
+		/from "(axios|undici|node:http2)"|globalThis\.fetch|(await|return|=>?) fetch\(|\bimport .*\b(request|get)\b.* from "node:https?"|(?<![.\w])https?\.(request|get)\(/;
+	const files = readdirSync(`${REPOSITORY}src`, { recursive: true, encoding: "utf8" }).filter((name) =>
+		name.endsWith(".ts"),
+	);
+	const users = files.filter((file) => WAYS.test(readFileSync(`${REPOSITORY}src/${file}`, "utf8")));
+	expect(users).toEqual(["snapshot/agent-http.ts"]);
 });

@@ -13,8 +13,9 @@ import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/m
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
-import { AgentSource } from "../snapshot/agent-source.ts";
-import { SnapshotCache } from "../snapshot/cache.ts";
+import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
+import { createSnapshots } from "../snapshot/agents.ts";
+import { ConfigError } from "../yaml.ts";
 import { untilSignal } from "./signals.ts";
 
 /** Characters; what does not fit is dropped. */
@@ -22,6 +23,10 @@ const MAX_UNWRITTEN_LOG = 4 * 1024 * 1024;
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
+	if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
+	}
+	boundLookups();
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
 	const log = createLogger("novacompat.serve", config.debug, standardError());
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
@@ -43,6 +48,14 @@ function standardError(): (line: string) => void {
 	// Nobody reads any more: that is no reason to stop checking.
 	destination.on("error", () => undefined);
 	return (line) => void destination.write(line);
+}
+
+/**
+ * A look-up of a name that nobody answers holds one of the two threads that libuv has for them: no longer than a connection has
+ * time, resolv.conf(5), unless the operator says otherwise. For glibc, before the first look-up.
+ */
+export function boundLookups(): void {
+	process.env["RES_OPTIONS"] ??= "timeout:1 attempts:1";
 }
 
 function createTransport(config: Config, log: Logger): Transport {
@@ -68,8 +81,7 @@ export interface ServiceOptions {
 /** The service on any transport: the demo runs it in memory. */
 export function createService({ config, policy, transport, log }: ServiceOptions): RpcServer<RequestContext> {
 	const exchange = config.control_exchange;
-	const agents = new AgentSource(new Map(Object.entries(config.agents)), config.agent_timeout);
-	const snapshots = new SnapshotCache(agents, config.snapshot_max_age);
+	const snapshots = agentSnapshots(config, log);
 	return new RpcServer({
 		transport,
 		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
@@ -87,4 +99,13 @@ export function createService({ config, policy, transport, log }: ServiceOptions
 		ping: config.rpc_ping_enabled,
 		missingQueuePatience: rabbitOptionsOf(config).kombu_missing_consumer_retry_timeout,
 	});
+}
+
+function agentSnapshots(config: Config, log: Logger) {
+	try {
+		return createSnapshots(config, (text) => log.warning(text));
+	} catch (error) {
+		if (error instanceof InvalidTlsFiles) throw new ConfigError(error.message, { cause: error });
+		throw error;
+	}
 }

@@ -33,6 +33,13 @@ export function conclude(
 	return { id, verdict, allowed, mapping, reasons: all, text: shortText(verdict, all, id) };
 }
 
+/** The same decision, which says in addition what it was made of; that changes nothing about it. */
+export function annotate<T extends Decision>(decision: T, notes: readonly Reason[]): T {
+	if (notes.length === 0) return decision;
+	const reasons = ranked([...decision.reasons, ...notes]);
+	return { ...decision, reasons, text: shortText(decision.verdict, reasons, decision.id) };
+}
+
 /**
  * What a verdict means for Nova. Where something must be provisioned first the migration is not allowed, because Nova itself
  * provisions nothing: whoever does may ask again afterwards.

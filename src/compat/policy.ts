@@ -55,8 +55,11 @@ export interface DeviceClass {
 	readonly rules: readonly Rule[];
 }
 
-/** Whether a migration may go on, by what is unknown: a reason code, a family (`agent.*`) or everything (`*`). */
-export type UnknownPolicy = Readonly<Record<string, "reject" | "accept">>;
+/**
+ * Whether a migration may go on, by what is unknown: a reason code, a family (`agent.*`) or everything (`*`). `accept_stale`: when
+ * an agent cannot be asked, the last good snapshot of its host decides; where there is none, that is `reject`.
+ */
+export type UnknownPolicy = Readonly<Record<string, "reject" | "accept" | "accept_stale">>;
 
 /** Break-glass: for a limited time, errors within the scope are warnings. Specification reliability 1.0.3. */
 export interface Override {

@@ -44,8 +44,13 @@ export const REASON_CODES = {
 	"agent.unconfigured": "unknown",
 	"agent.unreachable": "unknown",
 	"agent.timeout": "unknown",
+	"agent.unavailable": "unknown",
 	"agent.bad_reply": "unknown",
+	"agent.address": "unknown",
+	"agent.tls": "unknown",
 	"agent.identity": "unknown",
+	"snapshot.stale": "unknown",
+	"snapshot.stale_used": "note",
 } as const satisfies Record<string, "incompatible" | "unknown" | "obligation" | "note">;
 
 export type ReasonCode = keyof typeof REASON_CODES;

@@ -216,6 +216,7 @@ async function answer(
 	const decision = await precheck(request, { signal: call.signal, request_id: call.context.request_id });
 	const line = `live migration ${source_host} -> ${dest_host}: ${summary(decision)}`;
 	const about: LogContext = { ...call.context, instance: instance_uuid };
+	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
 	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
 	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
 	else log.info(line, about);

@@ -1,107 +1,189 @@
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
-import axios, { AxiosError, type AxiosInstance } from "axios";
-import { z } from "zod";
-import { Snapshot } from "./snapshot.ts";
-import { type FetchOptions, SnapshotError, type SnapshotSource } from "./source.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AgentDirectory, agentUrl } from "./agent-address.ts";
+import type { AgentHttp, AgentReply, AgentRequest } from "./agent-http.ts";
+import { Breaker } from "./breaker.ts";
+import { NoSnapshot, readSnapshot } from "./read-snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { SnapshotError } from "./source.ts";
+import { Turns } from "./turns.ts";
 
-const MAX_SNAPSHOT_BYTES = 8 * 1024 * 1024;
-/** A slow agent must not take the sockets of the others. */
-const SOCKETS = { maxSockets: 4 };
+/** Milliseconds, see specification reliability 1.0.2. */
+const TRY = 3_000;
+const TRIES = 2;
+/** Between two tries, when the agent does not say. */
+const PAUSE = 200;
+/** What is not worth beginning a try with. */
+const LEAST = 500;
+/** How many agents are asked at once, and when one that is silent makes room. */
+const IN_FLIGHT = 64;
+const PATIENCE = 250;
+const MAX_SKEW = 5 * 60_000;
 
-/** Snapshots from the agents on the compute nodes: `GET /v1/snapshot`. The only place with outgoing HTTP. */
-export class AgentSource implements SnapshotSource {
-	readonly #agents: ReadonlyMap<string, URL>;
-	readonly #timeout: number;
-	readonly #http: AxiosInstance;
+/** A snapshot as an agent gave it. */
+export interface Collected {
+	readonly snapshot: Snapshot;
+	readonly etag: string | undefined;
+	/** Size of the answer. */
+	readonly bytes: number;
+	/** On the clock of `performance.now()`: when the agent had read its host. */
+	readonly collectedAt: number;
+}
 
-	/** `agents`: the base URL by Nova host name; `timeout`: seconds for one answer. */
-	constructor(agents: ReadonlyMap<string, URL>, timeout: number) {
-		this.#agents = agents;
-		this.#timeout = timeout;
-		this.#http = axios.create({
-			adapter: "http",
-			maxRedirects: 0,
-			httpAgent: new HttpAgent(SOCKETS),
-			httpsAgent: new HttpsAgent(SOCKETS),
-			proxy: false,
-			decompress: false,
-			maxContentLength: MAX_SNAPSHOT_BYTES,
-			responseType: "text",
-			// Its default would hand on a page of HTML as a string.
-			transformResponse: (body: string) => body,
-			validateStatus: (status) => status === 200,
-		});
+interface Question {
+	/** What is known already, so that the agent need not send it again. */
+	readonly known?: Collected | undefined;
+	readonly request_id?: string | undefined;
+	/** Stands for who asks: what asks for many hosts takes turns with what asks for few. */
+	readonly asker?: object | undefined;
+}
+
+/** What a cache needs of the agents. */
+export interface Agents {
+	/** The failure that is known of a host whose agent is not to be asked again yet. */
+	refusal(host: string): SnapshotError | undefined;
+	/** One more waits for the answer of a host: it need not wait for the turn of who asked first. */
+	join(host: string, asker: object): void;
+	/** Throws SnapshotError, and nothing else. One question to a host at a time. */
+	ask(host: string, question: Question): Promise<Collected>;
+}
+
+export interface AgentSourceOptions {
+	readonly http: AgentHttp;
+	readonly directory: AgentDirectory;
+	/** Seconds for one answer, with all tries. */
+	readonly timeout: number;
+	readonly warn: (text: string) => void;
+}
+
+/** Snapshots from the agents on the compute nodes. */
+export class AgentSource implements Agents {
+	readonly #options: AgentSourceOptions;
+	readonly #breaker = new Breaker();
+	readonly #turns = new Turns(IN_FLIGHT, PATIENCE);
+	/** Hosts whose clock was told to be wrong. */
+	readonly #skewed = new Set<string>();
+
+	constructor(options: AgentSourceOptions) {
+		this.#options = options;
 	}
 
-	async fetch(host: string, { signal, request_id }: FetchOptions): Promise<Snapshot> {
-		// The host name comes from a message: it is a key, and never a part of a URL.
-		const agent = this.#agents.get(host);
-		if (agent === undefined)
-			throw new SnapshotError("agent.unconfigured", `no agent is configured for host ${JSON.stringify(host)}`);
-		const body = await this.#get(host, new URL("/v1/snapshot", agent), signal, request_id);
-		const snapshot = readSnapshot(body, host);
-		if (snapshot.host !== host) {
-			throw new SnapshotError(
-				"agent.identity",
-				`the agent of ${host} says that it is ${JSON.stringify(snapshot.host)}`,
-			);
-		}
-		return snapshot;
+	refusal(host: string): SnapshotError | undefined {
+		return this.#breaker.refusal(host);
 	}
 
-	async #get(host: string, url: URL, signal: AbortSignal, request_id?: string): Promise<string> {
-		const timeUp = new AbortController();
-		const timer = setTimeout(() => timeUp.abort(), this.#timeout * 1000);
-		const deadline = AbortSignal.any([signal, timeUp.signal]);
-		try {
-			const { data, headers } = await this.#http.get<string>(url.href, {
-				signal: deadline,
-				headers: {
-					Accept: "application/json",
-					"Accept-Encoding": "identity",
-					...(request_id !== undefined && { "X-Openstack-Request-Id": request_id }),
-				},
-			});
-			const type = String(headers["content-type"] ?? "");
-			if (/^application\/json\b/.test(type)) return data;
-			throw new SnapshotError(
-				"agent.bad_reply",
-				`the agent of ${host} answered with ${JSON.stringify(type)}, expected application/json`,
-			);
-		} catch (cause) {
-			if (!(cause instanceof AxiosError)) throw cause;
-			if (deadline.aborted)
-				throw new SnapshotError("agent.timeout", `the agent of ${host} did not answer in time`, { cause });
-			const { response, code } = cause;
-			if (response)
-				throw new SnapshotError("agent.bad_reply", `the agent of ${host} answered with status ${response.status}`, {
-					cause,
-				});
-			if (code === AxiosError.ERR_BAD_RESPONSE) {
-				const message = `the agent of ${host} answered with more than ${MAX_SNAPSHOT_BYTES} bytes`;
-				throw new SnapshotError("agent.bad_reply", message, { cause });
+	join(host: string, asker: object): void {
+		this.#turns.join(host, asker);
+	}
+
+	async ask(host: string, { known, request_id, asker = {} }: Question): Promise<Collected> {
+		const request = { host, url: agentUrl(host, this.#options.directory), etag: known?.etag, request_id };
+		const end = performance.now() + this.#options.timeout * 1000;
+		for (let tries = 1; ; tries++) {
+			try {
+				const asked = await this.#get(asker, request, end);
+				const collected = read(host, asked, known);
+				this.#breaker.answered(host);
+				this.#compareClocks(host, asked.reply);
+				return collected;
+			} catch (error) {
+				if (!(error instanceof SnapshotError)) throw error;
+				const isOpen = this.#breaker.failed(host, error);
+				const pause = pauseAfter(error);
+				if (pause === undefined || isOpen || tries === TRIES || performance.now() + pause + LEAST > end) throw error;
+				await sleep(pause);
 			}
-			throw new SnapshotError("agent.unreachable", `the agent of ${host} cannot be reached (${code ?? "no answer"})`, {
-				cause,
+		}
+	}
+
+	/** One try, when it is its turn. */
+	async #get(asker: object, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
+		const over = new AbortController();
+		const abort = () => over.abort();
+		let timer = setTimeout(abort, end - performance.now());
+		try {
+			const asked = await this.#turns.run(request.host, asker, over, async () => {
+				const sentAt = performance.now();
+				clearTimeout(timer);
+				timer = setTimeout(abort, Math.min(TRY, end - sentAt));
+				return { reply: await this.#options.http.get({ ...request, signal: over.signal }), sentAt };
 			});
+			if (asked) return asked.result;
+			throw new SnapshotError("agent.timeout", `there was no time to ask the agent of ${request.host}`);
 		} finally {
 			clearTimeout(timer);
 		}
 	}
+
+	/** Nothing is decided by the clocks of the hosts; who reads their logs wants to know. */
+	#compareClocks(host: string, { headers }: AgentReply): void {
+		const skew = Date.parse(String(headers["date"])) - Date.now();
+		if (!(Math.abs(skew) > MAX_SKEW)) this.#skewed.delete(host);
+		else if (!this.#skewed.has(host)) {
+			this.#skewed.add(host);
+			const minutes = Math.round(Math.abs(skew) / 60_000);
+			this.#options.warn(`the clock of ${host} is ${minutes} min ${skew > 0 ? "ahead" : "behind"}`);
+		}
+	}
 }
 
-function readSnapshot(body: string, host: string): Snapshot {
-	let json: unknown;
-	try {
-		json = JSON.parse(body);
-	} catch (cause) {
-		throw new SnapshotError("agent.bad_reply", `the agent of ${host} answered with a body that is not JSON`, { cause });
+interface Asked {
+	readonly reply: AgentReply;
+	/** On the clock of `performance.now()`. */
+	readonly sentAt: number;
+}
+
+/** An agent that is busy, as it says itself. */
+class Unavailable extends SnapshotError {
+	/** Milliseconds. */
+	readonly retryAfter: number;
+
+	constructor(host: string, status: number, retryAfter: number) {
+		super("agent.unavailable", `the agent of ${host} answered with status ${status}`);
+		this.retryAfter = retryAfter;
 	}
-	const result = Snapshot.safeParse(json);
-	if (result.success) return result.data;
-	const [issue] = result.error.issues;
-	const where = issue?.path.join(".") ?? "";
-	const message = `the agent of ${host} answered with no snapshot: ${where}: ${issue?.message ?? z.prettifyError(result.error)}`;
-	throw new SnapshotError("agent.bad_reply", message, { cause: result.error });
+}
+
+/** Milliseconds until another try may help; undefined when it would not. */
+function pauseAfter(error: SnapshotError): number | undefined {
+	if (error instanceof Unavailable) return error.retryAfter;
+	return error.code === "agent.unreachable" || error.code === "agent.timeout" ? PAUSE : undefined;
+}
+
+function read(host: string, { reply, sentAt }: Asked, known: Collected | undefined): Collected {
+	const { status, headers, body } = reply;
+	const badReply = (problem: string) =>
+		new SnapshotError("agent.bad_reply", `the agent of ${host} answered with ${problem}`);
+	if (status !== 200 && status !== 304) throw new Unavailable(host, status, retryAfter(headers["retry-after"]));
+	const age = headers["collected-age-ms"] ?? "0";
+	if (typeof age !== "string" || !/^\d{1,15}$/.test(age)) {
+		throw badReply(`Collected-Age-Ms ${JSON.stringify(age)}, expected milliseconds`);
+	}
+	const collectedAt = sentAt - Number(age);
+	if (status === 304) {
+		if (known === undefined) throw badReply("status 304, although it was asked for everything");
+		return { ...known, collectedAt };
+	}
+	const type = String(headers["content-type"] ?? "");
+	if (!/^application\/json\b/.test(type)) throw badReply(`${JSON.stringify(type)}, expected application/json`);
+	const encoding = headers["content-encoding"] ?? "identity";
+	if (encoding !== "identity") throw badReply(`content encoding ${JSON.stringify(encoding)}, expected none`);
+	const etag = typeof headers["etag"] === "string" ? headers["etag"] : undefined;
+	const snapshot = readBody(body, badReply);
+	if (snapshot.host === host) return { snapshot, etag, bytes: body.length, collectedAt };
+	const name = JSON.stringify(snapshot.host);
+	throw new SnapshotError("agent.identity", `the agent of ${host} says that it is ${name}`);
+}
+
+function readBody(body: Buffer, badReply: (problem: string) => SnapshotError): Snapshot {
+	try {
+		return readSnapshot(body);
+	} catch (error) {
+		if (error instanceof NoSnapshot) throw badReply(error.message);
+		throw error;
+	}
+}
+
+/** Milliseconds; a date would depend on both clocks. */
+function retryAfter(header: unknown): number {
+	return typeof header === "string" && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : PAUSE;
 }

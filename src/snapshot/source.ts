@@ -14,13 +14,23 @@ export interface FetchOptions {
 	readonly request_id?: string | undefined;
 }
 
+/** What was known of a host before it could not be asked any more. */
+export interface StaleSnapshot {
+	readonly snapshot: Snapshot;
+	/** Seconds since it was collected. */
+	readonly age: number;
+}
+
 /** Why one snapshot could not be had; the check turns it into a reason. */
 export class SnapshotError extends Error {
 	override readonly name = "SnapshotError";
-	readonly code: ReasonCode & `agent.${string}`;
+	readonly code: ReasonCode & (`agent.${string}` | `snapshot.${string}`);
+	/** The last good snapshot, when a policy may use it. */
+	readonly stale: StaleSnapshot | undefined;
 
-	constructor(code: SnapshotError["code"], message: string, options?: ErrorOptions) {
+	constructor(code: SnapshotError["code"], message: string, options: ErrorOptions & { stale?: StaleSnapshot } = {}) {
 		super(message, options);
 		this.code = code;
+		this.stale = options.stale;
 	}
 }

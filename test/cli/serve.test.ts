@@ -9,7 +9,7 @@ import { RpcClient } from "../../src/messaging/client.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { MAIN, novacompat } from "../support/cli.ts";
+import { MAIN, novacompat, novacompatWith } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { askPython } from "../support/python.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
@@ -131,5 +131,25 @@ describe("a mistake ends it before anything is opened, with 78 and without the p
 		expect(status).toBe(78);
 		expect(stderr).toContain(`novacompat: ${novaConf}${says}`);
 		expect(stderr).not.toContain("s3cr3t");
+	});
+});
+
+describe("serve does not start", () => {
+	test("when the environment turns off the verification of certificates", () => {
+		const path = file("insecure.yaml", "transport_url: memory://\n");
+		const env = { NODE_TLS_REJECT_UNAUTHORIZED: "0" };
+		const { status, stderr } = novacompatWith({ env }, "serve", "--config-file", path);
+		expect(status).toBe(78);
+		expect(stderr).toContain("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
+	});
+
+	test("without the certificates that it is to show", () => {
+		const path = file(
+			"tls.yaml",
+			"transport_url: memory://\nagents: { a: https://192.0.2.1:9301 }\nagent_tls: { ca: no.pem, cert: no.pem, key: no.pem }\n",
+		);
+		const { status, stderr } = novacompat("serve", "--config-file", path);
+		expect(status).toBe(78);
+		expect(stderr).toContain(`agent_tls.ca: ${join(directory, "no.pem")}: ENOENT`);
 	});
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
+import type { Checked } from "../../src/precheck.ts";
 import { startService } from "../support/service.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -39,6 +40,9 @@ const migration = (dest_compute: string | null, version = "1.7") => object("Migr
 const pciRequests = (...requests: unknown[]) =>
 	object("InstancePCIRequests", "1.1", { requests: requests.map((data) => object("InstancePCIRequest", "1.4", data)) });
 
+/** Of the snapshot of an agent that has scanned a host which does not change. */
+const VERSION = { boot_id: expect.stringMatching(/^[0-9a-f-]{36}$/), generation: expect.any(Number) };
+
 describe("check_live_migration", () => {
 	const request = { instance_uuid: UUID, source_host: "test_compute0", dest_host: "test_compute1" };
 
@@ -50,6 +54,7 @@ describe("check_live_migration", () => {
 			mapping: { "0000:3b:10.0": "0000:3b:10.0" },
 			reasons: [],
 			text: expect.stringMatching(/^accept \[[0-9a-f]{12}\]$/),
+			snapshots: { test_compute0: VERSION, test_compute1: VERSION },
 		});
 	});
 
@@ -192,8 +197,10 @@ describe("rank_destinations", () => {
 		const [best] = hosts(await rank());
 		const { instance_uuid, source_host } = request;
 		const dest_host = best?.host;
-		const decision = await call("check_live_migration", { request: { instance_uuid, source_host, dest_host } });
-		expect(best).toEqual({ host: dest_host, bugfix: 4, free_capacity: 1, ...(decision as Decision) });
+		const checked = await call("check_live_migration", { request: { instance_uuid, source_host, dest_host } });
+		const { snapshots, ...decision } = checked as Checked;
+		expect(Object.keys(snapshots ?? {})).toEqual([source_host, dest_host]);
+		expect(best).toEqual({ host: dest_host, bugfix: 4, free_capacity: 1, ...decision });
 	});
 
 	test("what is wrong with the source is wrong for every host, in the same words as for one", async () => {

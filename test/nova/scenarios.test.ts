@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { afterEach, expect, test } from "vitest";
+import { createServer as createTlsServer } from "node:https";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { z } from "zod";
 import { createService } from "../../src/cli/serve.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
@@ -10,8 +11,10 @@ import { Config } from "../../src/config.ts";
 import { createLogger } from "../../src/log.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { Unknown } from "../../src/policy/unknown.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { readYaml } from "../../src/yaml.ts";
+import { createCa } from "../support/certificates.ts";
 
 /** Of the one that shall move. */
 const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -21,7 +24,12 @@ const Device = z
 	.looseObject({ instance: z.string().optional() })
 	.transform((fields) => ({ kind: "pci", capacity: 1, unreadable: {}, attributes: {}, ...fields }))
 	.pipe(Snapshot.shape.devices.element);
-const Agent = z.union([z.enum(["unconfigured", "refused", "silent", "html", "impostor"]), z.array(Device)]);
+const Agent = z.union([
+	z.enum(["unconfigured", "refused", "silent", "html", "impostor", "busy", "untrusted", "elsewhere"]),
+	z.array(Device),
+	/** Seconds ago, it has read its devices the last time. */
+	z.strictObject({ stuck: z.number(), devices: z.array(Device) }),
+]);
 const Scenario = z.strictObject({
 	name: z.string(),
 	source: Agent,
@@ -30,6 +38,8 @@ const Scenario = z.strictObject({
 	request: z.record(z.string(), z.unknown()).default({}),
 	/** Arguments of Nova's own method, which is called instead of ours. */
 	nova: z.record(z.string(), z.unknown()).optional(),
+	/** Of the policy. */
+	unknown: Unknown.optional(),
 	verdict: z.enum(["accept", "reject", "unknown"]),
 	reasons: z.array(z.string()),
 	/** The exact text of the first reason. */
@@ -49,42 +59,66 @@ afterEach(() => {
 	}
 });
 
-const LISTENERS: Readonly<Record<"silent" | "html", RequestListener>> = {
+/** The one that the service trusts, and another one. */
+const [ca, strange] = [createCa(), createCa()];
+afterAll(() => {
+	ca.remove();
+	strange.remove();
+});
+
+const LISTENERS: Readonly<Record<"silent" | "html" | "busy", RequestListener>> = {
 	silent: () => undefined,
+	busy: (_request, response) => response.writeHead(503, { "Retry-After": "60" }).end(),
 	html: (_request, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"),
 };
 
-function snapshotOf(host: string, devices: Snapshot["devices"]): RequestListener {
-	const snapshot = JSON.stringify({ schema_version: "1.0", host, boot_id: "b", devices });
-	return (_request, response) => response.writeHead(200, { "Content-Type": "application/json" }).end(snapshot);
+function snapshotOf(host: string, devices: Snapshot["devices"], age = 0): RequestListener {
+	const boot_id = "7d0d1b0c-3a59-4a36-9d80-9f6f8a3c2f10";
+	const snapshot = JSON.stringify({ schema_version: "1.0", host, boot_id, devices });
+	const headers = { "Content-Type": "application/json", "Collected-Age-Ms": `${age * 1000}` };
+	return (_request, response) => response.writeHead(200, headers).end(snapshot);
+}
+
+function listenerOf(host: string, agent: z.infer<typeof Agent>): RequestListener {
+	if (agent === "impostor") return snapshotOf("another", []);
+	if (Array.isArray(agent)) return snapshotOf(host, agent);
+	if (typeof agent === "object") return snapshotOf(host, agent.devices, agent.stuck);
+	return agent === "silent" || agent === "html" || agent === "busy" ? LISTENERS[agent] : snapshotOf(host, []);
 }
 
 /** The URL of an agent that does what the scenario says; undefined when none is configured. */
 async function startAgent(host: string, agent: z.infer<typeof Agent>): Promise<string | undefined> {
 	if (agent === "unconfigured") return undefined;
 	if (agent === "refused") return "http://127.0.0.1:1/";
-	const listener =
-		agent === "impostor"
-			? snapshotOf("another", [])
-			: typeof agent === "string"
-				? LISTENERS[agent]
-				: snapshotOf(host, agent);
-	const server = createServer(listener).listen(0, "127.0.0.1");
-	servers.push(server);
+	const listener = listenerOf(host, agent);
+	const { cert, key } = strange.issue(host, `DNS:${host}`);
+	const isTls = agent === "untrusted";
+	const server = isTls
+		? createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, listener)
+		: createServer(listener);
+	servers.push(server.listen(0, "127.0.0.1"));
 	await once(server, "listening");
 	const address = server.address();
-	return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/`;
+	const port = typeof address === "object" ? address?.port : "";
+	return `${isTls ? "https" : "http"}://${agent === "elsewhere" ? "localhost" : "127.0.0.1"}:${port}/`;
 }
 
 /** Asks the service over its bus, with agents over HTTP. */
-async function ask({ source, target, request, nova }: Scenario): Promise<z.infer<typeof Decision>> {
+async function ask({ source, target, request, nova, unknown }: Scenario): Promise<z.infer<typeof Decision>> {
 	const agents = { source: await startAgent("source", source), target: await startAgent("target", target) };
 	const configured = Object.fromEntries(Object.entries(agents).filter(([, url]) => url !== undefined));
 	const transport = new MemoryTransport();
 	const lines: string[] = [];
 	const service = createService({
-		config: Config.parse({ transport_url: "memory://", host: "h", agents: configured, agent_timeout: 0.3 }),
-		policy: () => DEFAULT_POLICY,
+		config: Config.parse({
+			transport_url: "memory://",
+			host: "h",
+			agents: configured,
+			agent_timeout: 0.3,
+			agent_tls: { ca: ca.ca, ...ca.issue("service", "DNS:service") },
+			allow_insecure: true,
+		}),
+		policy: () => ({ ...DEFAULT_POLICY, ...(unknown && { unknown }) }),
 		transport,
 		log: createLogger("test", false, (line) => lines.push(line)),
 	});

@@ -1,7 +1,10 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { AgentSource } from "../../src/snapshot/agent-source.ts";
+import { AgentConnections } from "../../src/snapshot/agent-connections.ts";
+import { AgentHttp } from "../../src/snapshot/agent-http.ts";
+import { lookupWithin } from "../../src/snapshot/agent-networks.ts";
+import { AgentSource, type Collected } from "../../src/snapshot/agent-source.ts";
 import type { SnapshotError } from "../../src/snapshot/source.ts";
 
 const SNAPSHOT = { schema_version: "1.0", host: "cmp-01", devices: [] };
@@ -23,16 +26,26 @@ async function serve(listener: RequestListener): Promise<URL> {
 	return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 }
 
-const ask = (url: URL, options: { timeout?: number; signal?: AbortSignal; request_id?: string } = {}) =>
-	new AgentSource(new Map([["cmp-01", url]]), options.timeout ?? 5).fetch("cmp-01", {
-		signal: options.signal ?? new AbortController().signal,
-		request_id: options.request_id,
-	});
-const failure = (url: URL, options = {}): Promise<SnapshotError> =>
-	ask(url, options).then(
+interface Options {
+	readonly timeout?: number;
+	readonly known?: Collected;
+	readonly request_id?: string;
+}
+
+const warnings: string[] = [];
+function agentsAt(urls: Readonly<Record<string, URL>>, timeout = 5): AgentSource {
+	const http = new AgentHttp(new AgentConnections(lookupWithin([]), undefined));
+	const directory = { agents: new Map(Object.entries(urls)), hosts: [] };
+	return new AgentSource({ http, directory, timeout, warn: (text) => warnings.push(text) });
+}
+const ask = (url: URL, { timeout, ...question }: Options = {}) =>
+	agentsAt({ "cmp-01": url }, timeout).ask("cmp-01", question);
+const failureOf = (asked: Promise<unknown>): Promise<SnapshotError> =>
+	asked.then(
 		() => Promise.reject(new Error("an answer")),
 		(error: SnapshotError) => error,
 	);
+const failure = (url: URL, options: Options = {}) => failureOf(ask(url, options));
 
 test("the snapshot, asked for with the request id", async () => {
 	const headers: unknown[] = [];
@@ -45,13 +58,13 @@ test("the snapshot, asked for with the request id", async () => {
 		]);
 		json(SNAPSHOT)(request, response);
 	});
-	expect(await ask(url, { request_id: "req-1" })).toEqual(SNAPSHOT);
+	expect((await ask(url, { request_id: "req-1" })).snapshot).toEqual(SNAPSHOT);
 	expect(headers).toEqual([["GET", "/v1/snapshot", "req-1", "identity"]]);
 });
 
 test("fields of a newer minor version are ignored", async () => {
-	const newer = { ...SNAPSHOT, schema_version: "1.7", generation: 4 };
-	expect(await ask(await serve(json(newer)))).toEqual({ ...SNAPSHOT, schema_version: "1.7" });
+	const newer = { ...SNAPSHOT, schema_version: "1.7", weather: "fine" };
+	expect((await ask(await serve(json(newer)))).snapshot).toEqual({ ...SNAPSHOT, schema_version: "1.7" });
 });
 
 describe("answers that are no snapshot", () => {
@@ -113,7 +126,34 @@ describe("answers that are no snapshot", () => {
 			"agent.bad_reply",
 			/more than 8388608 bytes/,
 		],
-		["status 500", json({}, 500), "agent.bad_reply", /status 500/],
+		["status 404", json({}, 404), "agent.bad_reply", /status 404/],
+		["status 500", json({}, 500), "agent.unavailable", /status 500/],
+		["status 304 to a question without ETag", (_q, r) => r.writeHead(304).end(), "agent.bad_reply", /status 304/],
+		[
+			"a compressed body",
+			(_q, r) => r.writeHead(200, { "Content-Type": "application/json", "Content-Encoding": "gzip" }).end("x"),
+			"agent.bad_reply",
+			/content encoding "gzip", expected none/,
+		],
+		[
+			"bytes that are no UTF-8",
+			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end(Buffer.from([0x22, 0xff, 0x22])),
+			"agent.bad_reply",
+			/not JSON/,
+		],
+		[
+			"a quarter of a million lists",
+			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end(`[${"[],".repeat(250_000)}[]]`),
+			"agent.bad_reply",
+			/more than 200000 objects and lists/,
+		],
+		[
+			"an age that is none",
+			(_q, r) => r.writeHead(200, { "Content-Type": "application/json", "Collected-Age-Ms": "-1" }).end("{}"),
+			"agent.bad_reply",
+			/Collected-Age-Ms "-1", expected milliseconds/,
+		],
+		["no HTTP", (q) => q.socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "agent.bad_reply", /does not speak HTTP \(HPE_/],
 		[
 			"a redirect",
 			(_q, r) => r.writeHead(302, { Location: "http://127.0.0.1:1/" }).end(),
@@ -146,23 +186,93 @@ test("an agent that is down", async () => {
 	});
 });
 
-test.each([
-	["its own time is up", { timeout: 0.2 }],
-	["the time of the check is up", { signal: AbortSignal.timeout(200) }],
-])("an agent that never ends its answer, until %s", async (_name, options) => {
+test("an agent that never ends its answer, until the time is up", async () => {
 	const url = await serve(
 		(_request, response) => void response.writeHead(200, { "Content-Type": "application/json" }).write("{"),
 	);
-	expect(await failure(url, options)).toMatchObject({ code: "agent.timeout" });
+	expect(await failure(url, { timeout: 0.2 })).toMatchObject({ code: "agent.timeout" });
 });
 
 test("a host without agent: the name is a key and never part of a URL", async () => {
-	const source = new AgentSource(new Map(), 1);
 	for (const host of ["cmp-02", "127.0.0.1:9301", "a/../b", "__proto__", "x@evil"]) {
-		await expect(source.fetch(host, { signal: new AbortController().signal })).rejects.toMatchObject({
-			code: "agent.unconfigured",
-		});
+		await expect(agentsAt({}).ask(host, {})).rejects.toMatchObject({ code: "agent.unconfigured" });
 	}
+});
+
+describe("what is known already", () => {
+	const headers = { "Content-Type": "application/json", ETag: '"1"', "Collected-Age-Ms": "5000" };
+	const conditional: RequestListener = (request, response) => {
+		if (request.headers["if-none-match"] === '"1"') response.writeHead(304, { "Collected-Age-Ms": "2000" }).end();
+		else response.writeHead(200, headers).end(JSON.stringify(SNAPSHOT));
+	};
+	const ageOf = ({ collectedAt }: Collected) => (performance.now() - collectedAt) / 1000;
+
+	test("is not sent again, and its age is what the agent says", async () => {
+		const url = await serve(conditional);
+		const first = await ask(url);
+		expect(ageOf(first)).toBeCloseTo(5, 0);
+		const second = await ask(url, { known: first });
+		expect(second.snapshot).toBe(first.snapshot);
+		expect(second.etag).toBe('"1"');
+		expect(ageOf(second)).toBeCloseTo(2, 0);
+	});
+
+	test("an agent that does not say an age has read its host for this answer", async () => {
+		expect(ageOf(await ask(await serve(json(SNAPSHOT))))).toBeLessThan(1);
+	});
+});
+
+describe("another try", () => {
+	/** Answers the first request otherwise than the next. */
+	async function first(answer: RequestListener) {
+		let asked = 0;
+		const url = await serve((request, response) => (++asked === 1 ? answer : json(SNAPSHOT))(request, response));
+		return { url, asked: () => asked };
+	}
+	const status =
+		(code: number, headers = {}): RequestListener =>
+		(_q, r) =>
+			r.writeHead(code, headers).end();
+
+	/** what the agent does first, seconds there are, requests, and the code when it fails all the same */
+	const TRIES: readonly (readonly [string, RequestListener, number, number, string | undefined])[] = [
+		["closes the connection", (q) => q.socket.destroy(), 5, 2, undefined],
+		["is busy", status(503), 5, 2, undefined],
+		["is busy for a second", status(429, { "Retry-After": "1" }), 5, 2, undefined],
+		["is busy for longer than there is time", status(503, { "Retry-After": "5" }), 5, 1, "agent.unavailable"],
+		["is busy until a date", status(503, { "Retry-After": "Wed, 25 Nov 2026 10:00:00 GMT" }), 5, 2, undefined],
+		["is busy, and too little time is left", status(503), 0.5, 1, "agent.unavailable"],
+		["refuses", status(403), 5, 1, "agent.bad_reply"],
+		["sends no snapshot", json({}), 5, 1, "agent.bad_reply"],
+	];
+	test.each(TRIES)("when the agent %s", async (_name, answer, timeout, requests, code) => {
+		const { url, asked } = await first(answer);
+		if (code === undefined) expect((await ask(url, { timeout })).snapshot).toEqual(SNAPSHOT);
+		else expect(await failure(url, { timeout })).toMatchObject({ code });
+		expect(asked()).toBe(requests);
+	});
+
+	test("never more than two in one question", async () => {
+		let asked = 0;
+		const url = await serve((request) => {
+			asked++;
+			request.socket.destroy();
+		});
+		expect(await failure(url)).toMatchObject({ code: "agent.unreachable" });
+		expect(asked).toBe(2);
+	});
+});
+
+test("a clock that is wrong by an hour is told once, and decides nothing", async () => {
+	const url = await serve((request, response) => {
+		response.setHeader("Date", new Date(Date.now() + 3_600_000).toUTCString());
+		json(SNAPSHOT)(request, response);
+	});
+	const agents = agentsAt({ "cmp-01": url });
+	warnings.length = 0;
+	const [{ snapshot }] = [await agents.ask("cmp-01", {}), await agents.ask("cmp-01", {})];
+	expect(snapshot).toEqual(SNAPSHOT);
+	expect(warnings).toEqual(["the clock of cmp-01 is 60 min ahead"]);
 });
 
 test("a proxy in the environment is not used", async () => {
@@ -174,7 +284,7 @@ test("a proxy in the environment is not used", async () => {
 	const url = await serve(json(SNAPSHOT));
 	process.env["http_proxy"] = proxy.href;
 	try {
-		expect(await ask(url)).toEqual(SNAPSHOT);
+		expect((await ask(url)).snapshot).toEqual(SNAPSHOT);
 	} finally {
 		delete process.env["http_proxy"];
 	}

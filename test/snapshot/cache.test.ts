@@ -1,25 +1,49 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { SnapshotCache } from "../../src/snapshot/cache.ts";
+import type { Agents, Collected } from "../../src/snapshot/agent-source.ts";
+import { type CacheOptions, SnapshotCache } from "../../src/snapshot/cache.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
-import { type FetchOptions, SnapshotError, type SnapshotSource } from "../../src/snapshot/source.ts";
+import { type FetchOptions, SnapshotError } from "../../src/snapshot/source.ts";
 
 const OPTIONS: FetchOptions = { signal: new AbortController().signal };
 
-/** A source that counts what it is asked, and answers when it is told to. */
-class CountingSource implements SnapshotSource {
-	readonly asked: string[] = [];
-	answer: (host: string) => Promise<Snapshot> = async (host) => ({ schema_version: "1.0", host, devices: [] });
+const BOOT = "11111111-2222-3333-4444-555555555555";
+const snapshotOf = (host: string, more: Partial<Snapshot> = {}): Snapshot => ({
+	schema_version: "1.1",
+	host,
+	devices: [],
+	...more,
+});
+const collected = (snapshot: Snapshot, age = 0): Collected => ({
+	snapshot,
+	etag: '"1"',
+	bytes: 100,
+	collectedAt: performance.now() - age * 1000,
+});
 
-	async fetch(host: string): Promise<Snapshot> {
+/** Agents that count what they are asked, and answer when they are told to. */
+class CountingAgents implements Agents {
+	readonly asked: string[] = [];
+	readonly known: (Collected | undefined)[] = [];
+	refused: SnapshotError | undefined;
+	answer: (host: string) => Promise<Collected> = async (host) => collected(snapshotOf(host));
+
+	refusal(): SnapshotError | undefined {
+		return this.refused;
+	}
+
+	join(): void {}
+
+	async ask(host: string, { known }: { known?: Collected | undefined }): Promise<Collected> {
 		this.asked.push(host);
+		this.known.push(known);
 		return this.answer(host);
 	}
 }
 
-function setUp(maxAge: number) {
-	const source = new CountingSource();
-	return { source, cache: new SnapshotCache(source, maxAge) };
+function setUp(maxAge: number, options: Partial<CacheOptions> = {}) {
+	const source = new CountingAgents();
+	return { source, cache: new SnapshotCache(source, { maxAge, staleAfter: 60, staleMax: 300, ...options }) };
 }
 
 describe("SnapshotCache", () => {
@@ -82,5 +106,85 @@ describe("SnapshotCache", () => {
 		arrive();
 		expect((await patient).host).toBe("a");
 		expect(source.asked).toEqual(["a"]);
+	});
+});
+
+test("what is known is shown to the agent, so that it need not be sent again", async () => {
+	const { source, cache } = setUp(0);
+	await cache.fetch("a", OPTIONS);
+	await cache.fetch("a", OPTIONS);
+	expect(source.known.map((known) => known?.etag)).toEqual([undefined, '"1"']);
+});
+
+describe("a snapshot that was collected long ago", () => {
+	test("is none, although its agent is alive", async () => {
+		const { source, cache } = setUp(60);
+		source.answer = async (host) => collected(snapshotOf(host, { boot_id: BOOT }), 61);
+		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject({
+			code: "snapshot.stale",
+			message: "the agent of a has not read its devices for 61 s (limit 60 s)",
+		});
+	});
+
+	test("is asked for again as soon as it is too old, however fresh the answer was", async () => {
+		const { source, cache } = setUp(60, { staleAfter: 0.1 });
+		await cache.fetch("a", OPTIONS);
+		await sleep(150);
+		await cache.fetch("a", OPTIONS);
+		expect(source.asked).toEqual(["a", "a"]);
+	});
+});
+
+describe("the last good snapshot goes with a failure", () => {
+	const failing = (code: SnapshotError["code"]) => async () => Promise.reject(new SnapshotError(code, "down"));
+	async function afterwards(code: SnapshotError["code"], more: Partial<Snapshot>, options: Partial<CacheOptions> = {}) {
+		const { source, cache } = setUp(0, options);
+		const [good, bad] = [async (host: string) => collected(snapshotOf(host, more), 10), failing(code)];
+		source.answer = good;
+		await cache.fetch("a", OPTIONS);
+		source.answer = bad;
+		const error = await cache.fetch("a", OPTIONS).catch((reason: SnapshotError) => reason);
+		return { source, cache, error: error as SnapshotError };
+	}
+
+	/** what failed, what the snapshot says of the boot, what goes with it */
+	const FAILURES: readonly (readonly [SnapshotError["code"], Partial<Snapshot>, boolean])[] = [
+		["agent.unreachable", { boot_id: BOOT }, true],
+		["agent.timeout", { boot_id: BOOT }, true],
+		["agent.unavailable", { boot_id: BOOT }, true],
+		["agent.timeout", {}, false],
+		["agent.tls", { boot_id: BOOT }, false],
+		["agent.address", { boot_id: BOOT }, false],
+		["agent.bad_reply", { boot_id: BOOT }, false],
+		["agent.identity", { boot_id: BOOT }, false],
+	];
+	test.each(FAILURES)("%s of a host with %j: %s", async (code, more, goes) => {
+		const { error } = await afterwards(code, more);
+		expect(error).toMatchObject({ code, message: "down" });
+		if (goes) expect(error.stale).toMatchObject({ snapshot: { host: "a" }, age: expect.closeTo(10, 0) });
+		else expect(error.stale).toBeUndefined();
+	});
+
+	test("not when it is older than the limit", async () => {
+		expect((await afterwards("agent.timeout", { boot_id: BOOT }, { staleMax: 9 })).error.stale).toBeUndefined();
+	});
+
+	test("not after somebody may have lied about the host", async () => {
+		const { source, cache } = await afterwards("agent.tls", { boot_id: BOOT });
+		source.answer = failing("agent.timeout");
+		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject({ code: "agent.timeout", stale: undefined });
+	});
+
+	test("with a failure that is remembered, and with the end of the time of the check, too", async () => {
+		const { source, cache } = await afterwards("agent.timeout", { boot_id: BOOT });
+		source.answer = () => new Promise(() => undefined);
+		const signal = AbortSignal.timeout(20);
+		await expect(cache.fetch("a", { signal })).rejects.toMatchObject({
+			code: "agent.timeout",
+			stale: { snapshot: {} },
+		});
+		source.refused = new SnapshotError("agent.unreachable", "down 1.0 s ago");
+		const remembered = { message: "down 1.0 s ago", stale: { snapshot: { boot_id: BOOT } } };
+		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject(remembered);
 	});
 });

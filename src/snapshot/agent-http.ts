@@ -1,0 +1,112 @@
+import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from "axios";
+import type { AgentConnections } from "./agent-connections.ts";
+import { ADDRESS_REFUSED } from "./agent-networks.ts";
+import { tlsProblem } from "./agent-tls.ts";
+import { SnapshotError } from "./source.ts";
+
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** A lone certificate authority or proxy in between can be slow; the deadline is the signal of the request. */
+const MAX_SILENCE_MS = 3_000;
+/** What an agent answers with; whatever else it sends is none. */
+const ANSWERS: readonly number[] = [200, 304, 429, 500, 502, 503, 504];
+/** The agent closed a connection that it had kept open, in the moment in which it was used again. */
+const CLOSED: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "EPIPE"]);
+
+export interface AgentRequest {
+	readonly host: string;
+	readonly url: URL;
+	readonly signal: AbortSignal;
+	/** Of what is known already. */
+	readonly etag?: string | undefined;
+	readonly request_id?: string | undefined;
+}
+
+export interface AgentReply {
+	/** 200, 304, 429 or 5xx. */
+	readonly status: number;
+	/** By name in lower case. */
+	readonly headers: Readonly<Record<string, unknown>>;
+	readonly body: Buffer;
+}
+
+/** The only place with outgoing HTTP: `GET /v1/snapshot` of one agent, within limits. */
+export class AgentHttp {
+	readonly #connections: AgentConnections;
+	readonly #http: AxiosInstance;
+
+	constructor(connections: AgentConnections) {
+		this.#connections = connections;
+		this.#http = axios.create({
+			adapter: "http",
+			allowAbsoluteUrls: false,
+			maxRedirects: 0,
+			proxy: false,
+			decompress: false,
+			timeout: MAX_SILENCE_MS,
+			maxContentLength: MAX_BODY_BYTES,
+			maxBodyLength: 0,
+			responseType: "arraybuffer",
+			// Its default would hand on a page of HTML as a string.
+			transformResponse: (body: Buffer) => body,
+			validateStatus: (status) => ANSWERS.includes(status),
+		});
+	}
+
+	/** One try. Throws SnapshotError. */
+	async get(request: AgentRequest): Promise<AgentReply> {
+		const { host, url } = request;
+		try {
+			return await this.#send(request, this.#connections.to(host, url)).catch((error: unknown) => {
+				if (!wasClosedWhileKept(error)) throw error;
+				return this.#send(request, this.#connections.fresh(host, url));
+			});
+		} catch (error) {
+			if (error instanceof AxiosError) throw failure(error, request);
+			throw error;
+		}
+	}
+
+	async #send({ url, signal, etag, request_id }: AgentRequest, agent: AxiosRequestConfig["httpAgent"]) {
+		const { status, headers, data }: AxiosResponse<Buffer> = await this.#http.get("/v1/snapshot", {
+			baseURL: url.origin,
+			httpAgent: agent,
+			httpsAgent: agent,
+			signal,
+			headers: {
+				Accept: "application/json",
+				"Accept-Encoding": "identity",
+				"User-Agent": "novacompat",
+				...(etag !== undefined && { "If-None-Match": etag }),
+				...(request_id !== undefined && { "X-Openstack-Request-Id": request_id }),
+			},
+		});
+		return { status, headers, body: data };
+	}
+}
+
+function wasClosedWhileKept(error: unknown): boolean {
+	if (!(error instanceof AxiosError) || error.response || !CLOSED.has(error.code)) return false;
+	return error.request?.reusedSocket === true;
+}
+
+function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotError {
+	const of = (code: SnapshotError["code"], problem: string) =>
+		new SnapshotError(code, `the agent of ${host} ${problem}`, { cause });
+	const { response, code = "no answer" } = cause;
+	if (signal.aborted || code === AxiosError.ECONNABORTED) return of("agent.timeout", "did not answer in time");
+	if (response) return of("agent.bad_reply", `answered with status ${response.status}`);
+	if (code === AxiosError.ERR_BAD_RESPONSE) {
+		return of("agent.bad_reply", `answered with more than ${MAX_BODY_BYTES} bytes`);
+	}
+	if (code === ADDRESS_REFUSED) {
+		return of("agent.address", `is at an address outside of agent_networks (${cause.message})`);
+	}
+	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
+	if (CLOSED.has(code) && cause.request?.socket?.authorized === true) {
+		// What Node.js does to a client whose certificate it does not trust, without an alert.
+		return of("agent.tls", `closed the connection after the handshake: it may refuse our client certificate (${code})`);
+	}
+	const problem = tlsProblem(code, cause.message);
+	if (problem) return of("agent.tls", `cannot be trusted: ${problem}`);
+	return of("agent.unreachable", `cannot be reached (${code})`);
+}

@@ -1,0 +1,104 @@
+import { readFileSync, statSync } from "node:fs";
+import { createSecureContext, type SecureContext } from "node:tls";
+
+/** Paths of files in PEM: who signs the agents, and with what the service shows itself to them. */
+export interface TlsFiles {
+	readonly ca: string;
+	readonly cert: string;
+	readonly key: string;
+}
+
+/** The files cannot be used; the message names the file, and never what is in it. */
+export class InvalidTlsFiles extends Error {
+	override readonly name = "InvalidTlsFiles";
+}
+
+/** The TLS material, read again when a file has changed. */
+export class TlsMaterial {
+	readonly #files: TlsFiles;
+	readonly #warn: (text: string) => void;
+	#version: string;
+	#context: SecureContext;
+
+	/** Throws InvalidTlsFiles; later, files that cannot be used are told by `warn`, and what was there before is used on. */
+	constructor(files: TlsFiles, warn: (text: string) => void) {
+		this.#files = files;
+		this.#warn = warn;
+		this.#version = versionOf(files);
+		this.#context = load(files);
+	}
+
+	/** Another one when a file has changed. */
+	context(): SecureContext {
+		const version = versionOf(this.#files);
+		if (version === this.#version) return this.#context;
+		this.#version = version;
+		try {
+			this.#context = load(this.#files);
+		} catch (error) {
+			if (!(error instanceof InvalidTlsFiles)) throw error;
+			this.#warn(`${error.message}: going on with what was there before`);
+		}
+		return this.#context;
+	}
+}
+
+/** Changes when a file does, also when another one takes its place. */
+function versionOf({ ca, cert, key }: TlsFiles): string {
+	return [ca, cert, key]
+		.map((path) => {
+			const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+			return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : "none";
+		})
+		.join(" ");
+}
+
+function load(files: TlsFiles): SecureContext {
+	const [ca, cert, key] = [read("ca", files.ca), read("cert", files.cert), read("key", files.key)];
+	const mode = statSync(files.key).mode & 0o777;
+	if ((mode & 0o027) !== 0) {
+		throw new InvalidTlsFiles(
+			`agent_tls.key: ${files.key} has mode ${mode.toString(8).padStart(4, "0")}, expected 0600 or 0640`,
+		);
+	}
+	try {
+		return createSecureContext({ ca, cert, key, minVersion: "TLSv1.2" });
+	} catch (cause) {
+		const names = `${files.ca}, ${files.cert}, ${files.key}`;
+		const code = (cause as NodeJS.ErrnoException).code ?? "no PEM";
+		throw new InvalidTlsFiles(`agent_tls: ${names} do not go together (${code})`, { cause });
+	}
+}
+
+function read(option: keyof TlsFiles, path: string): Buffer {
+	try {
+		return readFileSync(path);
+	} catch (cause) {
+		throw new InvalidTlsFiles(`agent_tls.${option}: ${path}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+	}
+}
+
+/** What is wrong, by the codes of Node.js and of OpenSSL's alerts. */
+const PROBLEMS: readonly (readonly [problem: string, codes: RegExp])[] = [
+	["its certificate has expired", /^CERT_HAS_EXPIRED$/],
+	["its certificate is not valid yet", /^CERT_NOT_YET_VALID$/],
+	["its certificate is for another name", /^ERR_TLS_CERT_ALTNAME_/],
+	[
+		"its certificate is of an unknown authority",
+		/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|^CERT_(UNTRUSTED|SIGNATURE|CHAIN)|^INVALID_CA$/,
+	],
+	["its certificate is refused", /^CERT_|^(INVALID|PATH)_/],
+	["there is no TLS at its port", /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/],
+	["it has no TLS 1.2 or newer", /UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION/],
+	["it refuses our client certificate", /^ERR_SSL_.*ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/],
+	["the handshake failed", /^(ERR_SSL_|ERR_TLS_|EPROTO$)/],
+];
+
+/** What an error of a connection says about TLS, with its code; undefined when it is about something else. */
+export function tlsProblem(code: string, message: string): string | undefined {
+	// EPROTO is what Node.js says of an alert while it writes; OpenSSL's reason is in the message.
+	const [, alert] = /:SSL routines:[^:]*:([^:]+):/.exec(message) ?? [];
+	const named = code === "EPROTO" && alert ? `ERR_SSL_${alert.toUpperCase().replaceAll(" ", "_")}` : code;
+	const problem = PROBLEMS.find(([, codes]) => codes.test(named))?.[0];
+	return problem && `${problem} (${named})`;
+}

@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Breaker } from "../../src/snapshot/breaker.ts";
+import { SnapshotError } from "../../src/snapshot/source.ts";
+
+const DOWN = new SnapshotError("agent.unreachable", "the agent of a cannot be reached (ECONNREFUSED)");
+
+describe("Breaker", () => {
+	beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }));
+	afterEach(() => void vi.useRealTimers());
+	const later = (milliseconds: number) => vi.advanceTimersByTime(milliseconds);
+
+	test("a failure is told again for two seconds, with its age, and of that host only", () => {
+		const breaker = new Breaker();
+		expect(breaker.refusal("a")).toBeUndefined();
+		expect(breaker.failed("a", DOWN)).toBe(false);
+		later(1_500);
+		expect(breaker.refusal("a")).toMatchObject({ code: DOWN.code, message: `${DOWN.message} 1.5 s ago` });
+		expect(breaker.refusal("b")).toBeUndefined();
+		later(500);
+		expect(breaker.refusal("a")).toBeUndefined();
+	});
+
+	test("it opens after three failures in ten seconds; then one in five to six seconds may ask", () => {
+		const breaker = new Breaker();
+		expect([1, 2, 3].map(() => breaker.failed("a", DOWN))).toEqual([false, false, true]);
+		later(4_999);
+		expect(breaker.refusal("a")?.message).toMatch(/ 5\.0 s ago$/);
+		later(1_001);
+		expect(breaker.refusal("a")).toBeUndefined();
+		expect(breaker.refusal("a")?.message).toMatch(/ 6\.0 s ago$/);
+		later(6_000);
+		expect(breaker.refusal("a")).toBeUndefined();
+	});
+
+	test("failures that are far apart do not open it", () => {
+		const breaker = new Breaker();
+		const opened = [1, 2, 3, 4].map(() => {
+			later(5_001);
+			return breaker.failed("a", DOWN);
+		});
+		expect(opened).toEqual([false, false, false, false]);
+	});
+
+	test("an answer closes it", () => {
+		const breaker = new Breaker();
+		for (const _ of [1, 2, 3]) breaker.failed("a", DOWN);
+		breaker.answered("a");
+		expect(breaker.refusal("a")).toBeUndefined();
+		expect(breaker.failed("a", DOWN)).toBe(false);
+	});
+
+	test("the probes of many hosts are spread over a second", () => {
+		const breaker = new Breaker();
+		const hosts = Array.from({ length: 200 }, (_value, index) => `h${index}`);
+		for (const host of hosts) for (const _ of [1, 2, 3]) breaker.failed(host, DOWN);
+		const asked = (milliseconds: number) => {
+			later(milliseconds);
+			return hosts.filter((host) => breaker.refusal(host) === undefined).length;
+		};
+		const [first, second, third] = [asked(5_250), asked(250), asked(500)];
+		expect(first + second + third).toBe(200);
+		for (const share of [first, second, third]) expect(share).toBeGreaterThan(20);
+	});
+});
