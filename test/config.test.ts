@@ -28,11 +28,6 @@ test("the sample configuration loads, and names the sample policy", () => {
 	expect(readPolicy(config.policy_file ?? "")).toEqual(DEFAULT_POLICY);
 });
 
-test("the sample policy is the built-in one, and so is an empty file", () => {
-	expect(readPolicy(`${CONFIG}/policy.yaml`)).toEqual(DEFAULT_POLICY);
-	expect(readPolicy(file(""))).toEqual(DEFAULT_POLICY);
-});
-
 test("config/snapshot.schema.json is the schema of the snapshot (vitest -u writes it anew)", async () => {
 	const schema = { $id: "urn:novacompat:snapshot:1", ...z.toJSONSchema(Snapshot) };
 	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);

@@ -112,7 +112,7 @@ export function parseBlock(line: number, fields: ReadonlyMap<string, string>): B
 function parseValue(key: string, text: string, variables: Map<string, Variable>): Template {
 	if (!text.startsWith('"')) return parseTemplate(text.includes("{") ? text : normalise(key, text), variables);
 	const value = unquote(text);
-	if (value === text || value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
+	if (value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
 	return { parts: value === "" ? [] : [value], divisor: 1 };
 }
 
@@ -160,8 +160,7 @@ export function evaluate({ fields, variables }: Block, self: Self, budget: StepB
 	/** An empty value means absent or empty (D6); an absent one fits nothing else (D7). */
 	function fits({ key, template }: Field): boolean {
 		const value = self.get(key) ?? "";
-		if (template.parts.length === 0 || value === "") return template.parts.length === 0 && value === "";
-		return matches(template, value, bindings, variables);
+		return value === "" ? template.parts.length === 0 : matches(template, value, bindings, variables);
 	}
 	function compare(compared: readonly Field[]): readonly Field[] {
 		exhausted = !budget.spend(1 + compared.length);

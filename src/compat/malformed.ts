@@ -12,5 +12,5 @@ export function malformedValue(
 ): Reason {
 	const name = side === "source" ? sourceName(pair) : targetName(pair);
 	const message = `${attribute} ${show(value)} of ${name} is not ${expected}`;
-	return attributeReason(pair, "attribute.malformed", attribute, rule, message, { [side]: value });
+	return attributeReason(pair, "attribute.malformed", attribute, rule, message);
 }

@@ -6,6 +6,7 @@ import { nearestOf } from "./nearest.ts";
 import type { Policy } from "./policy.ts";
 import { type Pool, poolsOf } from "./pool.ts";
 import { outcome, type ReasonCode, type Verdict } from "./reason.ts";
+import { VERDICT_ORDER } from "./settle.ts";
 
 /** A host with all that it has, in use or not: what can be taken in principle. */
 export interface HostDevices {
@@ -91,8 +92,6 @@ function sourcesOf(pools: readonly Pool[]): ReadonlyMap<string, readonly Device[
 	);
 }
 
-const WORST_FIRST: readonly Verdict[] = ["reject", "unknown", "conditional", "accept"];
-
 function cellOf(source: Node, devices: readonly Device[], target: Node, comparer: Comparer): MatrixCell {
 	const hosts = { source_host: source.host, target_host: target.host };
 	const met = devices.map((device) => meet(device, hosts, target, comparer));
@@ -100,8 +99,7 @@ function cellOf(source: Node, devices: readonly Device[], target: Node, comparer
 }
 
 function isWorse(a: Met, b: Met): boolean {
-	const [rank, other] = [a, b].map(({ verdict }) => WORST_FIRST.indexOf(verdict));
-	return rank === other ? a.warnings > b.warnings : Number(rank) < Number(other);
+	return (VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict) || a.warnings - b.warnings) > 0;
 }
 
 type Hosts = Pick<MatrixCell, "source_host" | "target_host">;

@@ -41,7 +41,6 @@ export function overridesFor(overrides: readonly Override[], place: Place): read
 
 /** Turns the errors within the scope of an override into warnings, and says so: nothing is overridden in silence. */
 export function override(reasons: readonly Reason[], overrides: readonly Override[]): readonly Reason[] {
-	if (overrides.length === 0) return reasons;
 	const used = new Map<Override, Use>();
 	const left = reasons.map((found): Reason => {
 		const applied = overrides.find((candidate) => covers(candidate, found));

@@ -31,7 +31,7 @@ export function targetName({ target_host, target }: Pair): string {
 /** Every attribute that either device has or has but cannot show. */
 export function attributeNames({ source, target }: Pair): readonly string[] {
 	const names = [source.attributes, source.unreadable, target.attributes, target.unreadable].flatMap(Object.keys);
-	return [...new Set(names)].sort();
+	return [...new Set(names)];
 }
 
 interface ReasonDetails extends Partial<Pick<Reason, "severity" | "source" | "target">> {

@@ -1,4 +1,5 @@
 import { attributeReason, type Pair, show, sourceName, targetName } from "./pair.ts";
+import type { Rule } from "./policy.ts";
 import type { Reason } from "./reason.ts";
 import { parseVersion } from "./version.ts";
 
@@ -11,7 +12,7 @@ export function judgeStream(
 	attribute: string,
 	values: { readonly source: string; readonly target: string },
 	rule: string,
-	compared: "stream" | "major" = "stream",
+	compare?: Rule["compare"],
 ): Reason | undefined {
 	const [sourceText, targetText] = [values.source.trim(), values.target.trim()];
 	// Rule E7: what is not a version passes only when it is the same text on both sides.
@@ -28,7 +29,7 @@ export function judgeStream(
 		const message = `${attribute} ${sourceText} needs major version ${source.major}; ${has}`;
 		return attributeReason(pair, "version.major_mismatch", attribute, rule, message);
 	}
-	if (compared === "major") return undefined;
+	if (compare === "major") return undefined;
 	if (target.minor < source.minor) {
 		const message = `${attribute} ${sourceText} needs at least ${source.major}.${source.minor}; ${has}`;
 		return attributeReason(pair, "version.minor_downgrade", attribute, rule, message);

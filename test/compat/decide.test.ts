@@ -9,7 +9,7 @@ import { mdev } from "../support/devices.ts";
 const ask = (devices: readonly Candidate[], candidates: readonly Candidate[], policy = DEFAULT_POLICY) =>
 	decide({ source_host: "cmp-01", target_host: "cmp-02", devices, candidates, policy });
 
-const type = (id: string, capacity: number, attributes = { software_version: "1.0.0" }) =>
+const type = (id: string, capacity: number, attributes: Candidate["attributes"] = v1) =>
 	mdev(id, attributes, { kind: "mdev_type", capacity });
 const codes = ({ reasons }: Decision) => reasons.map(({ code }) => code);
 const v1 = { software_version: "1.0.0" };
@@ -28,6 +28,26 @@ describe("capacity", () => {
 				message: "2 devices (uuid-a, uuid-b) compete for cmp-02 0000:3b:00.0/nvidia-558, of which 1 is free",
 			},
 		]);
+	});
+
+	test("of several candidates that are too few, all are named and none is the one", () => {
+		const devices = ["c", "b", "a"].map((id) => mdev(id, v1));
+		const old = mdev("t1", { software_version: "1.0.1" });
+		expect(ask(devices, [mdev("t2", v1), old]).reasons).toEqual([
+			{
+				code: "capacity.exhausted",
+				severity: "error",
+				rule: "match",
+				device: "c",
+				message: "3 devices (a, b, c) compete for cmp-02 t1, t2, of which 2 are free",
+			},
+		]);
+	});
+
+	test("devices alike take candidates alike one by one, both by id", () => {
+		const devices = ["b", "a", "c"].map((id) => mdev(id, v1));
+		const candidates = [type("t3", 1), type("t1", 1), type("t2", 0), type("t4", 1)];
+		expect(ask(devices, candidates).mapping).toEqual({ a: "t1", b: "t3", c: "t4" });
 	});
 
 	test("with two free instances it takes both", () => {
@@ -54,8 +74,13 @@ describe("capacity", () => {
 describe("kinds", () => {
 	test("a PCI function never lands on an mdev type, nor an mdev on a PCI function", () => {
 		const pci = mdev("0000:01:00.1", v1, { kind: "pci" });
-		expect(codes(ask([pci], [type("p/t", 1)]))).toEqual(["candidate.none"]);
-		expect(codes(ask([mdev("a", v1)], [pci]))).toEqual(["candidate.none"]);
+		const none = { code: "candidate.none", severity: "error", rule: "match" };
+		expect(ask([pci], [type("p/t", 1)]).reasons).toEqual([
+			{ ...none, device: "0000:01:00.1", message: "cmp-02 has no free pci for 0000:01:00.1" },
+		]);
+		expect(ask([mdev("a", v1)], [pci]).reasons).toEqual([
+			{ ...none, device: "a", message: "cmp-02 has no free mdev or mdev_type for a" },
+		]);
 	});
 
 	test("an mdev may land on a free mdev that exists already", () => {
@@ -89,6 +114,48 @@ describe("preference", () => {
 		const far = mdev("a-far", { software_version: "2.0.0", mdev_type: "other", device_api: "vfio-ccw" });
 		const decision = ask([mdev("s", v1)], [far, mdev("z-near", { software_version: "2.0.0" })]);
 		expect(decision.reasons).toMatchObject([{ code: "version.major_mismatch", candidate: "z-near" }]);
+	});
+});
+
+describe("the id", () => {
+	const asked = {
+		source_host: "cmp-01",
+		target_host: "cmp-02",
+		devices: [mdev("s", v1)],
+		candidates: [type("t", 1)],
+		policy: DEFAULT_POLICY,
+	};
+
+	test("is the same for the same question, whoever wrote it down in whichever order", () => {
+		const turned = (device: Candidate) => ({
+			...device,
+			attributes: Object.fromEntries(Object.entries(device.attributes).toReversed()),
+		});
+		const again = { ...asked, devices: asked.devices.map(turned), candidates: asked.candidates.map(turned) };
+		expect(decide(again)).toEqual(decide({ ...asked, policy: { ...DEFAULT_POLICY } }));
+	});
+
+	test("is another one for another question, even where the answer is the same", () => {
+		const questions = [
+			asked,
+			{ ...asked, source_host: "cmp-03" },
+			{ ...asked, target_host: "cmp-03" },
+			{ ...asked, devices: [mdev("s2", v1)] },
+			{ ...asked, devices: [mdev("s", v1, { kind: "mdev_type" })] },
+			{ ...asked, devices: [mdev("s", { ...v1, rev: "a" })] },
+			{ ...asked, devices: [mdev("s", v1, { unreadable: { rev: "EIO" } })] },
+			{ ...asked, devices: [mdev("s", v1), mdev("s2", v1)] },
+			{ ...asked, candidates: [type("t2", 1)] },
+			{ ...asked, candidates: [type("t", 2)] },
+			{ ...asked, candidates: [type("t", 1, { ...v1, rev: "a" })] },
+			{ ...asked, candidates: [mdev("t", v1)] },
+			{ ...asked, candidates: [{ ...type("t", 1), unreadable: { rev: "EIO" } }] },
+			{ ...asked, candidates: [type("t", 1), type("t2", 1)] },
+			{ ...asked, policy: { ...DEFAULT_POLICY, newer_source: "reject" } },
+			{ ...asked, policy: { ...DEFAULT_POLICY, classes: [] } },
+		] as const;
+		const ids = questions.map((question) => decide(question).id);
+		expect(new Set(ids).size).toBe(questions.length);
 	});
 });
 

@@ -12,6 +12,8 @@ const PATTERNS: readonly (readonly [string, readonly string[], readonly string[]
 	["a*b*c", ["abc", "aXbYc", "abbc"], ["ac", "acb", "abcd"]],
 	["ab*ab", ["abab", "abXab"], ["ab", "aba"]],
 	["a.b", ["a.b"], ["axb"]],
+	["*a*", ["a", "ab", "ba"], ["", "b"]],
+	["*b*b", ["bb", "bab"], ["b", "ba"]],
 ];
 describe.each(PATTERNS)("%j", (pattern, inside, outside) => {
 	test.each(inside.map((text) => [text]))("fits %j", (text) => expect(fits(pattern, text)).toBe(true));

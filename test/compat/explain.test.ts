@@ -39,15 +39,28 @@ describe("the nearest candidate", () => {
 		]);
 	});
 
-	test("is the same hardware with more errors rather than other hardware with one", () => {
-		const source = mdev("s", { software_version: "1.2.0", interface_version: "2.0.1", a: "1" });
-		const other = mdev("a-other", { ...source.attributes, mdev_type: "other" });
-		const same = mdev("z-same", {
-			software_version: "1.1.0",
-			interface_version: "2.0.0",
-			interface_version_compatible: "2.0.0",
-		});
-		expect(ask([source], [other, same]).devices).toMatchObject([{ candidate: "z-same" }]);
+	test("says nothing of an attribute where the reason is about none", () => {
+		const silent = { device_api: "vfio-pci", mdev_type: "vendor-type" };
+		const [device] = ask([mdev("s", silent)], [mdev("t", silent)]).devices;
+		expect(device?.changes).toStrictEqual([{ code: "declaration.none", message: expect.any(String) }]);
+	});
+
+	test.each(["device_api", "vendor", "device", "mdev_type"])(
+		"is the same hardware with more errors rather than one of another %s",
+		(name) => {
+			const hardware = { vendor: "8086", device: "591d" };
+			const source = mdev("s", { ...hardware, software_version: "1.2.0", interface_version: "2.0.1" });
+			const other = mdev("a-other", { ...source.attributes, [name]: "other" });
+			const same = mdev("z-same", { ...hardware, software_version: "1.1.0", interface_version: "1.0.0" });
+			expect(ask([source], [other, same]).devices).toMatchObject([{ candidate: "z-same" }]);
+		},
+	);
+
+	test("is the one with more bugfixes where all else is alike", () => {
+		const targets = ["1.0.1", "1.0.3", "1.0.2"].map((software_version, index) =>
+			mdev(`t${index}`, { software_version }),
+		);
+		expect(ask([mdev("s", { software_version: "2.0.0" })], targets).devices).toMatchObject([{ candidate: "t1" }]);
 	});
 
 	test("there is none when the host has nothing of the kind", () => {

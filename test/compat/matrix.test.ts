@@ -58,6 +58,59 @@ describe("matrix", () => {
 		expect(verdicts(host("a", silent), host("b", type("1.0.0")))).toContain("mdev vendor-type: a -> b reject");
 	});
 
+	test("types by name, hosts by name", () => {
+		const both = (...types: readonly string[]) => types.map((mdev_type) => mdev(mdev_type, { mdev_type }));
+		const found = matrix([host("c", ...both("t2", "t1")), host("a", ...both("t3")), host("b")], DEFAULT_POLICY);
+		expect(found.hosts).toEqual(["a", "b", "c"]);
+		expect(found.classes.map(({ device_type }) => device_type)).toEqual(["mdev t1", "mdev t2", "mdev t3"]);
+	});
+
+	test("the worst verdict stands for a type, of alike ones the one with more warnings", () => {
+		const own = { software_version: "1.0.0", a: "1", b: "1", dynamic_resources: "aggregator", aggregator: "4" };
+		const { software_version: _hidden, ...silent } = own;
+		const bestFirst = [
+			mdev("clean", own),
+			mdev("warned", { ...own, a: "2" }),
+			mdev("warned twice", { ...own, a: "2", b: "2" }),
+			mdev("conditional", { ...own, aggregator: "8" }),
+			mdev("unknown", silent, { unreadable: { software_version: "EIO" } }),
+			mdev("rejected", { ...own, software_version: "9.0.0" }),
+		];
+		const told = (...devices: readonly Candidate[]) =>
+			matrix([host("a", ...devices), host("b", mdev("t", own))], DEFAULT_POLICY)
+				.classes.flatMap(({ rows }) => rows)
+				.filter(({ source_host }) => source_host === "a")
+				.flatMap(({ cells }) => cells.map(({ verdict, warnings }) => `${verdict} ${warnings}`))
+				.join();
+		expect(bestFirst.map((device) => told(device))).toEqual([
+			"accept 0",
+			"accept 1",
+			"accept 2",
+			"conditional 1",
+			"unknown 0",
+			"reject 0",
+		]);
+		for (const [index, device] of bestFirst.entries()) {
+			const better = bestFirst.slice(0, index);
+			expect(told(...better, device)).toBe(told(device));
+			expect(told(device, ...better)).toBe(told(device));
+		}
+	});
+
+	test("a host without anything of the kind says so", () => {
+		const { classes } = matrix([host("a", mdev("1", { software_version: "1.0.1" })), host("b")], DEFAULT_POLICY);
+		expect(classes[0]?.rows[0]?.cells).toEqual([
+			{
+				source_host: "a",
+				target_host: "b",
+				verdict: "reject",
+				warnings: 0,
+				code: "candidate.none",
+				message: "b has no device of this kind",
+			},
+		]);
+	});
+
 	test("a cell that is no plain accept says why", () => {
 		const { classes } = matrix(
 			[host("a", mdev("1", { software_version: "1.0.1" })), host("b", type("1.0.0"))],

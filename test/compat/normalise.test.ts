@@ -6,9 +6,16 @@ describe("normalise", () => {
 	/** attribute, spelling, spelling that means the same */
 	const SAME: readonly (readonly [string, string, string])[] = [
 		["device_api", "vfio_pci", "vfio-pci"],
+		["device_api", "vfio-pci\n", " vfio-pci"],
 		["vendor", "0x8086", "8086"],
+		["vendor", "0x8086\n", " 8086"],
 		["device", "591D", "0x591d"],
 		["pci_id", "8086591D", "8086591d"],
+		["device_id", "0x591D", "591d"],
+		["subsystem_vendor", "0x8086", "8086"],
+		["subsystem_device", "0x2212", "2212"],
+		["class", "0x030000", "030000"],
+		["revision", "0x0A", "0a"],
 	];
 	test.each(SAME)("%s: %s is %s", (attribute, one, other) =>
 		expect(normalise(attribute, one)).toBe(normalise(attribute, other)),
@@ -18,6 +25,7 @@ describe("normalise", () => {
 		["mdev_type", "i915_GVTg", "i915-GVTg"],
 		["mdev_type", "nvidia-558", "NVIDIA-558"],
 		["pv_mode", "0x1", "1"],
+		["device", "80x86", "8086"],
 	])("%s: %s is not %s", (attribute, one, other) =>
 		expect(normalise(attribute, one)).not.toBe(normalise(attribute, other)),
 	);
@@ -51,6 +59,14 @@ describe("expandUevent", () => {
 		expect(expandUevent(mdev("d", { uevent, driver: "i915" })).attributes["driver"]).toBe("i915");
 		const plain = mdev("d", {});
 		expect(expandUevent(plain)).toBe(plain);
+	});
+
+	test("lines may end as DOS ends them, and a name stands at their beginning", () => {
+		expect(expandUevent(mdev("d", { uevent: " DRIVER=i915 \r\n# PCI_CLASS=30000\r\n" })).attributes).toEqual({
+			device_api: "vfio-pci",
+			mdev_type: "vendor-type",
+			driver: "i915",
+		});
 	});
 
 	test("lines that are none, and ids without colon", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isOverridable, override, overridesFor } from "../../src/compat/override.ts";
+import { inForce, isOverridable, override, overridesFor } from "../../src/compat/override.ts";
 import type { Override } from "../../src/compat/policy.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { reason } from "../../src/compat/reason.ts";
@@ -43,6 +43,21 @@ test("an override that finds nothing says nothing, and a reason about no device 
 	const found = [reason("agent.timeout", "snapshot", "late")];
 	expect(override(found, [by({ code: "type.mismatch" })])).toEqual(found);
 	expect(override(found, [by({ code: "agent.*" })])[1]).not.toHaveProperty("device");
+});
+
+test.each(["candidate.none", "capacity.exhausted", "request.invalid"] as const)(
+	"%s is a fact that nobody overrides",
+	(code) => {
+		const found = [reason(code, "match", "so it is")];
+		expect(isOverridable(code)).toBe(false);
+		expect(override(found, [by({}), by({ code })])).toEqual(found);
+	},
+);
+
+test("a policy whose overrides are all in force is the policy: what was compared for it stays known", () => {
+	const policy = { ...DEFAULT_POLICY, overrides: [by({ device: "d" }), by({ code: "x" })] };
+	expect(inForce(policy, Date.parse("2026-08-21T10:00:00Z"))).toBe(policy);
+	expect(inForce(policy, Date.parse("2026-08-21T20:00:00Z")).overrides).toEqual([]);
 });
 
 test.each(["agent.bad_reply", "agent.identity"] as const)("%s is never accepted, whoever says so", (code) => {

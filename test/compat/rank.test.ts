@@ -63,6 +63,77 @@ describe("order", () => {
 		expect(standing).toMatchObject({ verdict: "unknown", bugfix: null });
 	});
 
+	test("the bugfix is that of what is taken, of several the lowest; interface_version where there is no other", () => {
+		const at = (id: string, software_version: string) => ({ ...type(software_version), id });
+		const versions = (count: number, ...candidates: readonly Candidate[]) => {
+			const devices = Array.from({ length: count }, (_, index) => mdev(`s${index}`, { software_version: "1.0.0" }));
+			return rank(asker(devices), fleetOf([host("h", ...candidates)]))[0];
+		};
+		const [old, young] = [at("p/old", "1.0.3"), at("p/young", "1.0.7")];
+		expect(versions(1, old, young)).toMatchObject({ verdict: "accept", bugfix: 7, free_capacity: 2 });
+		expect(versions(2, old, young)).toMatchObject({ verdict: "accept", bugfix: 3, free_capacity: 2 });
+		expect(versions(1, at("p/first", "1.0.0"))).toMatchObject({ verdict: "accept", bugfix: 0 });
+		const interfaces = mdev("s", { interface_version: "2.0.0" });
+		const offer = host("h", mdev("t", { interface_version: "2.0.5" }));
+		expect(rank(asker([interfaces]), fleetOf([offer]))).toMatchObject([{ verdict: "accept", bugfix: 5 }]);
+	});
+
+	test("free is what can take a device: neither another kind nor what does not fit", () => {
+		const same = { aggregator: "4" };
+		const pf = mdev("pf", { software_version: "1.0.0", ...same }, { kind: "pci" });
+		const offers = [host("a", pf, type("1.0.0", 2, same)), host("b", pf), host("c", type("2.0.0", 9, same))];
+		expect(rank(asker([source]), fleetOf(offers))).toMatchObject([
+			{ host: "a", verdict: "accept", free_capacity: 2 },
+			{ host: "b", verdict: "reject", free_capacity: 0 },
+			{ host: "c", verdict: "reject", free_capacity: 0 },
+		]);
+	});
+
+	test("devices that want the same do not both get it, on whichever host and of whichever class it is", () => {
+		const devices = ["s1", "s2"].map((id) => mdev(id, { software_version: "1.0.0" }));
+		const capacities = [2, 1, 2, 1, 3, 2, 1, 1];
+		const offers = capacities.map((capacity, index) => host(`h${index}`, type(`1.0.${index}`, capacity)));
+		const alike = capacities.map((capacity, index) => host(`i${index}`, type("1.0.0", capacity)));
+		for (const { host: name, verdict } of rank(asker(devices), fleetOf([...offers, ...alike]))) {
+			expect(verdict, name).toBe(Number(capacities[Number(name.slice(1))]) >= 2 ? "accept" : "reject");
+		}
+	});
+
+	test("hosts by verdict, bugfix, room, name: each decides before the next", () => {
+		const best = { host: "h", verdict: "accept", allowed: true, bugfix: 1, free_capacity: 5 } as const;
+		const worse = [
+			{ ...best, host: "i" },
+			{ ...best, host: "a", free_capacity: 4 },
+			{ ...best, host: "a", bugfix: 0, free_capacity: 9 },
+			{ ...best, host: "a", bugfix: null, free_capacity: 9 },
+			{ ...best, host: "a", verdict: "conditional", bugfix: 9, free_capacity: 9 },
+		] as const;
+		const sorted = [best, ...worse];
+		for (const [index, one] of sorted.entries()) {
+			expect(byStanding(one, one)).toBe(0);
+			for (const other of sorted.slice(index + 1)) {
+				expect(byStanding(one, other)).toBeLessThan(0);
+				expect(byStanding(other, one)).toBeGreaterThan(0);
+			}
+		}
+	});
+
+	test("a fleet has its hosts by name, and its classes once", () => {
+		const { hosts, classes } = fleetOf([
+			host("b", type("1.0.0")),
+			host("c", type("1.0.1"), { ...type("1.0.0", 3), id: "q/t" }),
+			host("a"),
+		]);
+		expect(hosts.map(({ host: name, numbers, capacities }) => ({ name, numbers, capacities }))).toEqual([
+			{ name: "a", numbers: [], capacities: [] },
+			{ name: "b", numbers: [0], capacities: [1] },
+			{ name: "c", numbers: [1, 0], capacities: [1, 3] },
+		]);
+		expect(classes.map(({ number }) => number)).toEqual([0, 1]);
+		const [one] = fleetOf([host("x", mdev("1", { a: "1", b: "2" }), mdev("2", { b: "2", a: "1" }))]).hosts;
+		expect(one?.capacities).toEqual([2]);
+	});
+
 	test("no devices fit everywhere, no hosts are no ranking", () => {
 		expect(rank(asker([]), fleetOf([host("a"), host("b", type("1.0.0"))]))).toEqual([
 			{ host: "a", verdict: "accept", allowed: true, bugfix: null, free_capacity: 0 },

@@ -58,6 +58,8 @@ const TABLE: readonly Row[] = [
 			["1.2.3", "1.2.3"],
 			["1.2.3", "1.10"],
 			["1.2", "1.2.9"],
+			["1.2.3", "1.2.03"],
+			["1.2.3\n", " 1.2.3"],
 			["x", "x"],
 			[{}, {}],
 		],
@@ -105,6 +107,7 @@ const TABLE: readonly Row[] = [
 		{ kind: "one_of", values: ["enable", "on"] },
 		[
 			["enable", "on"],
+			["enable\n", " on"],
 			[{}, {}],
 		],
 		[
@@ -141,6 +144,7 @@ const TABLE: readonly Row[] = [
 		[
 			["a", { y: "a b" }],
 			[{}, { y: "a" }],
+			[{}, { x: "a", y: "a" }],
 		],
 		[
 			["a", { y: "b" }, "set.not_superset"],
@@ -153,6 +157,7 @@ const TABLE: readonly Row[] = [
 			["0x0f", "0x1F"],
 			["15", "0xf"],
 			["0", "0"],
+			["0x0f\n", " 15"],
 			[`0x${"f".repeat(64)}`, `0x${"f".repeat(65)}`],
 			[{}, {}],
 		],
@@ -190,6 +195,7 @@ const TABLE: readonly Row[] = [
 		[
 			["16", { r: "16-21" }],
 			["21", { r: " 16 - 21 " }],
+			[" 16\n", { r: "16-16" }],
 			["-3", { r: "-5--1" }],
 			[{}, { r: "1-2" }],
 		],
@@ -198,6 +204,8 @@ const TABLE: readonly Row[] = [
 			["22", { r: "16-21" }, "attribute.out_of_range"],
 			["18", { r: "21-16" }, "attribute.malformed"],
 			["18", { r: "[16,21]" }, "attribute.malformed"],
+			["18", { r: "v16-21" }, "attribute.malformed"],
+			["18", { r: "16-21.5" }, "attribute.malformed"],
 			["0x12", { r: "16-21" }, "attribute.malformed"],
 			["18", {}, "attribute.missing_target"],
 		],
@@ -248,7 +256,7 @@ describe.each(TABLE)("%j", (rule, include, exclude) => {
 	}
 	if (exclude.length > 0) {
 		test.each(exclude)("finds %j, %j: %s", (source, target, code) =>
-			expect(codes(rule, texts(source), texts(target))).toEqual([code]),
+			expect(apply(rule, texts(source), texts(target))).toMatchObject([{ code, rule: rule.kind }]),
 		);
 	}
 });
@@ -258,13 +266,50 @@ test("the table has every kind", () => {
 	expect([...new Set(TABLE.map(([{ kind }]) => kind))].sort()).toEqual(kinds.sort());
 });
 
+/** rule, source, target, the message */
+const MESSAGES: readonly (readonly [
+	rule: Partial<Rule> & Pick<Rule, "kind">,
+	source: Texts | string,
+	target: Texts | string,
+	message: string,
+])[] = [
+	[{ kind: "one_of", values: ["up", "on"] }, "off", "on", "x off of a s is not one of up, on"],
+	[{ kind: "one_of", values: ["up", "on"] }, "on", "off", "x off of b t is not one of up, on"],
+	[{ kind: "one_of", lists: ["y", "z"] }, "1", {}, "b t has no y or z; a s has x 1"],
+	[{ kind: "superset" }, "a b c", "b", 'x b of b t lacks a, c; a s has x "a b c"'],
+	[{ kind: "superset", compare: "exact" }, "b", "a,b,c", "x a,b,c of b t has a, c too; a s has x b"],
+	[{ kind: "mask_superset", target: "y" }, "3", { y: "0x2" }, "y 0x2 of b t lacks 0x1; a s has x 3"],
+	[{ kind: "mask_superset", target: "y" }, "g", { y: "1" }, "x g of a s is not a mask"],
+	[{ kind: "mask_superset", target: "y" }, "1", { y: "g" }, "y g of b t is not a mask"],
+	[{ kind: "mask_equal" }, "0x1", "0x2", "x 0x1 of a s differs from 0x2 of b t"],
+	[{ kind: "mask_equal" }, "g", "1", "x g of a s is not a mask"],
+	[{ kind: "mask_equal" }, "1", "g", "x g of b t is not a mask"],
+	[{ kind: "in_range", range: "r" }, "15", { r: "16-21" }, "x 15 of a s is not within r 16-21 of b t"],
+	[{ kind: "in_range", range: "r" }, "18", { r: "21-16" }, "r 21-16 of b t is not a range min-max"],
+	[{ kind: "in_range", min: "lo" }, "18", { lo: "low" }, "lo low of b t is not an integer"],
+	[{ kind: "in_range", max: "hi" }, "many", { hi: "9" }, "x many of a s is not an integer"],
+];
+test.each(MESSAGES)("%j, %j, %j: %s", (rule, source, target, message) => {
+	expect(apply(rule, texts(source), texts(target))).toMatchObject([{ message }]);
+});
+
+/** A rule that compares two attributes shows the value of each. */
+test.each([
+	[{ kind: "one_of", lists: ["y"] }, "1", "2"],
+	[{ kind: "superset", target: "y" }, "1", "2"],
+	[{ kind: "mask_superset", target: "y" }, "1", "2"],
+	[{ kind: "in_range", max: "y" }, "2", "1"],
+] as const)("%j shows x of the source, %s, and y of the target, %s", (rule, source, target) => {
+	expect(apply(rule, { x: source }, { y: target })).toMatchObject([{ attribute: "x", source, target }]);
+});
+
 /** What cannot be read leaves the pair unknown, wherever a rule looks for it. */
 const UNREADABLE: readonly (readonly [Partial<Rule> & Pick<Rule, "kind">, string])[] = [
 	[{ kind: "equal" }, "x"],
 	[{ kind: "version" }, "x"],
 	[{ kind: "one_of" }, "x"],
 	[{ kind: "one_of", values: ["1"] }, "x"],
-	[{ kind: "one_of", lists: ["y"] }, "y"],
+	[{ kind: "one_of", lists: ["y", "z"] }, "y"],
 	[{ kind: "superset", target: "y" }, "y"],
 	[{ kind: "mask_superset" }, "x"],
 	[{ kind: "mask_superset", target: "y" }, "y"],
@@ -273,7 +318,12 @@ const UNREADABLE: readonly (readonly [Partial<Rule> & Pick<Rule, "kind">, string
 ];
 test.each(UNREADABLE)("%j says that %s cannot be read", (rule, name) => {
 	expect(apply(rule, { x: "1" }, {}, { [name]: "EIO" })).toMatchObject([
-		{ code: "attribute.unreadable", severity: "error", message: `${name} of b t cannot be read (EIO)` },
+		{
+			code: "attribute.unreadable",
+			severity: "error",
+			rule: rule.kind,
+			message: `${name} of b t cannot be read (EIO)`,
+		},
 	]);
 	const warning = { ...rule, severity: "warning" } as const;
 	expect(apply(warning, { x: "1" }, {}, { [name]: "EIO" })).toMatchObject([{ severity: "warning" }]);

@@ -39,7 +39,8 @@ describe("shortText", () => {
 			[note("newer"), reason("dynamic.set", "test", "set aggregator=4 when claiming it")],
 			`conditional; set aggregator=4 when claiming it [${ID}]`,
 		],
-		["other characters as escapes", "reject", [error("é\n\u{1f600}")], `\\u00e9\\u000a\\u{1f600} [${ID}]`],
+		["all of it when it just fits", "reject", [error(long("a", 213))], `${long("a", 213)} [${ID}]`],
+		["other characters as escapes", "reject", [error("é\n\uffff\u{1f600}")], `\\u00e9\\u000a\\uffff\\u{1f600} [${ID}]`],
 		["whole escapes", "reject", [error(`${long("a", 208)}é${long("b")}`)], `${long("a", 208)}... [${ID}]`],
 		["a verdict without reasons", "reject", [], `reject [${ID}]`],
 	];

@@ -33,6 +33,22 @@ test("reject: every reason with its code; Nova gets the messages of the errors",
 	const message = "software_version 1.1.0 needs at least 1.1; cmp-02 t has 1.0.0";
 	expect(summary(decision)).toMatch(/^reject \[[0-9a-f]{12}\]; version\.minor_downgrade: /);
 	expect(reasonText(decision)).toBe(message);
+	const several = decide({
+		...asker,
+		devices: [mdev("s", { software_version: "1.1.0", interface_version: "2.0.0", rev: "a" })],
+		target_host: "cmp-02",
+		candidates: [mdev("t", { software_version: "1.0.0", interface_version: "1.0.0", rev: "b" })],
+	});
+	expect(several.reasons.map(({ severity }) => severity)).toEqual(["error", "error", "warning"]);
+	expect(reasonText(several)).toBe(`${message}; interface_version 2.0.0 needs major version 2; cmp-02 t has 1.0.0`);
+});
+
+test("every device with what it lands on", () => {
+	const devices = ["s1", "s2"].map((id) => mdev(id, { software_version: "1.1.0" }));
+	const candidates = ["t1", "t2"].map((id) => mdev(id, { software_version: "1.1.0" }));
+	expect(summary(decide({ ...asker, devices, target_host: "cmp-02", candidates }))).toMatch(
+		/^accept \[[0-9a-f]{12}\]; s1 -> t1, s2 -> t2$/,
+	);
 });
 
 test("unknown: what the policy makes of it", () => {

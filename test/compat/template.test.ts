@@ -32,10 +32,20 @@ describe("parseTemplate", () => {
 		const variables = new Map<string, Variable>();
 		parseTemplate("V5_{v:int:1, 02,8}", variables);
 		parseTemplate('{w:string:"x", "y,z"}', variables);
+		parseTemplate('{u:string: "x" ,  "y" }', variables);
 		expect([...variables.values()]).toEqual([
 			{ name: "v", kind: "int", values: ["1", "2", "8"] },
 			{ name: "w", kind: "string", values: ["x", "y,z"] },
+			{ name: "u", kind: "string", values: ["x", "y"] },
 		]);
+	});
+
+	test.each(["*", "+1", "/2", "%", "a*b", "a/2"])("%s is text: there is nothing to calculate with", (text) => {
+		expect(parseTemplate(text, new Map())).toEqual({ parts: [text], divisor: 1 });
+	});
+
+	test("an operator that does not follow a variable is text", () => {
+		expect(parseTemplate("{n}x/2", new Map(V))).toEqual({ parts: [{ variable: "n" }, "x/2"], divisor: 1 });
 	});
 
 	test.each([
@@ -50,10 +60,13 @@ describe("parseTemplate", () => {
 		"{x:int:1,}",
 		"{x:int:-1}",
 		"{x:int:1.5}",
+		"{x:int:1e3}",
 		"{x:float:1}",
 		"{x:string:}",
 		"{x:string:a}",
 		'{x:string:"a}',
+		'{x:string:a"b"}',
+		'{x:string:"a"b}',
 		"{unknown}",
 		"{n:int:1}",
 		"{n}*2",

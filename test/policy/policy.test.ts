@@ -58,6 +58,11 @@ describe("a policy that cannot be meant is refused with its place", () => {
 	});
 });
 
+test("the sample policy is the built-in one, and so is an empty file", () => {
+	expect(readPolicy("config/policy.yaml")).toEqual(DEFAULT_POLICY);
+	expect(readPolicy(file(""))).toEqual(DEFAULT_POLICY);
+});
+
 test("one word for unknown is the word for everything", () => {
 	expect(readPolicy(file("unknown: accept\n")).unknown).toEqual({ "*": "accept" });
 	expect(readPolicy(file("unknown: reject\n"))).toEqual(DEFAULT_POLICY);

@@ -79,7 +79,7 @@ function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonl
 	else if (!(have.minor >= want.minor)) differs("version.minor_downgrade", "version.minor", want.minor, have.minor);
 	for (const section of [...(typeof api === "string" ? [api] : []), "vendor_fields"]) {
 		const [a, b] = [flat(source[section]), flat(target[section])];
-		for (const name of [...new Set([...a.keys(), ...b.keys()])].sort()) {
+		for (const name of new Set([...a.keys(), ...b.keys()])) {
 			if (!same(a.get(name), b.get(name))) differs("attribute.differs", `${section}.${name}`, a.get(name), b.get(name));
 		}
 	}
@@ -109,7 +109,6 @@ function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAn
 function listed(self: Fields, list: readonly Fields[], selfName: string, ownerName: string): readonly Finding[] {
 	const differences = list.map((entry) =>
 		[...new Set([...Object.keys(self), ...Object.keys(entry)])]
-			.sort()
 			.filter((key) => !same(self[key], entry[key]))
 			.map((key) => [key, entry[key]] as const),
 	);

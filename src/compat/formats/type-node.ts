@@ -92,9 +92,7 @@ function judgeType(pair: Pair): readonly Reason[] {
 }
 
 function dynamicNames(pair: Pair): readonly string[] {
-	return [
-		...new Set([...items(attributeOf(pair.source, DYNAMIC)), ...items(attributeOf(pair.target, DYNAMIC))]),
-	].sort();
+	return [...new Set([...items(attributeOf(pair.source, DYNAMIC)), ...items(attributeOf(pair.target, DYNAMIC))])];
 }
 
 /** What must be the same on both instances: if it is not, it must be set when the target is claimed (9 September). */

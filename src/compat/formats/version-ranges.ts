@@ -34,7 +34,7 @@ export function versionRanges(pair: Pair): Judgement {
 		const { direction } = pair.policy;
 		if (direction !== "source-declares" && target) reasons.push(...judge(pair, attribute, "target"));
 		if (direction !== "target-accepts" && source) reasons.push(...judge(pair, attribute, "source"));
-		const consulted = { "target-accepts": target, "source-declares": source, both: target || source };
+		const consulted = { "target-accepts": target, "source-declares": source, both: true };
 		if (consulted[direction]) covers.push(attribute);
 		else reasons.push(notConsulted(pair, attribute, list));
 	}

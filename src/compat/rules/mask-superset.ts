@@ -15,8 +15,7 @@ export function maskSuperset(pair: Pair, { attribute, target = attribute }: Rule
 	const [needed, offered] = [parseMask(values.source), parseMask(values.target)];
 	if (needed === undefined)
 		return [malformedValue(pair, attribute, "source", values.source, "a mask", "mask_superset")];
-	if (offered === undefined)
-		return [malformedValue(pair, attribute, "target", values.target, "a mask", "mask_superset")];
+	if (offered === undefined) return [malformedValue(pair, target, "target", values.target, "a mask", "mask_superset")];
 	const missing = missingBits(needed, offered);
 	if (missing === 0n) return [];
 	const message =

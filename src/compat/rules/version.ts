@@ -8,6 +8,6 @@ export function version(pair: Pair, { attribute, compare }: Rule): readonly Reas
 	const values = bothValues(pair, attribute, "version");
 	if (values === undefined) return [];
 	if ("reason" in values) return [values.reason];
-	const found = judgeStream(pair, attribute, values, "version", compare === "major" ? "major" : "stream");
+	const found = judgeStream(pair, attribute, values, "version", compare);
 	return found ? [found] : [];
 }
