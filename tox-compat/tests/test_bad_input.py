@@ -186,7 +186,7 @@ class BadAgentsTest(unittest.TestCase):
             "html": (_reply_html, "agent.bad_reply"),
             "other-host": (lambda h: rig.reply(h, good), "agent.identity"),
             "huge": (_reply_huge, "agent.bad_reply"),
-            "error": (lambda h: rig.reply(h, {"error": "boom"}, status=500), "agent.bad_reply"),
+            "error": (lambda h: rig.reply(h, {"error": "boom"}, status=500), "agent.unavailable"),
             "not-found": (lambda h: rig.reply(h, {}, status=404), "agent.bad_reply"),
             "redirect": (lambda h: rig.reply(h, "", status=302, Location=real.url + "/v1/snapshot"), "agent.bad_reply"),
             "empty": (lambda h: rig.reply(h, ""), "agent.bad_reply"),

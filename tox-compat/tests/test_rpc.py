@@ -27,7 +27,7 @@ class RpcTest(unittest.TestCase):
                 handler, rig.snapshot(host, device)))
 
         def slow(handler):
-            time.sleep(5)
+            time.sleep(2.4)
             rig.reply(handler, rig.snapshot("cmp-slow", world.target_device()))
 
         cls.cloud.http_agent("cmp-slow", slow)
@@ -140,7 +140,7 @@ class RpcTest(unittest.TestCase):
         self.assert_answers()
 
     def test_call_monitor(self):
-        """A check of 5 s outlives a call monitor of 2 s by heartbeats; a caller without monitor never sees one.
+        """A check of 2.4 s outlives a call monitor of 2 s by heartbeats; a caller without monitor never sees one.
 
         oslo's client dies with AttributeError when it gets a heartbeat that it did not ask for.
         """
@@ -162,7 +162,7 @@ class RpcTest(unittest.TestCase):
         self.assertEqual(("accept", "accept"), (monitored, plain))
         self.assertGreater(seconds, 2)
         *heartbeats, last = with_frames
-        self.assertIn(len(heartbeats), (3, 4, 5))
+        self.assertIn(len(heartbeats), (1, 2))
         for beat in heartbeats:
             self.assertEqual((None, None, False), (beat["result"], beat["failure"], beat["ending"]))
         self.assertEqual(("accept", True), (last["result"]["verdict"], last["ending"]))
@@ -172,17 +172,19 @@ class RpcTest(unittest.TestCase):
     def test_slow_check_holds_up_nobody(self):
         """Ten quick calls are answered while a slow one is on."""
         slow = {**request(str(uuid.uuid4())), "dest_host": "cmp-slow"}
-        start = time.monotonic()
+
+        def one():
+            verdict = self.cloud.call("check_live_migration", request=slow)["verdict"]
+            return verdict, time.monotonic()
 
         def quick():
             time.sleep(0.5)
             rig.in_parallel(*[self.assert_answers] * 10)
-            return time.monotonic() - start
+            return time.monotonic()
 
-        answer, seconds = rig.in_parallel(
-            lambda: self.cloud.call("check_live_migration", request=slow)["verdict"], quick)
+        (answer, slow_end), quick_end = rig.in_parallel(one, quick)
         self.assertEqual("accept", answer)
-        self.assertLess(seconds, 4)
+        self.assertLess(quick_end, slow_end)
 
     def test_two_services(self):
         """Two services share a topic: both take work from it, each is reachable by name, a fanout reaches both."""
