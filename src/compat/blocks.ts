@@ -117,7 +117,7 @@ function parseValue(key: string, text: string, variables: Map<string, Variable>)
 }
 
 function withoutComment(line: string): string {
-	return line.replace(/("[^"]*")|#.*$/g, (_whole, quoted?: string) => quoted ?? "");
+	return line.replace(/("[^"]*")|#.*/g, (_whole, quoted?: string) => quoted ?? "");
 }
 
 function unquote(text: string): string {

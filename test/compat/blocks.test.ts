@@ -55,6 +55,71 @@ test("the fewest mismatching fields are those of enumerating the variables", () 
 	);
 });
 
+describe("files", () => {
+	type Texts = Readonly<Record<string, string>>;
+	/** what it has, which block begins without a header, the text, the fields of SELF, those of each COMPATIBLE block */
+	const FILES: readonly (readonly [
+		what: string,
+		headless: "SELF" | "COMPATIBLE" | undefined,
+		text: string,
+		self: Texts | undefined,
+		compatible: readonly Texts[],
+	])[] = [
+		["nothing", undefined, "", undefined, []],
+		["SELF without fields", undefined, "SELF:\n", {}, []],
+		["SELF without fields before a block", undefined, "SELF:\nCOMPATIBLE:\na=1", {}, [{ a: "1" }]],
+		["no SELF", undefined, "COMPATIBLE:\na=1", undefined, [{ a: "1" }]],
+		[
+			"lines that end as DOS ends them",
+			undefined,
+			"SELF: # x\r\na=1 # y\r\n# z\r\nCOMPATIBLE:\r\na=2\r\n",
+			{ a: "1" },
+			[{ a: "2" }],
+		],
+		[
+			"quotes around a whole value or within",
+			undefined,
+			'SELF:\na="x y"\nb="x" y\nc=x "y"',
+			{ a: "x y", b: '"x" y', c: 'x "y"' },
+			[],
+		],
+		["keys in any case", undefined, "SELF:\nMdev_Type=T", { mdev_type: "T" }, []],
+		["no header, but SELF", "SELF", "a=1", { a: "1" }, []],
+		["no header, but a block", "COMPATIBLE", "a=1", undefined, [{ a: "1" }]],
+		["a header where none is needed", "SELF", "SELF:\na=1", { a: "1" }, []],
+		["a block before the first header", "COMPATIBLE", "a=1\nCOMPATIBLE:\nb=2", undefined, [{ a: "1" }, { b: "2" }]],
+	];
+	test.each(FILES)("with %s", (_what, headless, text, self, compatible) => {
+		const read = parseBlocks(text, headless);
+		expect(read.self && Object.fromEntries(read.self)).toEqual(self);
+		const fields = read.compatible.map((block) =>
+			"problem" in block ? block : Object.fromEntries(block.fields.map((one) => [one.key, one.text])),
+		);
+		expect(fields).toEqual(compatible);
+	});
+
+	/** text, what is wrong with it */
+	test.each([
+		["a=1", "line 1: a field before SELF: or COMPATIBLE:"],
+		["COMPATIBLE:\nSELF:", "line 2: SELF must come once and first"],
+		["SELF:\na=1\nA=2", "line 3: a is given twice in one block"],
+		["SELF:\nx SELF:", "line 2: expected SELF:, COMPATIBLE: or key=value"],
+		["SELF: a=1", "line 1: expected SELF:, COMPATIBLE: or key=value"],
+		["SELF:\n?a=1", "line 2: expected SELF:, COMPATIBLE: or key=value"],
+		["SELF:\na", "line 2: expected SELF:, COMPATIBLE: or key=value"],
+		["SELF:\na=1\rb=2", "line 2: expected SELF:, COMPATIBLE: or key=value"],
+	])("%j is malformed: %s", (text, problem) => {
+		expect(() => parseBlocks(text)).toThrow(new MalformedBlocks(problem));
+	});
+
+	test('an empty text among those of a variable is no "absent or empty" (D7)', () => {
+		const block = blockOf('a={v:string:"","x"}');
+		expect(evaluate(block, new Map([["a", "x"]]), new StepBudget())).toEqual([]);
+		expect(evaluate(block, new Map(), new StepBudget())).toMatchObject([{ key: "a" }]);
+		expect(evaluate(block, new Map([["a", ""]]), new StepBudget())).toMatchObject([{ key: "a" }]);
+	});
+});
+
 test("of equally good assignments the one in which the earlier fields fit (worked example, row 26)", () => {
 	const block = blockOf("mdev_type=V5_{v:int:1,2,4,8}\naggregator={v}/2");
 	const self = new Map([
@@ -80,8 +145,17 @@ describe("hostile files", () => {
 	});
 
 	test("more than 64 KiB, and more than 1024 lines, are refused", () => {
-		expect(() => parseBlocks("#".repeat(65_537))).toThrow(MalformedBlocks);
-		expect(() => parseBlocks("\n".repeat(1024))).toThrow(MalformedBlocks);
+		expect(parseBlocks("#".repeat(65_536)).compatible).toEqual([]);
+		expect(() => parseBlocks("#".repeat(65_537))).toThrow("more than 65536 characters");
+		expect(parseBlocks("\n".repeat(1023)).compatible).toEqual([]);
+		expect(() => parseBlocks("\n".repeat(1024))).toThrow("more than 1024 lines");
+	});
+
+	test("all blocks of a file may cost 10,000 steps together", () => {
+		const budget = new StepBudget();
+		expect(budget.spend(9_999)).toBe(true);
+		expect(budget.spend(1)).toBe(true);
+		expect(budget.spend(1)).toBe(false);
 	});
 
 	test("no text makes the parser throw anything else", () => {
