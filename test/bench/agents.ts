@@ -35,8 +35,8 @@ process.stdout.write(`Node ${process.versions.node}, ${COUNT} agents, of which $
 process.stdout.write(`${table([["", "checks", "p50 ms", "p99 ms", "max ms"], ...rows])}\n`);
 for (const [name, share, bound] of TARGETS) {
 	const value = quantile(results.get(name) ?? [], share);
-	const verdict = value < bound ? "reached" : "missed";
-	process.stdout.write(`${verdict}: ${name}: p${share * 100} ${milliseconds(value)} ms, target < ${bound} ms\n`);
+	const verdict = value < bound ? "PASS" : "FAIL";
+	process.stdout.write(`${verdict}  ${name}: p${share * 100} below ${bound} ms\n`);
 }
 process.exit();
 
