@@ -16,7 +16,7 @@ const PAUSE = 200;
 const LEAST = 500;
 /** How many agents are asked at once, and when one that is silent makes room. */
 const IN_FLIGHT = 64;
-const PATIENCE = 250;
+const PATIENCE = 500;
 const MAX_SKEW = 5 * 60_000;
 
 /** A snapshot as an agent gave it. */
