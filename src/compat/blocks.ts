@@ -67,7 +67,8 @@ interface Section {
 }
 
 function readSections(lines: readonly string[], headless: Section["kind"] | undefined): readonly Section[] {
-	const sections: Section[] = headless ? [{ kind: headless, line: 1, fields: new Map() }] : [];
+	const implied: Section | undefined = headless && { kind: headless, line: 1, fields: new Map() };
+	const sections: Section[] = implied ? [implied] : [];
 	for (const [index, raw] of lines.entries()) {
 		const line = index + 1;
 		const content = withoutComment(raw).trim();
@@ -75,7 +76,7 @@ function readSections(lines: readonly string[], headless: Section["kind"] | unde
 		const header = /^(SELF|COMPATIBLE):$/.exec(content)?.[1];
 		if (header === "SELF" || header === "COMPATIBLE") {
 			// A headless file may have headers all the same.
-			if (headless && sections.length === 1 && sections[0]?.fields.size === 0) sections.pop();
+			if (implied?.fields.size === 0 && sections[0] === implied) sections.pop();
 			if (header === "SELF" && sections.length > 0)
 				throw new MalformedBlocks(`line ${line}: SELF must come once and first`);
 			sections.push({ kind: header, line, fields: new Map() });

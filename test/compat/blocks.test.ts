@@ -87,6 +87,14 @@ describe("files", () => {
 		["no header, but SELF", "SELF", "a=1", { a: "1" }, []],
 		["no header, but a block", "COMPATIBLE", "a=1", undefined, [{ a: "1" }]],
 		["a header where none is needed", "SELF", "SELF:\na=1", { a: "1" }, []],
+		[
+			"an empty block where no header is needed",
+			"COMPATIBLE",
+			"COMPATIBLE:\nCOMPATIBLE:\na=1",
+			undefined,
+			[{}, { a: "1" }],
+		],
+		["an empty SELF where no header is needed", "SELF", "SELF:\nCOMPATIBLE:\na=1", {}, [{ a: "1" }]],
 		["a block before the first header", "COMPATIBLE", "a=1\nCOMPATIBLE:\nb=2", undefined, [{ a: "1" }, { b: "2" }]],
 	];
 	test.each(FILES)("with %s", (_what, headless, text, self, compatible) => {

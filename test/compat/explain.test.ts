@@ -56,6 +56,14 @@ describe("the nearest candidate", () => {
 		},
 	);
 
+	test("is the one with fewer errors, however many warnings", () => {
+		const rest = { a: "1", b: "1", c: "1" };
+		const source = mdev("s", { software_version: "1.2.0", interface_version: "2.0.1", ...rest });
+		const more = mdev("a-more", { software_version: "1.1.0", interface_version: "1.0.0", ...rest });
+		const fewer = mdev("z-fewer", { software_version: "1.1.0", interface_version: "2.0.1", a: "2", b: "2", c: "2" });
+		expect(ask([source], [more, fewer]).devices).toMatchObject([{ candidate: "z-fewer" }]);
+	});
+
 	test("is the one with more bugfixes where all else is alike", () => {
 		const targets = ["1.0.1", "1.0.3", "1.0.2"].map((software_version, index) =>
 			mdev(`t${index}`, { software_version }),

@@ -77,7 +77,10 @@ describe("matrix", () => {
 			mdev("rejected", { ...own, software_version: "9.0.0" }),
 		];
 		const told = (...devices: readonly Candidate[]) =>
-			matrix([host("a", ...devices), host("b", mdev("t", own))], DEFAULT_POLICY)
+			matrix(
+				[host("a", ...devices.map((one, index) => ({ ...one, id: `${index}` }))), host("b", mdev("t", own))],
+				DEFAULT_POLICY,
+			)
 				.classes.flatMap(({ rows }) => rows)
 				.filter(({ source_host }) => source_host === "a")
 				.flatMap(({ cells }) => cells.map(({ verdict, warnings }) => `${verdict} ${warnings}`))
@@ -95,6 +98,13 @@ describe("matrix", () => {
 			expect(told(...better, device)).toBe(told(device));
 			expect(told(device, ...better)).toBe(told(device));
 		}
+	});
+
+	test("of devices that fit equally badly the first by id", () => {
+		const own = { software_version: "1.0.0", a: "1", b: "1" };
+		const devices = [mdev("2", { ...own, b: "2" }), mdev("1", { ...own, a: "2" })];
+		const { classes } = matrix([host("a", ...devices), host("b", mdev("t", own))], DEFAULT_POLICY);
+		expect(classes[0]?.rows[0]?.cells).toMatchObject([{ warnings: 1, message: "a 2 of a 1 differs from 1 of b t" }]);
 	});
 
 	test("a host without anything of the kind says so", () => {

@@ -99,6 +99,18 @@ describe("order", () => {
 		}
 	});
 
+	test("a class counts although only one of the devices can use it", () => {
+		const devices = ["1.0.0", "1.1.0"].map((software_version) => mdev(software_version, { software_version }));
+		const [old, young] = ["1.0.0", "1.1.0"].map((version) => ({ ...type(version), id: `p/${version}` }));
+		if (!old || !young) throw new Error("there are two");
+		const offers = [host("a", old, young), host("b", old), host("c", young)];
+		expect(rank(asker(devices), fleetOf(offers))).toMatchObject([
+			{ host: "a", verdict: "accept", free_capacity: 2 },
+			{ host: "b", verdict: "reject", free_capacity: 1 },
+			{ host: "c", verdict: "reject", free_capacity: 1 },
+		]);
+	});
+
 	test("hosts by verdict, bugfix, room, name: each decides before the next", () => {
 		const best = { host: "h", verdict: "accept", allowed: true, bugfix: 1, free_capacity: 5 } as const;
 		const worse = [
