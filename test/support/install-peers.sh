@@ -5,6 +5,7 @@
 #   python3-oslo.messaging    the messaging library of Nova, as a client of this service
 #   python3-nova              Nova itself: its compute RPC client and its objects
 #   chromium                  the browser in which the page of `novacompat matrix` is looked at
+#   strace                    shows which files the agent opens
 #
 # Silent and quick when all are present. As root it calls apt-get, else sudo -n; when neither is possible it
 # says what to type and exits 1. It never leaves a broker running that the package would start by itself.
@@ -20,6 +21,7 @@ can_import() { [ -x "$PYTHON" ] && "$PYTHON" -c "import $1" >/dev/null 2>&1; }
 missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
     [ -x /usr/bin/chromium ] || echo chromium
+    [ -x /usr/bin/strace ] || echo strace
     # Nova imports oslo.messaging: one interpreter start is enough when both are there.
     can_import 'nova.compute.rpcapi, nova.objects' && return
     can_import oslo_messaging || echo python3-oslo.messaging
@@ -31,6 +33,7 @@ why() {
     rabbitmq-server) echo 'the broker that the interop tests run privately' ;;
     python3-oslo.messaging) echo "the messaging library of Nova, the service's real client" ;;
     chromium) echo 'the browser in which the page of `novacompat matrix` is tested' ;;
+    strace) echo 'what shows which files the agent opens' ;;
     python3-nova) echo "Nova's own compute RPC client and objects" ;;
     esac
 }
