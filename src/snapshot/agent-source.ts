@@ -5,7 +5,7 @@ import { Breaker } from "./breaker.ts";
 import { NoSnapshot, readSnapshot } from "./read-snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SnapshotError } from "./source.ts";
-import { Turns } from "./turns.ts";
+import { MADE_ROOM, type Request, Turns } from "./turns.ts";
 
 /** Milliseconds, see specification reliability 1.0.2. */
 const TRY = 3_000;
@@ -14,9 +14,10 @@ const TRIES = 2;
 const PAUSE = 200;
 /** What is not worth beginning a try with. */
 const LEAST = 500;
-/** How many agents are asked at once, and when one that is silent makes room. */
+/** How many agents are asked at once, and when one that is silent makes room: the first time, and at last. */
 const IN_FLIGHT = 64;
-const PATIENCE = 500;
+const PATIENCE = 250;
+const MAX_PATIENCE = 1_000;
 const MAX_SKEW = 5 * 60_000;
 
 /** A snapshot as an agent gave it. */
@@ -59,7 +60,7 @@ export interface AgentSourceOptions {
 export class AgentSource implements Agents {
 	readonly #options: AgentSourceOptions;
 	readonly #breaker = new Breaker();
-	readonly #turns = new Turns(IN_FLIGHT, PATIENCE);
+	readonly #turns = new Turns(IN_FLIGHT);
 	/** Hosts whose clock was told to be wrong. */
 	readonly #skewed = new Set<string>();
 
@@ -95,20 +96,30 @@ export class AgentSource implements Agents {
 		}
 	}
 
-	/** One try, when it is its turn. */
+	/** One try, when it is its turn; anew after it had to make room for others, which is no failure of the agent. */
 	async #get(asker: object, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
-		const over = new AbortController();
-		const abort = () => over.abort();
+		for (let patience = PATIENCE; ; patience = Math.min(2 * patience, MAX_PATIENCE)) {
+			const over = new AbortController();
+			try {
+				return await this.#getInTurn({ name: request.host, asker, over, patience }, request, end);
+			} catch (error) {
+				if (over.signal.reason !== MADE_ROOM) throw error;
+			}
+		}
+	}
+
+	async #getInTurn(turn: Request, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
+		const abort = () => turn.over.abort();
 		let timer = setTimeout(abort, end - performance.now());
 		try {
-			const asked = await this.#turns.run(request.host, asker, over, async () => {
+			const asked = await this.#turns.run(turn, async () => {
 				const sentAt = performance.now();
 				clearTimeout(timer);
 				timer = setTimeout(abort, Math.min(TRY, end - sentAt));
-				return { reply: await this.#options.http.get({ ...request, signal: over.signal }), sentAt };
+				return { reply: await this.#options.http.get({ ...request, signal: turn.over.signal }), sentAt };
 			});
 			if (asked) return asked.result;
-			throw new SnapshotError("agent.timeout", `there was no time to ask the agent of ${request.host}`);
+			throw new SnapshotError("agent.timeout", `the agent of ${request.host} did not answer in time`);
 		} finally {
 			clearTimeout(timer);
 		}

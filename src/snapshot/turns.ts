@@ -1,7 +1,23 @@
+/** Why a request is aborted that must make room: it may wait for another turn. */
+export const MADE_ROOM = Symbol("made room");
+
+/** What waits for its turn, or has it. */
+export interface Request {
+	/** There is one request of a name at a time. */
+	readonly name: string;
+	/** Stands for who asks. */
+	readonly asker: object;
+	/** Ends it, before or while it is under way. */
+	readonly over: AbortController;
+	/** Milliseconds for which it keeps its place although somebody waits. */
+	readonly patience: number;
+}
+
 /** A request that is under way. */
 interface Held {
-	readonly since: number;
-	readonly request: AbortController;
+	readonly request: Request;
+	/** When it makes room, on the clock of `performance.now()`. */
+	readonly due: number;
 }
 
 /** One that waits: what begins it. */
@@ -9,36 +25,24 @@ type Enter = () => void;
 
 /**
  * How many requests are under way at once. Those who ask take turns, so that a check of two hosts does not wait for a ranking of
- * a thousand; a request that is silent for longer than `patience` makes room as soon as somebody else waits, so that agents that
+ * a thousand; a request that is silent for longer than its patience makes room as soon as somebody else waits, so that agents that
  * hang do not hold up the others.
  */
 export class Turns {
 	readonly #count: number;
-	readonly #patience: number;
-	/** The oldest first. */
 	readonly #held = new Set<Held>();
 	readonly #waiting = new Map<string, Enter>();
 	/** For what each one waits who asks; who is next first. What has begun meanwhile is passed over. */
 	readonly #askers = new Map<object, Set<Enter>>();
 	#timer: NodeJS.Timeout | undefined;
 
-	/** `patience`: milliseconds. */
-	constructor(count: number, patience: number) {
+	constructor(count: number) {
 		this.#count = count;
-		this.#patience = patience;
 	}
 
-	/**
-	 * The result of `work`, begun when it is its turn; undefined when the request was aborted before. A request that makes room
-	 * is aborted. There is one request of a name at a time.
-	 */
-	async run<T>(
-		name: string,
-		asker: object,
-		request: AbortController,
-		work: () => Promise<T>,
-	): Promise<{ readonly result: T } | undefined> {
-		const held = await this.#hold(name, asker, request);
+	/** The result of `work`, begun when it is its turn; undefined when the request was over before. */
+	async run<T>(request: Request, work: () => Promise<T>): Promise<{ readonly result: T } | undefined> {
+		const held = await this.#hold(request);
 		if (held === undefined) return undefined;
 		try {
 			return { result: await work() };
@@ -54,9 +58,10 @@ export class Turns {
 		if (enter) this.#queue(asker, enter);
 	}
 
-	#hold(name: string, asker: object, request: AbortController): Promise<Held | undefined> {
+	#hold(request: Request): Promise<Held | undefined> {
+		const { name, asker, patience } = request;
 		return new Promise((resolve) => {
-			const { signal } = request;
+			const { signal } = request.over;
 			const settle = (held?: Held) => {
 				signal.removeEventListener("abort", forgo);
 				this.#waiting.delete(name);
@@ -66,7 +71,7 @@ export class Turns {
 			const enter = () => {
 				// It may have begun at the turn of another one, or have been given up.
 				if (this.#waiting.get(name) !== enter) return;
-				const held = { since: performance.now(), request };
+				const held = { request, due: performance.now() + patience };
 				this.#held.add(held);
 				settle(held);
 			};
@@ -99,15 +104,15 @@ export class Turns {
 
 	#makeRoom(): void {
 		clearTimeout(this.#timer);
-		const staying = [...this.#held].filter(({ request }) => !request.signal.aborted);
-		const leaving = this.#held.size - staying.length;
-		for (const { request, since } of staying.slice(0, Math.max(0, this.#waiting.size - leaving))) {
-			const left = since + this.#patience - performance.now();
-			if (left > 0) {
-				this.#timer = setTimeout(() => this.#makeRoom(), left);
-				return;
-			}
-			request.abort();
-		}
+		const staying = [...this.#held].filter(({ request }) => !request.over.signal.aborted);
+		const wanted = this.#waiting.size - (this.#held.size - staying.length);
+		const now = performance.now();
+		const due = staying.sort((a, b) => a.due - b.due).slice(0, Math.max(0, wanted));
+		const overdue = due.filter((held) => held.due <= now);
+		for (const { request } of overdue) request.over.abort(MADE_ROOM);
+		const next = due[overdue.length];
+		// Answers that have arrived while this process was busy are read first.
+		const again = () => setImmediate(() => this.#makeRoom());
+		if (next) this.#timer = setTimeout(again, next.due - now);
 	}
 }
