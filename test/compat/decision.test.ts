@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allows } from "../../src/compat/decision.ts";
+import { allows, annotate, conclude } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY, type UnknownPolicy } from "../../src/compat/policy.ts";
 import { type Reason, type ReasonCode, reason, type Verdict } from "../../src/compat/reason.ts";
 
@@ -28,4 +28,18 @@ describe("what a verdict means for Nova", () => {
 	test.each(TABLE)("%s, tolerated %j, %j: %s", (verdict, unknown, reasons, allowed) => {
 		expect(allows({ ...DEFAULT_POLICY, unknown }, verdict, reasons)).toBe(allowed);
 	});
+});
+
+describe("what a decision says in addition", () => {
+	const decision = conclude("accept", [of("version.source_newer")], DEFAULT_POLICY, "question");
+
+	test("changes nothing but its reasons and its text", () => {
+		const note = reason("snapshot.stale_used", "snapshot", "decided with what was known before");
+		const annotated = annotate(decision, [note]);
+		expect(annotated).toEqual({ ...decision, reasons: annotated.reasons, text: annotated.text });
+		expect(annotated.reasons.map(({ code }) => code)).toEqual(["snapshot.stale_used", "version.source_newer"]);
+		expect(annotated.text).toBe(`accept; decided with what was known before; m [${decision.id}]`);
+	});
+
+	test("is nothing when there is nothing to say", () => expect(annotate(decision, [])).toBe(decision));
 });
