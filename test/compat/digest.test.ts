@@ -7,6 +7,7 @@ describe("fnv1a64", () => {
 	test.each([
 		["", "cbf29ce484222325"],
 		["a", "af63dc4c8601ec8c"],
+		["fo", "08985907b541d342"],
 		["foobar", "85944171f73967e8"],
 	])("of %j is %s", (text, hash) => expect(fnv1a64(text)).toBe(hash));
 

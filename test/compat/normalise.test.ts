@@ -25,7 +25,7 @@ describe("normalise", () => {
 		["mdev_type", "i915_GVTg", "i915-GVTg"],
 		["mdev_type", "nvidia-558", "NVIDIA-558"],
 		["pv_mode", "0x1", "1"],
-		["device", "80x86", "8086"],
+		["device", "800x86", "8086"],
 	])("%s: %s is not %s", (attribute, one, other) =>
 		expect(normalise(attribute, one)).not.toBe(normalise(attribute, other)),
 	);
@@ -62,10 +62,10 @@ describe("expandUevent", () => {
 	});
 
 	test("lines may end as DOS ends them, and a name stands at their beginning", () => {
-		expect(expandUevent(mdev("d", { uevent: " DRIVER=i915 \r\n# PCI_CLASS=30000\r\n" })).attributes).toEqual({
+		expect(expandUevent(mdev("d", { uevent: " DRIVER=i915:x \r\n# PCI_CLASS=30000\r\n" })).attributes).toEqual({
 			device_api: "vfio-pci",
 			mdev_type: "vendor-type",
-			driver: "i915",
+			driver: "i915:x",
 		});
 	});
 
