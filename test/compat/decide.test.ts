@@ -83,6 +83,12 @@ describe("kinds", () => {
 		]);
 	});
 
+	test("a vDPA device lands on one only", () => {
+		const device = (id: string, kind: Candidate["kind"]) => mdev(id, v1, { kind });
+		expect(ask([device("s", "vdpa")], [device("t", "vdpa")]).mapping).toEqual({ s: "t" });
+		expect(codes(ask([device("s", "vdpa")], [device("t", "pci")]))).toEqual(["candidate.none"]);
+	});
+
 	test("an mdev may land on a free mdev that exists already", () => {
 		expect(ask([mdev("a", v1)], [mdev("b", v1)]).mapping).toEqual({ a: "b" });
 	});

@@ -146,13 +146,36 @@ test("what the target lacks, the reason says of the source", () => {
 });
 
 test("a type that neither side's compatible_type names", () => {
-	const types = { compatible_type: "vendor-a" };
 	const found = reasons(
-		mdev("s", { ...types, mdev_type: "vendor-a" }, { overlaid: { compatible_type: SITE } }),
-		mdev("t", { mdev_type: "vendor-b" }),
+		mdev("s", { mdev_type: "vendor-a", compatible_type: "vendor-a" }, { overlaid: { compatible_type: SITE } }),
+		mdev("t", { mdev_type: "vendor-b", compatible_type: "vendor-b" }, { overlaid: { compatible_type: VENDOR } }),
 		{ ...DEFAULT_POLICY, compatible_type: "allow" },
 	);
-	expect(found.find(({ code }) => code === "type.mismatch")).toMatchObject({ source_overlay: SITE });
+	expect(found.find(({ code }) => code === "type.mismatch")).toMatchObject({
+		source_overlay: SITE,
+		target_overlay: VENDOR,
+	});
+});
+
+test("a mask that the target offers under another name", () => {
+	const [found] = reasons(
+		mdev("s", { software_version: "1.0.0", used: "0x3" }),
+		mdev("t", { software_version: "1.0.0", offered: "0x1" }, { overlaid: { offered: VENDOR } }),
+		{ ...DEFAULT_POLICY, rules: [{ attribute: "used", kind: "mask_superset", target: "offered" }] },
+	);
+	expect(found).toMatchObject({ code: "mask.not_superset", attribute: "used", target_overlay: VENDOR });
+});
+
+test.each(["target-accepts", "source-declares"] as const)("a file that is malformed, direction %s", (direction) => {
+	const declares = { migration_compatible: "SELF:\na=1\nCOMPATIBLE:\na=1" };
+	const broken = [{ "migration/self": "a" }, { overlaid: { "migration/self": SITE } }] as const;
+	const isTarget = direction === "target-accepts";
+	const [found] = reasons(
+		isTarget ? mdev("s", ...broken) : mdev("s", declares),
+		isTarget ? mdev("t", declares) : mdev("t", ...broken),
+		{ ...DEFAULT_POLICY, direction },
+	);
+	expect(found).toMatchObject({ code: "rule.malformed", [isTarget ? "source_overlay" : "target_overlay"]: SITE });
 });
 
 describe("overlays in decisions", () => {

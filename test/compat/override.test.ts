@@ -60,10 +60,13 @@ test("a policy whose overrides are all in force is the policy: what was compared
 	expect(inForce(policy, Date.parse("2026-08-21T20:00:00Z")).overrides).toEqual([]);
 });
 
-test.each(["agent.bad_reply", "agent.identity"] as const)("%s is never accepted, whoever says so", (code) => {
-	const found = [reason(code, "snapshot", "a lie")];
-	expect(isOverridable(code)).toBe(false);
-	expect(override(found, [by({ code: "agent.*" }), by({ code })])).toEqual(found);
-	const policy = { ...DEFAULT_POLICY, unknown: { "*": "accept", "agent.*": "accept", [code]: "accept" } } as const;
-	expect(found.some((one) => isTolerated(one, policy))).toBe(false);
-});
+test.each(["agent.bad_reply", "agent.address", "agent.tls", "agent.identity"] as const)(
+	"%s is never accepted, whoever says so",
+	(code) => {
+		const found = [reason(code, "snapshot", "a lie")];
+		expect(isOverridable(code)).toBe(false);
+		expect(override(found, [by({ code: "agent.*" }), by({ code })])).toEqual(found);
+		const policy = { ...DEFAULT_POLICY, unknown: { "*": "accept", "agent.*": "accept", [code]: "accept" } } as const;
+		expect(found.some((one) => isTolerated(one, policy))).toBe(false);
+	},
+);

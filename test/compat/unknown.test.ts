@@ -10,6 +10,8 @@ const STALE: readonly (readonly [string, UnknownPolicy, boolean])[] = [
 	["agent.timeout", { "*": "accept_stale" }, true],
 	["agent.timeout", { "agent.*": "accept_stale", "*": "reject" }, true],
 	["agent.timeout", { "agent.timeout": "reject", "agent.*": "accept_stale" }, false],
+	["agent.unreachable", { "agent.*": "accept_stale" }, true],
+	["agent.unavailable", { "agent.*": "accept_stale" }, true],
 	["snapshot.stale", { "snapshot.*": "accept_stale" }, true],
 	["agent.tls", { "*": "accept_stale" }, false],
 	["attribute.unreadable", { "*": "accept_stale" }, false],
