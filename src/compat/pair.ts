@@ -128,7 +128,7 @@ export function usedAndOffered(
 	if (target !== undefined) return { source, target };
 	const message = `${targetName(pair)} has no ${offered}; ${sourceName(pair)} has ${used} ${show(source)}`;
 	return {
-		reason: attributeReason(pair, "attribute.missing_target", used, rule, message, { beside: { target: [offered] } }),
+		reason: attributeReason(pair, "attribute.missing_target", used, rule, message),
 	};
 }
 
