@@ -207,6 +207,15 @@ describe("ranked", () => {
 		expect(ranked(sorted.toReversed())).toEqual(sorted);
 	});
 
+	test("what is about no device goes before what is about one", () => {
+		const [none, one] = [
+			reason("attribute.differs", "r", "m"),
+			reason("attribute.differs", "r", "m", { device: "0000:3b:00.2" }),
+		];
+		expect(ranked([none, one])).toEqual([none, one]);
+		expect(ranked([one, none])).toEqual([none, one]);
+	});
+
 	test("reasons alike in all else stand by code, then by candidate, then by attribute", () => {
 		const at = (code: "attribute.differs" | "attribute.not_covered", candidate: string, attribute?: string) =>
 			reason(code, "r", "m", { device: "d", candidate, ...(attribute && { attribute }) });
@@ -219,6 +228,7 @@ describe("ranked", () => {
 			at("attribute.not_covered", "a", "x"),
 		];
 		expect(ranked([...sorted].reverse())).toEqual(sorted);
+		expect(ranked(sorted)).toEqual(sorted);
 		expect(ranked([at("attribute.differs", "b"), at("attribute.differs", "a")])).toEqual([
 			at("attribute.differs", "a"),
 			at("attribute.differs", "b"),
