@@ -4,7 +4,7 @@ import { fleetOf, type HostOffer } from "./compat/fleet.ts";
 import { once } from "./compat/once.ts";
 import { override, overridesFor } from "./compat/override.ts";
 import type { Policy } from "./compat/policy.ts";
-import { byStanding, type RankedHost, rankDecisions } from "./compat/rank.ts";
+import { byStanding, decisionsIn, type Ranking, rank, rankingOf, unplaced } from "./compat/rank.ts";
 import { type Reason, reason, type Verdict } from "./compat/reason.ts";
 import { isStaleAccepted } from "./compat/unknown.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
@@ -30,6 +30,8 @@ export interface PrecheckRequest extends Departure {
 /** The question of whoever chooses the destination: to which of these hosts best? */
 export interface RankRequest extends Departure {
 	readonly dest_hosts: readonly string[];
+	/** How many of them the answer is to name; left out, all. */
+	readonly limit?: number | undefined;
 }
 
 /** A decision, and of which boot and generation the snapshots are that it was made of, as far as the agents say. */
@@ -38,7 +40,7 @@ export interface Checked extends Decision {
 }
 
 export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Checked>;
-export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<readonly RankedHost[]>;
+export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<Ranking>;
 
 /** The use case: take both snapshots, pick the devices and what is free for them, decide. */
 export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {
@@ -70,40 +72,35 @@ function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, p
 
 /** The same for many destinations: all snapshots at once, the hosts in order; one that cannot be asked is unknown. */
 export function createRanking(snapshots: SnapshotSource, policy: () => Policy): RankDestinations {
-	return async (request, options) => {
-		const { dest_hosts, ...departure } = request;
+	return async ({ dest_hosts, limit, ...departure }, options) => {
+		const { source_host } = departure;
 		const hosts = [...new Set(dest_hosts)];
-		const attempts = await Promise.all(
-			[request.source_host, ...hosts].map((host) => attempt(snapshots, host, options)),
-		);
+		const attempts = await Promise.all([source_host, ...hosts].map((host) => attempt(snapshots, host, options)));
 		const current = policy();
 		const [source, ...targets] = attempts.map((one) => usable(one, current));
-		const outset = outsetOf(source, request);
-		const ofSource = notesOf(source);
-		if ("reasons" in outset) {
-			const { verdict, reasons } = outset;
-			return hosts
-				.map((host) => unplaced(host, withoutComparison(verdict, reasons, { ...departure, dest_host: host }, current)))
-				.map((host) => annotate(host, ofSource))
-				.sort(byStanding);
-		}
+		const outset = outsetOf(source, departure);
+		const uncompared = new Map<string, Decision>();
 		const offers: HostOffer[] = [];
-		const silent: RankedHost[] = [];
-		const ofTarget = new Map<string, readonly Reason[]>();
-		for (const [index, host] of hosts.entries()) {
+		const notes = new Map<string, readonly Reason[]>();
+		for (const [index, dest_host] of hosts.entries()) {
 			const target = targets[index];
-			if (target instanceof SnapshotError) {
-				silent.push(unplaced(host, unanswered(target, { ...departure, dest_host: host }, current)));
+			const request = { ...departure, dest_host };
+			if ("reasons" in outset) {
+				uncompared.set(dest_host, withoutComparison(outset.verdict, outset.reasons, request, current));
+			} else if (target instanceof SnapshotError) {
+				uncompared.set(dest_host, unanswered(target, request, current));
 			} else if (target) {
-				offers.push({ host, candidates: freeDevices(target.snapshot) });
-				ofTarget.set(host, target.notes);
+				offers.push({ host: dest_host, candidates: freeDevices(target.snapshot) });
+				notes.set(dest_host, target.notes);
 			}
 		}
-		const { source_host } = request;
-		const asker = { source_host, devices: outset.devices, policy: current };
-		return [...rankDecisions(asker, fleetOf(offers)), ...silent]
-			.map((host) => annotate(host, [...ofSource, ...(ofTarget.get(host.host) ?? [])]))
-			.sort(byStanding);
+		const asker = { source_host, devices: "devices" in outset ? outset.devices : [], policy: current };
+		const fleet = fleetOf(offers);
+		const compared = decisionsIn(fleet, asker);
+		const standings = [...rank(asker, fleet), ...[...uncompared].map(unplaced)].sort(byStanding);
+		const decisionOn = (host: string) =>
+			annotate(uncompared.get(host) ?? compared(host), [...notesOf(source), ...(notes.get(host) ?? [])]);
+		return rankingOf(standings, decisionOn, limit);
 	};
 }
 
@@ -122,11 +119,6 @@ function withoutComparison(
 	const left = override(reasons, overridesFor(policy.overrides, place));
 	// Not what the reasons say in words, which may name an age: the same question has the same id.
 	return conclude(verdict, left, policy, [request, reasons.map(({ code, device }) => [code, device])]);
-}
-
-/** A host of a ranking of which nothing more is known than the decision. */
-function unplaced(host: string, decision: Decision): RankedHost {
-	return { host, bugfix: null, free_capacity: 0, ...decision };
 }
 
 /** The devices that must continue; or what can be said whatever the destination has. */

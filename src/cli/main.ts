@@ -79,6 +79,7 @@ program
 	.requiredOption("--targets <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.option("--limit <hosts>", "how many hosts to show (default: all)", readLimit)
 	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.action(async (options) => {
 		process.exitCode = (await import("./rank.ts")).rank(options);
@@ -151,6 +152,12 @@ function seconds(text: string): number {
 	const value = Number(text);
 	if (value > 0 && value <= LONGEST_TIMEOUT) return value;
 	throw new InvalidArgumentError(`Expected a number of seconds up to ${LONGEST_TIMEOUT}.`);
+}
+
+function readLimit(text: string): number {
+	const value = Number(text);
+	if (Number.isInteger(value) && value >= 1) return value;
+	throw new InvalidArgumentError("Expected a whole number of at least 1.");
 }
 
 function collect(text: string, previous: readonly string[] = []): readonly string[] {

@@ -1,5 +1,6 @@
 import { fleetOf } from "../compat/fleet.ts";
-import { type RankedHost, rankDecisions } from "../compat/rank.ts";
+import { type Ranking, rankDecisions } from "../compat/rank.ts";
+import { countsText } from "../compat/summary.ts";
 import { freeDevices } from "../precheck.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
@@ -12,29 +13,30 @@ export interface RankOptions {
 	readonly targets: readonly string[];
 	readonly device?: readonly string[];
 	readonly policy?: string;
+	readonly limit?: number;
 	readonly format: string;
 }
 
 /** Orders hosts by how well they can take the devices of another one; the exit code is that of the first. */
-export function rank({ source: path, targets, device, policy, format }: RankOptions): number {
+export function rank({ source: path, targets, device, policy, limit, format }: RankOptions): number {
 	const source = readHost(path);
 	const offers = readHosts(targets)
 		.filter(({ host }) => host !== source.host)
 		.map((snapshot) => ({ host: snapshot.host, candidates: freeDevices(snapshot) }));
 	const asker = { source_host: source.host, devices: chosenDevices(source, device), policy: policyOf(policy) };
-	const hosts = rankDecisions(asker, fleetOf(offers));
+	const ranking = rankDecisions(asker, fleetOf(offers), limit);
 	process.stdout.write(
 		format === "json"
-			? `${JSON.stringify({ source_host: source.host, hosts }, null, 2)}\n`
-			: renderRanking(hosts, terminalColour(process.stdout)),
+			? `${JSON.stringify({ source_host: source.host, ...ranking }, null, 2)}\n`
+			: renderRanking(ranking, terminalColour(process.stdout)),
 	);
-	return bestExitCode(hosts.map(exitCodeOf));
+	return bestExitCode(ranking.hosts.map(exitCodeOf));
 }
 
 const REASON_WIDTH = 110;
 
-/** A host on a line, with the first of its reasons. */
-export function renderRanking(hosts: readonly RankedHost[], { colour }: RenderOptions): string {
+/** A host on a line, with the first of its reasons; below them, what all hosts come to when some are not shown. */
+export function renderRanking({ verdicts, hosts }: Ranking, { colour }: RenderOptions): string {
 	const header = ["", "HOST", "VERDICT", "BUGFIX", "FREE", "REASON"];
 	const rows = hosts.map(({ host, verdict, bugfix, free_capacity, reasons }, index) => {
 		const [first, ...others] = reasons;
@@ -46,5 +48,7 @@ export function renderRanking(hosts: readonly RankedHost[], { colour }: RenderOp
 		const host = hosts[row - 1];
 		return host && header[column] === "VERDICT" ? paint(host.verdict, cell, colour) : cell;
 	});
-	return lines.map((line) => `${line}\n`).join("");
+	const all = Object.values(verdicts).reduce((sum, count) => sum + count, 0);
+	const rest = all > hosts.length ? [`${all - hosts.length} more; of all ${all}: ${countsText(verdicts)}`] : [];
+	return [...lines, ...rest].map((line) => `${line}\n`).join("");
 }

@@ -4,11 +4,19 @@ import type { Decision } from "./decision.ts";
 import { byHost, type Fleet, type FleetHost } from "./fleet.ts";
 import { expandUevent } from "./normalise.ts";
 import { byId } from "./pool.ts";
+import type { Verdict } from "./reason.ts";
 import { VERDICT_ORDER } from "./settle.ts";
 import { createSettler, type Standing } from "./settler.ts";
 
 /** One host of a ranking, with the decision about it. */
-export type RankedHost = Standing & Decision;
+type RankedHost = Standing & Decision;
+
+export interface Ranking {
+	/** How many of all hosts have which verdict, the best first. */
+	readonly verdicts: Readonly<Partial<Record<Verdict, number>>>;
+	/** The best first, as many as were asked for. */
+	readonly hosts: readonly RankedHost[];
+}
 
 /**
  * The hosts of a fleet, the best first. Alike devices are compared once, and what several hosts offer to the same devices is settled
@@ -18,13 +26,34 @@ export function rank(asker: Asker, fleet: Fleet): readonly Standing[] {
 	return fleet.hosts.map(standingIn(fleet, asker)).sort(byStanding);
 }
 
-/** The same, each with the decision about it. */
-export function rankDecisions(asker: Asker, fleet: Fleet): readonly RankedHost[] {
+/**
+ * The best `limit` hosts of a fleet, each with the decision about it. A decision names what every device of the host lacks, and so
+ * costs many times what the place of a host in the order costs: it is made for those alone that are told.
+ */
+export function rankDecisions(asker: Asker, fleet: Fleet, limit?: number): Ranking {
+	return rankingOf(rank(asker, fleet), decisionsIn(fleet, asker), limit);
+}
+
+/** A ranking of hosts in order. */
+export function rankingOf(
+	standings: readonly Standing[],
+	decisionOn: (host: string) => Decision,
+	limit = Number.POSITIVE_INFINITY,
+): Ranking {
+	const counts = VERDICT_ORDER.map(
+		(verdict) => [verdict, standings.filter((standing) => standing.verdict === verdict).length] as const,
+	);
+	return {
+		verdicts: Object.fromEntries(counts.filter(([, count]) => count > 0)),
+		hosts: standings.slice(0, limit).map((standing) => ({ ...standing, ...decisionOn(standing.host) })),
+	};
+}
+
+/** The decision about each host of a fleet, made when it is asked for. */
+export function decisionsIn(fleet: Fleet, asker: Asker): (host: string) => Decision {
 	const answer = answerer(asker);
-	const standingOf = standingIn(fleet, asker);
-	return fleet.hosts
-		.map((host) => ({ ...standingOf(host), ...answer({ target_host: host.host, pools: host.pools }).decision }))
-		.sort(byStanding);
+	const offers = new Map(fleet.hosts.map(({ host, pools }) => [host, pools]));
+	return (target_host) => answer({ target_host, pools: offers.get(target_host) ?? [] }).decision;
 }
 
 function standingIn(fleet: Fleet, { source_host, devices, policy }: Asker): (host: FleetHost) => Standing {
@@ -35,6 +64,11 @@ function standingIn(fleet: Fleet, { source_host, devices, policy }: Asker): (hos
 	// Only an override can make a host unlike another one that has the same to offer.
 	const overridden = new Set(policy.overrides.map(({ scope }) => scope.target_host));
 	return (host) => (overridden.has(host.host) ? settlerFor(host.host)(host) : ordinary(host));
+}
+
+/** The place of a host of which nothing more is known than the decision. */
+export function unplaced([host, { verdict, allowed }]: readonly [string, Decision]): Standing {
+	return { host, verdict, allowed, bugfix: null, free_capacity: 0 };
 }
 
 /** Accept first; then the most bugfixes, the most room, the name. A total order: no host moves because another one is added. */

@@ -1,6 +1,5 @@
 import type { Decision } from "./decision.ts";
-import type { RankedHost } from "./rank.ts";
-import { VERDICT_ORDER } from "./settle.ts";
+import type { Ranking } from "./rank.ts";
 
 /** What Nova shows an operator: the messages of the errors, the decisive one first, on one line. */
 export function reasonText({ reasons }: Decision): string {
@@ -20,15 +19,16 @@ export function summary({ id, verdict, allowed, mapping, reasons }: Decision): s
 }
 
 /** A ranking on one line, for logs: how many hosts of each verdict, and why the first one is first. */
-export function rankSummary(hosts: readonly RankedHost[]): string {
-	const counts = VERDICT_ORDER.map((verdict) => ({
-		verdict,
-		count: hosts.filter((host) => host.verdict === verdict).length,
-	}));
-	const told = counts.flatMap(({ verdict, count }) => (count > 0 ? [`${count} ${verdict}`] : []));
-	const [first] = hosts;
-	return [
-		`best of ${hosts.length}: ${told.join(", ")}`,
-		...(first ? [`${first.host} first: ${summary(first)}`] : []),
-	].join("; ");
+export function rankSummary({ verdicts, hosts: [first] }: Ranking): string {
+	const all = Object.values(verdicts).reduce((sum, count) => sum + count, 0);
+	return [`best of ${all}: ${countsText(verdicts)}`, ...(first ? [`${first.host} first: ${summary(first)}`] : [])].join(
+		"; ",
+	);
+}
+
+/** `3 accept, 1 reject` */
+export function countsText(verdicts: Ranking["verdicts"]): string {
+	return Object.entries(verdicts)
+		.map(([verdict, count]) => `${count} ${verdict}`)
+		.join(", ");
 }

@@ -1,6 +1,6 @@
 import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
-import { byStanding, type RankedHost } from "../compat/rank.ts";
+import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
 import { reason } from "../compat/reason.ts";
 import { rankSummary, reasonText, summary } from "../compat/summary.ts";
 import type { LogContext, Logger } from "../log.ts";
@@ -90,17 +90,20 @@ async function check_live_migration(options: NovaMethodsOptions, args: Args, cal
 	return await answer(options, ours(readOwnRequest, args), call);
 }
 
-/** Ours, 1.1: returns the hosts, the best first, each with its Decision; a host that cannot be asked is unknown. */
+/**
+ * Ours, 1.1: returns how many hosts have which verdict, and the best `limit` hosts, each with its Decision; a host that cannot be
+ * asked is unknown.
+ */
 async function rank_destinations(
 	{ rankDestinations, log }: NovaMethodsOptions,
 	args: Args,
 	{ signal, context }: NovaCall,
-): Promise<{ readonly hosts: readonly RankedHost[] }> {
+): Promise<Ranking> {
 	const request = ours(readRankRequest, args);
-	const hosts = await rankDestinations(request, { signal, request_id: context.request_id });
+	const ranking = await rankDestinations(request, { signal, request_id: context.request_id });
 	const about: LogContext = { ...context, instance: request.instance_uuid };
-	log.info(`live migration ${request.source_host} -> ${rankSummary(hosts)}`, about);
-	return { hosts };
+	log.info(`live migration ${request.source_host} -> ${rankSummary(ranking)}`, about);
+	return ranking;
 }
 
 /** A request of our own that cannot be read is the caller's mistake. */
@@ -124,7 +127,11 @@ function readRankRequest(args: Args): RankRequest {
 	if (!isTextList(dest_hosts) || dest_hosts.length > MAX_DEST_HOSTS || !dest_hosts.every(isHostName)) {
 		throw new InvalidRequest(`request.dest_hosts is not a list of at most ${MAX_DEST_HOSTS} host names`);
 	}
-	return { ...readDeparture(args, fields), dest_hosts };
+	const limit = fields?.["limit"] ?? undefined;
+	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
+		throw new InvalidRequest(`request.limit is ${JSON.stringify(limit)}, expected a whole number of at least 1`);
+	}
+	return { ...readDeparture(args, fields), dest_hosts, limit };
 }
 
 function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
@@ -200,10 +207,11 @@ function notInTime({ policy }: NovaMethodsOptions): Decision {
 	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
 }
 
-function rankingNotInTime(options: NovaMethodsOptions, args: Args): { readonly hosts: readonly RankedHost[] } {
-	const hosts = new Set(ours(readRankRequest, args).dest_hosts);
+function rankingNotInTime(options: NovaMethodsOptions, args: Args): Ranking {
+	const { dest_hosts, limit } = ours(readRankRequest, args);
 	const decision = notInTime(options);
-	return { hosts: [...hosts].map((host) => ({ host, bugfix: null, free_capacity: 0, ...decision })).sort(byStanding) };
+	const standings = [...new Set(dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
+	return rankingOf(standings, () => decision, limit);
 }
 
 /** Asks, and writes the one log line of a decision. */

@@ -142,6 +142,12 @@ describe("rank", () => {
 				{ host: "b", verdict: "reject", bugfix: null, reasons: [{ code: "version.minor_downgrade" }] },
 			],
 		});
+		const best = novacompat("rank", "--source", source(), "--targets", folder, "--limit", "1");
+		expect(best.stdout.split("\n").slice(1)).toEqual([
+			"1  d     accept   3       1     -",
+			"2 more; of all 3: 2 accept, 1 reject",
+			"",
+		]);
 	});
 
 	test("nowhere to go is a reject", () => {
@@ -206,6 +212,11 @@ describe("mistakes have an exit code and say what was expected", () => {
 			["rank", "--source", good, "--targets", "src"],
 			64,
 			/src has no hosts, expected snapshot files \*\.json or host trees/,
+		],
+		[
+			["rank", "--source", good, "--targets", good, "--limit", "0"],
+			64,
+			/'--limit <hosts>' argument '0' is invalid. Expected a whole number of at least 1/,
 		],
 		[["matrix", "--hosts", good, good], 64, /two of the snapshots are of host "a"/],
 		[["matrix", "--hosts", good, "--format", "xml"], 64, /Allowed choices are table, json, html/],

@@ -4,7 +4,7 @@ import { decide } from "../../src/compat/decide.ts";
 import type { Candidate } from "../../src/compat/device.ts";
 import { fleetOf, type HostOffer } from "../../src/compat/fleet.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
-import { byStanding, rank, rankDecisions } from "../../src/compat/rank.ts";
+import { byStanding, decisionsIn, rank, rankDecisions, unplaced } from "../../src/compat/rank.ts";
 import { mdev } from "../support/devices.ts";
 
 const type = (software_version: string, capacity = 1, rest: Readonly<Record<string, string>> = {}) =>
@@ -14,6 +14,18 @@ const asker = (devices: readonly Candidate[], policy = DEFAULT_POLICY) => ({ sou
 const source = mdev("s", { software_version: "1.0.0", aggregator: "4" });
 const order = (...offers: readonly HostOffer[]) =>
 	rank(asker([source]), fleetOf(offers)).map(({ host: name, verdict }) => `${name} ${verdict}`);
+
+test("a host that is not in the fleet has nothing to offer", () => {
+	const decision = decisionsIn(fleetOf([]), asker([source]))("elsewhere");
+	expect(decision).toEqual(decide({ ...asker([source]), target_host: "elsewhere", candidates: [] }));
+	expect(unplaced(["elsewhere", decision])).toEqual({
+		host: "elsewhere",
+		verdict: "reject",
+		allowed: false,
+		bugfix: null,
+		free_capacity: 0,
+	});
+});
 
 describe("order", () => {
 	test("accept, conditional, unknown, reject", () => {
@@ -210,14 +222,28 @@ describe("properties", () => {
 			fc.property(devices("s", 4), offers, tolerance, (sources, all, unknown) => {
 				const policy = { ...DEFAULT_POLICY, unknown: { "*": unknown } };
 				const asker = (list: readonly Candidate[]) => ({ source_host: "source", devices: list, policy });
-				for (const ranked of rankDecisions(asker(sources), fleetOf(all))) {
+				for (const ranked of rankDecisions(asker(sources), fleetOf(all)).hosts) {
 					const { bugfix: _bugfix, free_capacity: _free, host: target_host, ...decision } = ranked;
 					const candidates = all.find((one) => one.host === target_host)?.candidates ?? [];
 					expect(decision).toEqual(decide({ ...asker(sources), target_host, candidates }));
 				}
 				const standings = rank(asker(sources), fleetOf(all));
 				const decisions = rankDecisions(asker(sources), fleetOf(all));
-				expect(decisions).toMatchObject(standings);
+				expect(decisions.hosts).toMatchObject(standings);
+			}),
+		);
+	});
+
+	test("fewer hosts are the first of all of them, and all are counted", () => {
+		fc.assert(
+			fc.property(devices("s", 4), offers, fc.nat(6), (sources, all, limit) => {
+				const ranking = rankDecisions(asker(sources), fleetOf(all));
+				const shown = rankDecisions(asker(sources), fleetOf(all), limit);
+				expect(shown).toEqual({ verdicts: ranking.verdicts, hosts: ranking.hosts.slice(0, limit) });
+				const verdicts = ranking.hosts.map(({ verdict }) => verdict);
+				expect(Object.entries(ranking.verdicts).flatMap(([verdict, count]) => Array(count).fill(verdict))).toEqual(
+					verdicts,
+				);
 			}),
 		);
 	});

@@ -67,5 +67,8 @@ test("a ranking: how many of each verdict, and why the first one is first", () =
 	expect(rankSummary(rankDecisions(asker, fleetOf(offers)))).toMatch(
 		/^best of 3: 2 accept, 1 reject; cmp-02 first: accept \[[0-9a-f]{12}\]; s -> t$/,
 	);
-	expect(rankSummary([])).toBe("best of 0: ");
+	expect(rankSummary(rankDecisions(asker, fleetOf([])))).toBe("best of 0: ");
+	expect(rankSummary(rankDecisions(asker, fleetOf(offers), 1))).toMatch(
+		/^best of 3: 2 accept, 1 reject; cmp-02 first: /,
+	);
 });

@@ -193,6 +193,14 @@ describe("rank_destinations", () => {
 		);
 	});
 
+	test("names no more hosts than the limit, and counts all", async () => {
+		const reply = await rank({ limit: 1 });
+		expect(reply).toMatchObject({ verdicts: { accept: 1, unknown: 1, reject: 1 }, hosts: [{ host: "test_compute1" }] });
+		expect(hosts(reply)).toHaveLength(1);
+		expect(rig.lines.at(-1)).toContain("best of 3: 1 accept, 1 unknown, 1 reject; test_compute1 first: accept [");
+		expect(await rank({ limit: null })).toEqual(await rank());
+	});
+
 	test("the decision about a host is what check_live_migration says", async () => {
 		const [best] = hosts(await rank());
 		const { instance_uuid, source_host } = request;
@@ -222,7 +230,7 @@ describe("rank_destinations", () => {
 		expect(hosts(await rank({ devices: ["0000:ff:00.0"] }))).toMatchObject(
 			[1, 2, 3].map(() => ({ reasons: [{ code: "device.not_found" }] })),
 		);
-		expect(await rank({ dest_hosts: [] })).toEqual({ hosts: [] });
+		expect(await rank({ dest_hosts: [] })).toEqual({ verdicts: {}, hosts: [] });
 	});
 
 	test("it is of version 1.1", async () => {
@@ -238,6 +246,8 @@ describe("rank_destinations", () => {
 		[{ dest_hosts: [""] }, "request.dest_hosts is not a list of at most 1024 host names"],
 		[{ dest_hosts: Array(1025).fill("cmp-02") }, "request.dest_hosts is not a list of at most 1024 host names"],
 		[{ source_host: null }, "request.source_host is null, expected a text of 1 to 255 characters"],
+		[{ limit: 0 }, "request.limit is 0, expected a whole number of at least 1"],
+		[{ limit: "5" }, 'request.limit is "5", expected a whole number of at least 1'],
 	];
 	test.each(MISTAKES)("%j", async (fields, value) => {
 		expect(await rank(fields)).toMatchObject({ excType: "ValueError", module: "builtins", value });

@@ -15,6 +15,7 @@ export const qatVf: DeviceClass = {
 		{ attribute: "state", kind: "one_of", values: ["up"], ...ABI },
 		{ attribute: "cfg_services", kind: "superset", compare: "exact", ...ABI },
 		{ attribute: "capabilities", kind: "mask_superset", ...DRIVER },
+		{ attribute: "extended_dc_capabilities", kind: "mask_superset", ...DRIVER },
 		{ attribute: "ring_to_service_map", kind: "mask_equal", ...DRIVER },
 	],
 };
