@@ -10,6 +10,7 @@ export class Deadline {
 	#passed: "nothing" | "time up" | "over" = "nothing";
 	/** Made for who asks: most methods end long before, and a signal costs more than they do. */
 	#timeUp: AbortController | undefined;
+	#onTimeUp: () => void = () => undefined;
 	#onOver: () => void = () => undefined;
 
 	/** `budget`: milliseconds. */
@@ -23,6 +24,7 @@ export class Deadline {
 			this.#passed = "time up";
 			this.#timer = setTimeout(over, budget * (OVER - TIME_UP));
 			this.#timeUp?.abort();
+			this.#onTimeUp();
 		}, budget * TIME_UP);
 	}
 
@@ -31,6 +33,12 @@ export class Deadline {
 		this.#timeUp ??= new AbortController();
 		if (this.#passed !== "nothing") this.#timeUp.abort();
 		return this.#timeUp.signal;
+	}
+
+	/** What is to be done when the time is up, in place of what was said before: a signal costs more than most calls. */
+	whenTimeUp(act: () => void): void {
+		this.#onTimeUp = act;
+		if (this.#passed !== "nothing") act();
 	}
 
 	/** The result of `work`; undefined when it is not there in time. */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { keepWaiting } from "./call-monitor.ts";
 import { callBudget, Deadline } from "./deadline.ts";
+import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Call, dispatch, type Endpoint, PING_ENDPOINT } from "./endpoint.ts";
 import { InvalidMessage, RpcFailure } from "./errors.ts";
@@ -55,7 +56,10 @@ export class RpcServer<Context> {
 	readonly #slots: Slots;
 	readonly #duplicates = new Duplicates();
 	readonly #replies: Replies;
-	readonly #inFlight = new Set<Promise<void>>();
+	/** Counted, not collected: see Acknowledgements on what a Set leaves behind. */
+	#inFlight = 0;
+	readonly #idle = deferred<void>();
+	#isStopping = false;
 	#consumers: readonly Consumer[] = [];
 
 	constructor(options: RpcServerOptions<Context>) {
@@ -80,15 +84,24 @@ export class RpcServer<Context> {
 	async stop(): Promise<void> {
 		await Promise.all(this.#consumers.map((consumer) => consumer.cancel()));
 		this.#slots.close();
-		await Promise.all(this.#inFlight);
+		this.#isStopping = true;
+		this.#endWhenIdle();
+		await this.#idle.promise;
 		await this.#replies.settled();
 	}
 
 	#accept(delivery: Delivery, target: ServerTarget): void {
-		const work = this.#process(delivery, target)
+		this.#inFlight++;
+		void this.#process(delivery, target)
 			.catch((error: unknown) => this.#options.log.error(`request on ${serverKey(target)} lost: ${String(error)}`))
-			.finally(() => this.#inFlight.delete(work));
-		this.#inFlight.add(work);
+			.finally(() => {
+				this.#inFlight--;
+				this.#endWhenIdle();
+			});
+	}
+
+	#endWhenIdle(): void {
+		if (this.#isStopping && this.#inFlight === 0) this.#idle.resolve();
 	}
 
 	async #process(delivery: Delivery, target: ServerTarget): Promise<void> {
@@ -172,18 +185,30 @@ export class RpcServer<Context> {
 		const { method, args } = request;
 		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
 		const context = this.#options.deserializeContext(request.context);
-		const call: Call<Context> = {
-			context,
-			target,
-			get signal() {
-				return deadline.timeUp;
-			},
-		};
+		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);
 		if (onTimeUp) return onTimeUp(args, call);
 		throw new RpcFailure("InternalError", "novacompat", `${method}() was not finished in time`);
+	}
+}
+
+/** A class, because an object with a getter of its own has a hidden class of its own: each call would cost one. */
+class ServedCall<Context> implements Call<Context> {
+	readonly context: Context;
+	readonly target: ServerTarget;
+	readonly #deadline: Deadline;
+
+	constructor(context: Context, target: ServerTarget, deadline: Deadline) {
+		this.context = context;
+		this.target = target;
+		this.#deadline = deadline;
+	}
+
+	/** Made for the method that asks for it. */
+	get signal(): AbortSignal {
+		return this.#deadline.timeUp;
 	}
 }
 

@@ -31,7 +31,8 @@ export class Slots {
 	#free: number;
 	/** Work that goes on without a slot. */
 	#left = 0;
-	readonly #waiting = new Set<(outcome: "entered" | "closed") => void>();
+	/** In the order of arrival; an array for the reason that Acknowledgements has. */
+	readonly #waiting: ((outcome: "entered" | "late" | "closed") => void)[] = [];
 	#closed = false;
 
 	constructor(count: number) {
@@ -41,14 +42,14 @@ export class Slots {
 
 	/** "late" when the time was up before there was a slot, "closed" after `close`. */
 	async take(deadline?: Deadline): Promise<Slot | "late" | "closed"> {
-		const outcome = this.#enter() ?? (await this.#wait(deadline?.timeUp));
+		const outcome = this.#enter() ?? (await this.#wait(deadline));
 		return outcome === "entered" ? new Slot((work) => this.#release(work)) : outcome;
 	}
 
 	/** Nothing more is begun: who waits, or comes later, is turned away. */
 	close(): void {
 		this.#closed = true;
-		for (const settle of this.#waiting) settle("closed");
+		for (const settle of this.#waiting.splice(0)) settle("closed");
 	}
 
 	#enter(): "entered" | "closed" | undefined {
@@ -58,16 +59,14 @@ export class Slots {
 		return "entered";
 	}
 
-	#wait(giveUp: AbortSignal | undefined): Promise<"entered" | "late" | "closed"> {
+	#wait(deadline: Deadline | undefined): Promise<"entered" | "late" | "closed"> {
 		return new Promise((resolve) => {
-			const settle = (outcome: "entered" | "late" | "closed") => {
-				giveUp?.removeEventListener("abort", late);
-				this.#waiting.delete(settle);
-				resolve(outcome);
-			};
-			const late = () => settle("late");
-			giveUp?.addEventListener("abort", late);
-			this.#waiting.add(settle);
+			this.#waiting.push(resolve);
+			deadline?.whenTimeUp(() => {
+				const place = this.#waiting.indexOf(resolve);
+				if (place !== -1) this.#waiting.splice(place, 1);
+				resolve("late");
+			});
 		});
 	}
 
@@ -88,7 +87,7 @@ export class Slots {
 	}
 
 	#next(): void {
-		const [enter] = this.#waiting;
+		const enter = this.#waiting.shift();
 		if (enter) enter("entered");
 		else this.#free++;
 	}

@@ -82,12 +82,17 @@ export class Subscription {
 		lost.signal.addEventListener("abort", () => void channel.close().catch(() => undefined));
 		if (prefetch > 0) await channel.prefetch(prefetch);
 		const sizeOfLarge = limitBodies(channel, MAX_BODY_BYTES);
-		const acknowledgements = new Acknowledgements<ConsumeMessage>(channel, () => lost.signal.aborted);
+		const acknowledgements = new Acknowledgements(channel, () => lost.signal.aborted);
 		const take = (message: ConsumeMessage | null) => {
 			if (message === null) return this.#cancelledByBroker(lost);
 			this.#followStream(message);
-			acknowledgements.add(message);
-			this.#options.onDelivery(deliveryOf(message, acknowledgements, sizeOfLarge(message)));
+			const open = acknowledgements.add(message);
+			const settling: Settling = {
+				ack: () => acknowledgements.ack(open),
+				reject: () => acknowledgements.giveUp(open, false),
+				requeue: () => acknowledgements.giveUp(open, true),
+			};
+			this.#options.onDelivery(deliveryOf(message, settling, sizeOfLarge(message)));
 		};
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
@@ -124,11 +129,9 @@ export class Subscription {
 	}
 }
 
-function deliveryOf(
-	message: ConsumeMessage,
-	acknowledgements: Acknowledgements<ConsumeMessage>,
-	tooLarge: number | undefined,
-): Delivery {
+type Settling = Pick<Delivery, "ack" | "reject" | "requeue">;
+
+function deliveryOf(message: ConsumeMessage, settling: Settling, tooLarge: number | undefined): Delivery {
 	const { contentType, expiration, headers } = message.properties;
 	const compression: unknown = headers?.["compression"];
 	return {
@@ -138,8 +141,6 @@ function deliveryOf(
 		compression: typeof compression === "string" ? compression : undefined,
 		expiration,
 		redelivered: message.fields.redelivered,
-		ack: () => acknowledgements.ack(message),
-		reject: () => acknowledgements.giveUp(message, false),
-		requeue: () => acknowledgements.giveUp(message, true),
+		...settling,
 	};
 }

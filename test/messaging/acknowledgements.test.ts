@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Acknowledgements } from "../../src/messaging/acknowledgements.ts";
+import { Acknowledgements, type Open } from "../../src/messaging/acknowledgements.ts";
 
 const message = (deliveryTag: number) => ({ fields: { deliveryTag } });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -30,12 +30,15 @@ class Broker {
 function consumer(count: number) {
 	const broker = new Broker();
 	const acknowledgements = new Acknowledgements(broker, () => broker.gone);
-	const messages = Array.from({ length: count }, (_, index) => message(index + 1));
-	for (const one of messages) {
-		broker.open.add(one.fields.deliveryTag);
-		acknowledgements.add(one);
-	}
-	const take = (tag: number) => messages[tag - 1] ?? message(0);
+	const deliveries = Array.from({ length: count }, (_, index) => {
+		broker.open.add(index + 1);
+		return acknowledgements.add(message(index + 1));
+	});
+	const take = (tag: number): Open => {
+		const found = deliveries[tag - 1];
+		if (found === undefined) throw new Error(`no delivery ${tag}`);
+		return found;
+	};
 	return { broker, ack: (tag: number) => acknowledgements.ack(take(tag)), acknowledgements, take };
 }
 
