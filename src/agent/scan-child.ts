@@ -1,5 +1,4 @@
 import { writeSync } from "node:fs";
-import { setPriority } from "node:os";
 import { LibvirtError } from "./libvirt.ts";
 import { OverlayError } from "./overlay-file.ts";
 import type { ScanHeader, ScanTask } from "./scan-process.ts";
@@ -11,7 +10,6 @@ import { askHost } from "./tools.ts";
 
 const HEARTBEAT_MS = 250;
 const HEARTBEAT_DESCRIPTOR = 3;
-const NICE = 10;
 
 const task = JSON.parse(process.argv[2] ?? "") as ScanTask;
 
@@ -23,8 +21,6 @@ function alive(): void {
 	writeSync(HEARTBEAT_DESCRIPTOR, ".");
 }
 
-// Guests and the answers of the agent go first.
-setPriority(NICE);
 // Most files that are looked for are not there, and the stack of that is never shown.
 Error.stackTraceLimit = 0;
 // While something other than a file of sysfs is waited for, the event loop goes on.

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
+import { setPriority } from "node:os";
 import type { Readable } from "node:stream";
 import type { ScanOptions } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
@@ -8,6 +9,12 @@ import type { NumberedScan, Predecessor } from "./scan-result.ts";
 const WATCHDOG_MS = 3_000;
 /** However alive it is. */
 const MAX_SCAN_MS = 60_000;
+
+/** Guests and the answers of the agent go first. */
+const NICE = 10;
+
+/** Of Node: little memory, and no threads that would take processors from guests or from the agent's answers. */
+export const SCAN_OPTIONS = ["--max-semi-space-size=4", "--v8-pool-size=0"];
 
 const LINE_FEED = 0x0a;
 
@@ -33,10 +40,11 @@ export type Outcome =
  * kernel not let go of it, forgotten. Its memory goes back to the system with it.
  */
 export function scanInProcess(program: string, task: ScanTask, signal: AbortSignal): Promise<Outcome> {
-	const child = spawn(process.execPath, ["--max-semi-space-size=4", program, JSON.stringify(task)], {
+	const child = spawn(process.execPath, [...SCAN_OPTIONS, program, JSON.stringify(task)], {
 		stdio: ["ignore", "pipe", "pipe", "pipe"],
 		env: {},
 	});
+	lowerPriority(child.pid);
 	const output: Buffer[] = [];
 	let complaint = "";
 	const [, stdout, stderr, heartbeat] = child.stdio as [null, Readable, Readable, Readable, undefined];
@@ -74,6 +82,16 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 			return end({ kind: "failed", cause });
 		});
 	});
+}
+
+/** From the first moment, because threads have the priority of the one that started them, and keep it. */
+function lowerPriority(pid: number | undefined): void {
+	try {
+		// 0 would be this process.
+		if (pid !== undefined) setPriority(pid, NICE);
+	} catch {
+		// It has ended, or there is a rule against it: then it scans all the same.
+	}
 }
 
 function read(output: Buffer): Outcome {

@@ -1,10 +1,10 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { Agent, get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { SCAN_OPTIONS } from "../../src/agent/scan-process.ts";
 import { populateComputeNode } from "./compute-node.ts";
 import { median, quantile, table } from "./statistics.ts";
 
@@ -17,13 +17,14 @@ const ROOT = join(import.meta.dirname, "../../..");
 const SCAN_CHILD = join(ROOT, "dist/src/agent/scan-child.js");
 const MAIN = join(ROOT, "dist/src/cli/main.js");
 const AGENT_MAIN = join(ROOT, "dist/src/cli/agent-main.js");
+const POLL = join(import.meta.dirname, "poll.js");
 const SAMPLE = join(ROOT, "config/samples/hosts/test_compute0");
 const PRINT_RSS = "data:text/javascript,process.on('exit',()=>console.error(process.resourceUsage().maxRSS))";
 
 /** One scan as the agent starts it: seconds from the start of the process to its end, and the most memory it had. */
 function scan(sysfsRoot: string) {
 	const task = { options: { host: "bench", sysfsRoot, libvirtDir: "/nonexistent" }, before: {}, stuck: [] };
-	const options = ["--max-semi-space-size=4", `--import=${PRINT_RSS}`, SCAN_CHILD, JSON.stringify(task)];
+	const options = [...SCAN_OPTIONS, `--import=${PRINT_RSS}`, SCAN_CHILD, JSON.stringify(task)];
 	const started = performance.now();
 	const { stdout, stderr } = spawnSync(process.execPath, options, {
 		stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -75,21 +76,6 @@ async function startAgent(sysfsRoot: string, libvirtDir: string, interval: numbe
 	return { url, rss, stop };
 }
 
-/** Milliseconds of one request until its body has come. */
-function poll(
-	url: string,
-	agent: Agent,
-	headers: Readonly<Record<string, string>>,
-): Promise<{ ms: number; etag: string }> {
-	const started = performance.now();
-	return new Promise((resolve, reject) => {
-		get(url, { agent, headers }, (response) => {
-			response.resume();
-			response.on("end", () => resolve({ ms: performance.now() - started, etag: String(response.headers.etag) }));
-		}).on("error", reject);
-	});
-}
-
 const directory = mkdtempSync(join(tmpdir(), "novacompat-bench-"));
 try {
 	const sysfs = join(directory, "sys");
@@ -114,16 +100,8 @@ try {
 	const megabytes = Math.max(...scans.map((one) => one.megabytes));
 
 	const agent = await startAgent(sysfs, "/nonexistent", 1);
-	const connection = new Agent({ keepAlive: true, maxSockets: 1 });
-	const full: number[] = [];
-	const unchanged: number[] = [];
-	const { etag } = await poll(`${agent.url}/v1/snapshot`, connection, {});
-	for (let number = 0; number < POLLS; number++) {
-		full.push((await poll(`${agent.url}/v1/snapshot`, connection, {})).ms);
-		unchanged.push((await poll(`${agent.url}/v1/snapshot`, connection, { "If-None-Match": etag })).ms);
-		await sleep(1);
-	}
-	connection.destroy();
+	const polled = execFileSync(process.execPath, [POLL, agent.url, String(POLLS)], { encoding: "utf8" });
+	const { full, unchanged } = JSON.parse(polled) as { full: number[]; unchanged: number[] };
 	await agent.stop();
 
 	const idle = await startAgent(join(SAMPLE, "sys"), join(SAMPLE, "libvirt"), 10);
