@@ -26,8 +26,13 @@ export class AgentProcess {
 	readonly #child: ChildProcess;
 	readonly #connection = new Agent({ keepAlive: true, maxSockets: 1 });
 
-	static async start({ sysfs, libvirt }: TestHost, interval = 1): Promise<AgentProcess> {
-		const options = ["--host", "cmp-01", "--listen", "127.0.0.1:0", "--scan-interval", String(interval)];
+	static async start(
+		{ sysfs, libvirt }: Pick<TestHost, "sysfs" | "libvirt">,
+		interval = 1,
+		name = "cmp-01",
+		more: readonly string[] = [],
+	): Promise<AgentProcess> {
+		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...more];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
 		const child = spawn(process.execPath, [AGENT_MAIN, ...options, ...host], { stdio: ["ignore", "ignore", "pipe"] });
 		let log = "";
@@ -35,7 +40,7 @@ export class AgentProcess {
 			log += chunk.toString();
 		});
 		for (const giveUp = performance.now() + PATIENCE_MS; performance.now() < giveUp; await sleep(20)) {
-			const [url] = /http:\/\/\S+/.exec(log) ?? [];
+			const [url] = /https?:\/\/\S+/.exec(log) ?? [];
 			if (url !== undefined && log.includes("scan done")) return new AgentProcess(child, url, () => log);
 		}
 		child.kill("SIGKILL");

@@ -9,6 +9,7 @@ import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { freePort } from "../bench/children.ts";
 import { row } from "../faults/rows.ts";
 import { type Certificate, createCa } from "../support/certificates.ts";
+import { AgentProcess } from "./agent-process.ts";
 import { json, Opened, TARGET } from "./rig.ts";
 
 const opened = new Opened();
@@ -142,6 +143,17 @@ describe("mutual TLS", () => {
 
 	test.each(["TLSv1.2", "TLSv1.3"] as const)("with both certificates, over %s", async (version) => {
 		expect(await accepted(await agent(good, { minVersion: version, maxVersion: version }))).toBe("accept");
+	});
+
+	test("with the agent as it is built: a snapshot for the service, none for a stranger", async () => {
+		const host = `${import.meta.dirname}/../../config/samples/hosts/${TARGET}`;
+		const material = ["--tls-cert", good.cert, "--tls-key", good.key, "--tls-client-ca", ca.ca];
+		const at = { sysfs: `${host}/sys`, libvirt: `${host}/libvirt` };
+		const { url } = await AgentProcess.start(at, 1, TARGET, material);
+		expect(url).toMatch(/^https:/);
+		expect(await accepted(url)).toBe("accept");
+		const stranger = await opened.service(url, { agent_tls: agentTls(strange.issue("novacompat", "DNS:novacompat")) });
+		expect((await stranger.check()).codes).toEqual(["agent.tls"]);
 	});
 
 	test("the name of the host counts, not that of the address", async () => {
