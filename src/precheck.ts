@@ -182,9 +182,9 @@ function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 	);
 }
 
-type Attempt = Snapshot | SnapshotError;
+export type Attempt = Snapshot | SnapshotError;
 
-async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
+export async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
 	try {
 		return await snapshots.fetch(host, options);
 	} catch (error) {
@@ -200,7 +200,7 @@ interface Usable {
 }
 
 /** The policy may let an older snapshot take the place of one that could not be had. */
-function usable(attempted: Attempt, policy: Policy): Usable | SnapshotError {
+export function usable(attempted: Attempt, policy: Policy): Usable | SnapshotError {
 	if (!(attempted instanceof SnapshotError)) return { snapshot: attempted, notes: [] };
 	const { code, message, stale } = attempted;
 	if (stale === undefined || !isStaleAccepted(code, policy)) return attempted;
@@ -212,7 +212,7 @@ function notesOf(source: Usable | SnapshotError | undefined): readonly Reason[] 
 	return source && "notes" in source ? source.notes : [];
 }
 
-function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
+export function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
 	const known = attempts
 		.map((one) => (one instanceof SnapshotError ? one.stale?.snapshot : one))
 		.filter((snapshot) => snapshot !== undefined)
@@ -221,7 +221,7 @@ function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked
 	return known.length === 0 ? decision : { ...decision, snapshots: Object.fromEntries(known) };
 }
 
-function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {
+export function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {
 	return results
 		.filter((result) => result instanceof SnapshotError)
 		.map(({ code, message }) => reason(code, "snapshot", message));
