@@ -97,6 +97,7 @@ function findBus({ transportUrl, configFile, novaConf, exchange }: CallCommandOp
 			oslo_messaging_rabbit,
 			control_exchange,
 		} = readConfig(configFile, readNovaConf(novaConf ?? []));
+		if (!url) throw new UsageError(`${configFile}: no transport_url`);
 		return { url, options: rabbitOptions(oslo_messaging_rabbit, url.query), exchange: exchange ?? control_exchange };
 	}
 	if (novaConf !== undefined) {

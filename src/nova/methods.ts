@@ -8,15 +8,8 @@ import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
-import {
-	announcedDevices,
-	fieldsOf,
-	InvalidRequest,
-	networkInfo,
-	optionalText,
-	portAddresses,
-	requiredText,
-} from "./objects.ts";
+import { departureOf } from "./instance.ts";
+import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portAddresses, requiredText } from "./objects.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -168,10 +161,7 @@ function novaAnswer(decision: Decision): null {
 }
 
 function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
-	const instance = fieldsOf(args["instance"], "Instance");
 	const migration = fieldsOf(args["migration"], "Migration");
-	const flavor = fieldsOf(instance?.["flavor"], "Flavor");
-	const pciRequests = fieldsOf(instance?.["pci_requests"], "InstancePCIRequests");
 	// In Nova's scheduled path the routing key is the only place that names the destination.
 	const dest_host = COMPUTE_TOPICS.includes(target.topic) ? target.server : optionalText(migration, "dest_compute");
 	if (dest_host === undefined) {
@@ -179,13 +169,7 @@ function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
 			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,
 		);
 	}
-	return {
-		instance_uuid: requiredText(instance, "instance", "uuid"),
-		source_host: requiredText(instance, "instance", "host"),
-		dest_host,
-		ports: portAddresses(networkInfo(instance?.["info_cache"])),
-		announced: announcedDevices(flavor?.["extra_specs"], pciRequests?.["requests"]),
-	};
+	return { ...departureOf(args["instance"]), dest_host };
 }
 
 /** Constructor arguments as in nova/exception.py: the full message, and the fields that formatted it. */

@@ -11,6 +11,7 @@ const KNOWN_MAJOR: Readonly<Record<string, string>> = {
 	InstanceInfoCache: "1",
 	InstancePCIRequests: "1",
 	InstancePCIRequest: "1",
+	LibvirtLiveMigrateData: "1",
 };
 
 /** A message whose content is not what Nova sends; names the field, what it is and what was expected. */
