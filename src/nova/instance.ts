@@ -1,5 +1,5 @@
 import type { Departure } from "../precheck.ts";
-import { announcedDevices, fieldsOf, networkInfo, portAddresses, requiredText } from "./objects.ts";
+import { announcedDevices, fieldsOf, networkInfo, portsOf, requiredText } from "./objects.ts";
 
 /** All that is kept of Nova's Instance object: its other fields hold keys, user data, addresses and metadata. */
 export function departureOf(primitive: unknown): Departure {
@@ -9,7 +9,7 @@ export function departureOf(primitive: unknown): Departure {
 	return {
 		instance_uuid: requiredText(instance, "instance", "uuid"),
 		source_host: requiredText(instance, "instance", "host"),
-		ports: portAddresses(networkInfo(instance?.["info_cache"])),
+		ports: portsOf(networkInfo(instance?.["info_cache"])),
 		announced: announcedDevices(flavor?.["extra_specs"], pciRequests?.["requests"]),
 	};
 }

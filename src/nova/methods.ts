@@ -9,7 +9,7 @@ import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
 import { departureOf } from "./instance.ts";
-import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portAddresses, requiredText } from "./objects.ts";
+import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -129,7 +129,7 @@ function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departu
 		instance_uuid: requiredText(fields, "request", "instance_uuid"),
 		source_host: requiredText(fields, "request", "source_host"),
 		devices,
-		ports: portAddresses(fields?.["vifs"]),
+		ports: portsOf(fields?.["vifs"]),
 		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
 	};
 }

@@ -122,7 +122,7 @@ describe("serve with nothing but a section of shadow", () => {
 			pci_dev_map_src_dst: { "0000:3b:10.0": "0000:3b:10.0" },
 		});
 		expect(await line(/instance: 0002587c.*Nova accepted/)).toMatch(
-			/ INFO novacompat.serve \[None req-911e0134-\S+ 8ab0d6a3b4e14f6db77f3f5f2c1d9b10 6f70656e737461636b20342065766572 - - -\] \[instance: \S+\] shadow cell1: live migration test_compute0 -> test_compute1: would accept, Nova accepted; accept \[\w+\]; 0000:3b:10.0 -> 0000:3b:10.0; with the devices that Nova chose: accept \[\w+\]; 0000:3b:10.0 -> 0000:3b:10.0$/,
+			/ INFO novacompat.serve \[None req-911e0134-\S+ 8ab0d6a3b4e14f6db77f3f5f2c1d9b10 6f70656e737461636b20342065766572 [- ]+\] \[instance: \S+\] shadow cell1: live migration test_compute0 -> test_compute1: would accept, Nova accepted; accept \[\w+\]; 0000:3b:10.0 -> 0000:3b:10.0; with the devices that Nova chose: accept \[\w+\]; 0000:3b:10.0 -> 0000:3b:10.0$/,
 		);
 		// Its follow-ups go to compute-alt.<host>.
 		send("2026.1.pci-alias-vfio-variant.check_can_live_migrate_destination.request.json");
