@@ -8,7 +8,7 @@ import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
 /** What Nova has chosen: which device of the source becomes which one of the destination. */
-export interface Placement {
+interface Placement {
 	readonly source_host: string;
 	readonly dest_host: string;
 	/** Device id -> device id, as in Nova's `target_mdevs` and `pci_dev_map_src_dst`. */
