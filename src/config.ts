@@ -36,6 +36,8 @@ const ShadowSection = z.strictObject({
 
 const CellName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "expected a name of letters, digits, _ and -");
 
+const Topic = z.string().regex(/^[A-Za-z0-9_.-]{1,200}$/, "expected a topic such as versioned_notifications");
+
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
 	.strictObject({
@@ -52,14 +54,19 @@ export const Config = z
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
+		versioned_notifications_topics: z.array(Topic).default([]),
 		debug: z.boolean().default(false),
 	})
 	.superRefine(checkAgentOptions)
-	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow }, context) => {
+	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {
 		if (!transport_url && Object.keys(shadow).length === 0) {
 			const message =
 				"expected rabbit://user:password@host:port/vhost, here or in a --nova-conf; or a section of shadow";
 			context.addIssue({ code: "custom", path: ["transport_url"], message });
+		}
+		if (!transport_url && versioned_notifications_topics.length > 0) {
+			const message = "expected transport_url too: there is no bus to send to";
+			context.addIssue({ code: "custom", path: ["versioned_notifications_topics"], message });
 		}
 		const check = (path: readonly string[], ...options: Parameters<typeof rabbitOptions>) => {
 			try {

@@ -169,6 +169,16 @@ describe("a mistake in the configuration is named with its place", () => {
 			"1:24",
 			/oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither rabbit_quorum_queue/,
 		],
+		[
+			"transport_url: memory://\nversioned_notifications_topics: [a b]\n",
+			"2:34",
+			/topics\.0: expected a topic.*, got "a b"/,
+		],
+		[
+			"shadow: { c: { transport_url: 'rabbit://h' } }\nversioned_notifications_topics: [a]\n",
+			"2:33",
+			/versioned_notifications_topics: expected transport_url too/,
+		],
 		["shadow: { cell1: {} }\n", "1:18", /shadow\.cell1\.transport_url: expected rabbit:\/\//],
 		[
 			"shadow:\n  cell1: { transport_url: 'memory://' }\n",

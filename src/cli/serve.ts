@@ -3,6 +3,7 @@ import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
+import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import { RpcServer } from "../messaging/server.ts";
@@ -11,6 +12,7 @@ import type { Transport } from "../messaging/transport.ts";
 import type { TransportUrl } from "../messaging/transport-url.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
+import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
@@ -46,10 +48,17 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 }
 
 /** The service on its own bus. */
-function createAnswering(url: TransportUrl, options: Required<Omit<ServiceOptions, "transport">>) {
+function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "transport">) {
 	const { config, log } = options;
 	const transport = createTransport(url, config, log);
-	const server = createService({ ...options, transport });
+	const notifier = new Notifier({
+		transport,
+		exchange: config.control_exchange,
+		topics: config.versioned_notifications_topics,
+		publisherId: `novacompat-serve:${config.host}`,
+		log,
+	});
+	const server = createService({ ...options, transport, notifyCheck: checkNotifications(notifier) });
 	return {
 		async start(): Promise<void> {
 			await server.start();
@@ -58,6 +67,7 @@ function createAnswering(url: TransportUrl, options: Required<Omit<ServiceOption
 		},
 		async stop(): Promise<void> {
 			await server.stop();
+			await notifier.settled();
 			await transport.close();
 		},
 	};
@@ -99,11 +109,12 @@ export interface ServiceOptions {
 	readonly log: Logger;
 	/** Left out, those of the agents that the configuration names. */
 	readonly snapshots?: SnapshotSource;
+	readonly notifyCheck?: NotifyCheck;
 }
 
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, snapshots = agentSnapshots(config, log) } = options;
+	const { config, policy, transport, log, snapshots = agentSnapshots(config, log), notifyCheck } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
 		transport,
@@ -113,6 +124,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 			rankDestinations: createRanking(snapshots, policy),
 			policy,
 			log,
+			notifyCheck,
 		}),
 		deserializeContext,
 		log,

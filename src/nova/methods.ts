@@ -9,6 +9,7 @@ import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
 import { departureOf } from "./instance.ts";
+import type { NotifyCheck } from "./notifications.ts";
 import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
@@ -31,6 +32,8 @@ export interface NovaMethodsOptions {
 	readonly rankDestinations: RankDestinations;
 	readonly policy: () => Policy;
 	readonly log: Logger;
+	/** Told of every check; left out, nobody is. */
+	readonly notifyCheck?: NotifyCheck | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -192,7 +195,7 @@ function rankingNotInTime(options: NovaMethodsOptions, args: Args): { readonly h
 
 /** Asks, and writes the one log line of a decision. */
 async function answer(
-	{ precheck, log }: NovaMethodsOptions,
+	{ precheck, log, notifyCheck }: NovaMethodsOptions,
 	request: PrecheckRequest,
 	call: NovaCall,
 ): Promise<Decision> {
@@ -204,6 +207,7 @@ async function answer(
 	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
 	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
 	else log.info(line, about);
+	notifyCheck?.(request, decision, call.context);
 	return decision;
 }
 
