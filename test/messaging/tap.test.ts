@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import amqp, { type Channel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
@@ -5,7 +6,7 @@ import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
-import { addTapUser } from "../support/tap-user.ts";
+import { addTapUser, TAP_PERMISSIONS } from "../support/tap-user.ts";
 import { Inbox } from "./inbox.ts";
 
 const BACK_AFTER_PORT_OPENS = 5_000;
@@ -120,6 +121,11 @@ describe("a tap, with the permissions of its minimal user", () => {
 		const nova = await declareNova();
 		await nova.assertQueue("compute.cmp-01", { durable: false });
 		await expect(attempt(await peer(url))).rejects.toThrow("ACCESS_REFUSED");
+	});
+
+	test("config/README.md has these permissions", () => {
+		const text = readFileSync(`${import.meta.dirname}/../../config/README.md`, "utf8");
+		expect(text).toContain(TAP_PERMISSIONS.map((pattern) => `'${pattern}'`).join(" "));
 	});
 
 	test.each(["nova", ""])("must not: publish to the exchange %j", async (exchange) => {

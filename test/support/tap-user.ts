@@ -1,7 +1,7 @@
 import type { TestBroker } from "./rabbitmq.ts";
 
 /** The user that suffices for the tap, as config/README.md has it: configure, write, read. */
-const TAP_PERMISSIONS = ["^novacompat\\..*", "^novacompat\\..*", "^(nova|novacompat\\..*)$"] as const;
+export const TAP_PERMISSIONS = ["^novacompat\\..*", "^novacompat\\..*", "^(nova|novacompat\\..*)$"] as const;
 
 /** Makes that user, in a virtual host; returns his URL. */
 export async function addTapUser(broker: TestBroker, vhost = "/", password = "t4p-p4ss"): Promise<string> {
