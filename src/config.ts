@@ -8,17 +8,15 @@ import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
 import { readYaml } from "./yaml.ts";
 
-const TransportUrlText = z
-	.string("expected rabbit://user:password@host:port/vhost, here or in a --nova-conf")
-	.transform((text, context) => {
-		try {
-			return parseTransportUrl(text);
-		} catch (error) {
-			if (!(error instanceof InvalidTransportUrl)) throw error;
-			context.addIssue(error.message);
-			return z.NEVER;
-		}
-	});
+const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
+	try {
+		return parseTransportUrl(text);
+	} catch (error) {
+		if (!(error instanceof InvalidTransportUrl)) throw error;
+		context.addIssue(error.message);
+		return z.NEVER;
+	}
+});
 
 const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, context) => {
 	for (const [option, value] of Object.entries(section)) {
@@ -29,10 +27,23 @@ const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, co
 	}
 });
 
+/** The bus of a cell to listen in on; what it does not say of the bus is as for the service itself. */
+const ShadowSection = z.strictObject({
+	transport_url: TransportUrlText.refine(({ driver }) => driver === "rabbit", "expected rabbit://"),
+	control_exchange: z.string().min(1).optional(),
+	oslo_messaging_rabbit: RabbitSection.default({}),
+});
+
+const CellName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "expected a name of letters, digits, _ and -");
+
+const Topic = z.string().regex(/^[A-Za-z0-9_.-]{1,200}$/, "expected a topic such as versioned_notifications");
+
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
 	.strictObject({
-		transport_url: TransportUrlText,
+		/** Left out, there is no bus to answer on, only such to listen in on. */
+		transport_url: TransportUrlText.optional(),
+		shadow: z.record(CellName, ShadowSection).default({}),
 		control_exchange: z.string().min(1).default("nova"),
 		oslo_messaging_rabbit: RabbitSection.default({}),
 		ack: z.enum(["after", "before"]).default("after"),
@@ -43,15 +54,31 @@ export const Config = z
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
+		versioned_notifications_topics: z.array(Topic).default([]),
 		debug: z.boolean().default(false),
 	})
 	.superRefine(checkAgentOptions)
-	.superRefine(({ oslo_messaging_rabbit, transport_url }, context) => {
-		try {
-			rabbitOptions(oslo_messaging_rabbit, transport_url.query);
-		} catch (error) {
-			if (!(error instanceof InvalidRabbitOptions)) throw error;
-			context.addIssue({ code: "custom", path: ["oslo_messaging_rabbit"], message: error.message });
+	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {
+		if (!transport_url && Object.keys(shadow).length === 0) {
+			const message =
+				"expected rabbit://user:password@host:port/vhost, here or in a --nova-conf; or a section of shadow";
+			context.addIssue({ code: "custom", path: ["transport_url"], message });
+		}
+		if (!transport_url && versioned_notifications_topics.length > 0) {
+			const message = "expected transport_url too: there is no bus to send to";
+			context.addIssue({ code: "custom", path: ["versioned_notifications_topics"], message });
+		}
+		const check = (path: readonly string[], ...options: Parameters<typeof rabbitOptions>) => {
+			try {
+				rabbitOptions(...options);
+			} catch (error) {
+				if (!(error instanceof InvalidRabbitOptions)) throw error;
+				context.addIssue({ code: "custom", path: [...path, "oslo_messaging_rabbit"], message: error.message });
+			}
+		};
+		if (transport_url) check([], section, transport_url.query);
+		for (const [cell, { oslo_messaging_rabbit, transport_url }] of Object.entries(shadow)) {
+			check(["shadow", cell], { ...section, ...oslo_messaging_rabbit }, transport_url.query);
 		}
 	});
 export type Config = z.infer<typeof Config>;

@@ -16,10 +16,19 @@ export interface Departure {
 	readonly source_host: string;
 	/** Device ids on the source; left out, what the source's snapshot says the instance uses. */
 	readonly devices?: readonly string[] | undefined;
-	/** PCI addresses on the source that are Neutron ports. */
-	readonly ports: readonly string[];
-	/** How many devices that stay attached Nova knows of, and in which words. */
-	readonly announced: { readonly count: number; readonly names: string };
+	readonly ports: readonly Port[];
+	/** How many devices that stay attached Nova knows of, in which words, and whether there can be no others. */
+	readonly announced: { readonly count: number; readonly names: string; readonly complete: boolean };
+}
+
+/** A Neutron port that has a device of its own on the source. */
+export interface Port {
+	readonly id: string | undefined;
+	readonly vnic_type: string | undefined;
+	/** Of its PCI function. */
+	readonly address: string | undefined;
+	/** Unplugged before the migration, and plugged in again after it. */
+	readonly isReplugged: boolean;
 }
 
 /** Nova's question: may this instance move from here to there? */
@@ -45,7 +54,8 @@ export type RankDestinations = (request: RankRequest, options: FetchOptions) => 
 /** The use case: take both snapshots, pick the devices and what is free for them, decide. */
 export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {
 	return async (request, options) => {
-		const { source_host, dest_host } = request;
+		const { source_host, dest_host, devices, announced } = request;
+		if (!devices && announced.count === 0 && announced.complete) return unasked(request, policy());
 		const [source, target] = await Promise.all([
 			attempt(snapshots, source_host, options),
 			attempt(snapshots, dest_host, options),
@@ -54,20 +64,26 @@ export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy):
 	};
 }
 
+/** Nobody has to be asked about an instance that has nothing but ports. */
+function unasked(request: PrecheckRequest, policy: Policy): Decision {
+	const message = `instance ${request.instance_uuid} has no device that stays attached, by its flavor and PCI requests: no agent was asked`;
+	const decision = withoutComparison("accept", [reason("device.none", "precheck", message)], request, policy);
+	return annotate(decision, repluggedPorts(request));
+}
+
 function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
 	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
 	const outset = outsetOf(source, request);
+	const notes = [...notesOf(source), ...repluggedPorts(request, source)];
 	if ("reasons" in outset) {
 		const reasons = source instanceof SnapshotError ? failures(source, target) : outset.reasons;
-		return annotate(withoutComparison(outset.verdict, reasons, request, policy), notesOf(source));
+		return annotate(withoutComparison(outset.verdict, reasons, request, policy), notes);
 	}
-	if (target instanceof SnapshotError) {
-		return annotate(unanswered(target, request, policy), notesOf(source));
-	}
+	if (target instanceof SnapshotError) return annotate(unanswered(target, request, policy), notes);
 	const { source_host, dest_host: target_host } = request;
 	const candidates = freeDevices(target.snapshot);
 	const decision = decide({ source_host, target_host, devices: outset.devices, candidates, policy });
-	return annotate(decision, [...notesOf(source), ...target.notes]);
+	return annotate(decision, [...notes, ...target.notes]);
 }
 
 /** The same for many destinations: all snapshots at once, the hosts in order; one that cannot be asked is unknown. */
@@ -141,7 +157,30 @@ function outsetOf(
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
 function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
-	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !ports.includes(id));
+	const isPort = (id: string) => ports.some(({ address }) => address === id);
+	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !isPort(id));
+}
+
+/** What is told of ports and never blocks: Nova's list of them, without one that of the agent, which knows no types. */
+function repluggedPorts(request: PrecheckRequest, source?: Usable | SnapshotError): readonly Reason[] {
+	const { ports, instance_uuid, devices, dest_host } = request;
+	const told = (what: string, device: string | undefined) =>
+		reason("port.replugged", "precheck", `${what}, and plugged in again on ${dest_host}`, device ? { device } : {});
+	if (ports.length > 0) {
+		return ports
+			.filter(({ isReplugged }) => isReplugged)
+			.map(({ id, vnic_type, address }) => {
+				const name = id === undefined ? "a port" : `port ${id}`;
+				const kind = [vnic_type, address].filter((word) => word !== undefined).join(" ");
+				return told(`${name} (${kind}) is unplugged for the migration`, address);
+			});
+	}
+	if (devices || !source || source instanceof SnapshotError) return [];
+	return source.snapshot.devices
+		.filter(({ instance, port }) => instance === instance_uuid && port)
+		.map(({ id }) =>
+			told(`${id} is the device of a port: unless that is macvtap, it is unplugged for the migration`, id),
+		);
 }
 
 /** What the target can give: nothing that an instance has already. */
@@ -174,9 +213,9 @@ function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 	);
 }
 
-type Attempt = Snapshot | SnapshotError;
+export type Attempt = Snapshot | SnapshotError;
 
-async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
+export async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
 	try {
 		return await snapshots.fetch(host, options);
 	} catch (error) {
@@ -192,7 +231,7 @@ interface Usable {
 }
 
 /** The policy may let an older snapshot take the place of one that could not be had. */
-function usable(attempted: Attempt, policy: Policy): Usable | SnapshotError {
+export function usable(attempted: Attempt, policy: Policy): Usable | SnapshotError {
 	if (!(attempted instanceof SnapshotError)) return { snapshot: attempted, notes: [] };
 	const { code, message, stale } = attempted;
 	if (stale === undefined || !isStaleAccepted(code, policy)) return attempted;
@@ -204,7 +243,7 @@ function notesOf(source: Usable | SnapshotError | undefined): readonly Reason[] 
 	return source && "notes" in source ? source.notes : [];
 }
 
-function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
+export function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
 	const known = attempts
 		.map((one) => (one instanceof SnapshotError ? one.stale?.snapshot : one))
 		.filter((snapshot) => snapshot !== undefined)
@@ -213,7 +252,7 @@ function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked
 	return known.length === 0 ? decision : { ...decision, snapshots: Object.fromEntries(known) };
 }
 
-function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {
+export function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {
 	return results
 		.filter((result) => result instanceof SnapshotError)
 		.map(({ code, message }) => reason(code, "snapshot", message));

@@ -144,7 +144,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		["transport_url: memory://\nstand_in_hosts: [a, 5]\n", "2:21", /stand_in_hosts\.1/],
 		["transport_url: amqp://u:secret@h/\n", "1:16", /driver "amqp", expected rabbit/],
 		["transport_url: rabbit://u:secret@h:99999/\n", "1:16", /address "h:99999", expected host:port/],
-		["debug: true\n", "1:1", /transport_url: expected rabbit:.*, here or in a --nova-conf$/],
+		["debug: true\n", "1:1", /transport_url: expected rabbit:.*, here or in a --nova-conf; or a section of shadow$/],
 		["transport_url: rabbit://u:secret@h/?foo=1\n", "1:16", /transport_url has the option foo, expected an option of/],
 		["transport_url: memory://\nack: never\n", "2:6", /ack: .*"after"\|"before".*, got "never"/],
 		[
@@ -168,6 +168,33 @@ describe("a mistake in the configuration is named with its place", () => {
 			"oslo_messaging_rabbit: { rabbit_ha_queues: true }\ntransport_url: rabbit://h?rabbit_quorum_queue=1\n",
 			"1:24",
 			/oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither rabbit_quorum_queue/,
+		],
+		[
+			"transport_url: memory://\nversioned_notifications_topics: [a b]\n",
+			"2:34",
+			/topics\.0: expected a topic.*, got "a b"/,
+		],
+		[
+			"shadow: { c: { transport_url: 'rabbit://h' } }\nversioned_notifications_topics: [a]\n",
+			"2:33",
+			/versioned_notifications_topics: expected transport_url too/,
+		],
+		["shadow: { cell1: {} }\n", "1:18", /shadow\.cell1\.transport_url: expected rabbit:\/\//],
+		[
+			"shadow:\n  cell1: { transport_url: 'memory://' }\n",
+			"2:27",
+			/shadow\.cell1\.transport_url: expected rabbit:\/\//,
+		],
+		[
+			"shadow:\n  cell1: { transport_url: rabbit://u:secret@h:99999/ }\n",
+			"2:27",
+			/shadow\.cell1\.transport_url: .*address "h:99999"/,
+		],
+		["shadow:\n  cell 1: { transport_url: rabbit://h }\n", "2:3", /shadow\.cell 1: expected a name of letters/],
+		[
+			"oslo_messaging_rabbit: { rabbit_ha_queues: true }\nshadow:\n  c: { transport_url: 'rabbit://h', oslo_messaging_rabbit: { rabbit_quorum_queue: 1 } }\n",
+			"3:60",
+			/shadow\.c\.oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither/,
 		],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],

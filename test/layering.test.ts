@@ -46,6 +46,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./messaging/target.ts", "./nova/objects.ts", "./config.ts"],
 		["./compat/decide.ts", "./snapshot/source.ts"],
 	],
+	["src/placement.ts", ["./messaging/target.ts", "./nova/objects.ts"], ["./precheck.ts", "./compat/decide.ts"]],
 	[
 		"src/config.ts",
 		["./cli/main.ts", "./precheck.ts", "./snapshot/agents.ts"],

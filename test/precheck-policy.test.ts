@@ -16,7 +16,12 @@ const override = (scope: Override["scope"]): Override => ({
 function ask(code: SnapshotError["code"], changes: Partial<Policy>) {
 	const silent: SnapshotSource = { fetch: (host) => Promise.reject(new SnapshotError(code, `${host} is silent`)) };
 	const policy = () => inForce({ ...DEFAULT_POLICY, ...changes }, NOW);
-	const departure = { instance_uuid: "i", source_host: "a", ports: [], announced: { count: 1, names: "x" } };
+	const departure = {
+		instance_uuid: "i",
+		source_host: "a",
+		ports: [],
+		announced: { count: 1, names: "x", complete: true },
+	};
 	const options = { signal: new AbortController().signal, request_id: "r" };
 	return {
 		precheck: () => createPrecheck(silent, policy)({ ...departure, dest_host: "b" }, options),

@@ -107,25 +107,28 @@ program
 	.description("replay recorded Nova messages through the service and two agents, without a broker")
 	.action(async () => (await import("./demo.ts")).demo());
 
-program
-	.command("call <method> [argument...]")
-	.description("call one RPC method of any service on the bus, and print its result as JSON")
-	.addOption(
-		new Option(
-			"--transport-url <url>",
-			`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
-		).conflicts(["configFile", "novaConf"]),
+dryRunOptions(program.command("precheck <instance> <source> <dest>"))
+	.description("ask the running service whether an instance may go to a host; nothing is migrated")
+	.action(async (instance, source, dest, options) => {
+		process.exitCode = await (await import("./precheck.ts")).precheck(instance, source, dest, options);
+	});
+
+dryRunOptions(program.command("where-can-it-go <instance> <source> <dest...>"))
+	.description(
+		"ask the running service to which of these hosts an instance may go, the best first; nothing is migrated",
 	)
-	.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
-	.option("--config-file <file>", "take the bus from a configuration of `serve`")
-	.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
+	.action(async (instance, source, dests, options) => {
+		process.exitCode = await (await import("./where-can-it-go.ts")).whereCanItGo(instance, source, dests, options);
+	});
+
+busOptions(program.command("call <method> [argument...]"))
+	.description("call one RPC method of any service on the bus, and print its result as JSON")
 	.option("--topic <name>", "topic of the service", MIGRATION_COMPAT_TOPIC)
 	.option("--server <host>", "[DEFAULT]host of one service (default: whichever of the topic is free)")
 	.option("--namespace <name>", "namespace of the method")
 	.option("--rpc-version <version>", "version of the interface in which the method is (default: none, which is 1.0)")
 	.option("--cast", "send only, and wait for nothing")
 	.addOption(new Option("--fanout", "send to every service of the topic").implies({ cast: true }))
-	.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60)
 	.option(
 		"--call-monitor-timeout <seconds>",
 		"how long to wait for a sign of life, of which the service sends two",
@@ -147,6 +150,33 @@ Exit codes: 0 result printed or message sent, 2 the method failed, 3 no reply in
 	.action(async (method, words, options) => {
 		process.exitCode = await (await import("./call.ts")).call(method, words, options);
 	});
+
+function busOptions(command: Command): Command {
+	return command
+		.addOption(
+			new Option(
+				"--transport-url <url>",
+				`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
+			).conflicts(["configFile", "novaConf"]),
+		)
+		.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
+		.option("--config-file <file>", "take the bus from a configuration of `serve`")
+		.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
+		.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60);
+}
+
+function dryRunOptions(command: Command): Command {
+	return busOptions(command)
+		.option("--device <id>", "device on the source (default: those that the instance uses); may be repeated", collect)
+		.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+		.addHelpText(
+			"after",
+			`
+Hosts are named as nova-compute has them in [DEFAULT]host. Exit codes: 0 accept, 1 accept with warnings or conditional,
+2 reject, 3 unknown or no answer, 64 usage, 69 nothing listens, 75 no connection to the broker, 78 configuration, 255 bug.
+Of several hosts the best one counts.`,
+		);
+}
 
 function seconds(text: string): number {
 	const value = Number(text);

@@ -3,19 +3,24 @@ import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
+import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import { RpcServer } from "../messaging/server.ts";
 import { type ServerTarget, serverKey } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";
+import type { TransportUrl } from "../messaging/transport-url.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
+import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking } from "../precheck.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
+import type { SnapshotSource } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { createShadows } from "./shadow.ts";
 import { untilSignal } from "./signals.ts";
 
 /** Characters; what does not fit is dropped. */
@@ -30,16 +35,42 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
 	const log = createLogger("novacompat.serve", config.debug, standardError());
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const transport = createTransport(config, log);
-	const server = createService({ config, policy, transport, log });
+	const snapshots = agentSnapshots(config, log);
+	const parts = [
+		...(config.transport_url ? [createAnswering(config.transport_url, { config, policy, snapshots, log })] : []),
+		...createShadows({ config, policy, snapshots, log }),
+	];
 	const stopped = untilSignal();
-	await Promise.race([server.start(), stopped]);
-	const topics = [MIGRATION_COMPAT_TOPIC, ...standInTargets(config).map(serverKey)];
-	log.info(`serving ready: ${config.control_exchange}/${topics.join(", ")} as server ${config.host}`);
+	await Promise.race([Promise.all(parts.map((part) => part.start())), stopped]);
 	const signal = await stopped;
 	log.info(`stopping on ${signal}: finishing what is in flight`);
-	await server.stop();
-	await transport.close();
+	await Promise.all(parts.map((part) => part.stop()));
+}
+
+/** The service on its own bus. */
+function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "transport">) {
+	const { config, log } = options;
+	const transport = createTransport(url, config, log);
+	const notifier = new Notifier({
+		transport,
+		exchange: config.control_exchange,
+		topics: config.versioned_notifications_topics,
+		publisherId: `novacompat-serve:${config.host}`,
+		log,
+	});
+	const server = createService({ ...options, transport, notifyCheck: checkNotifications(notifier) });
+	return {
+		async start(): Promise<void> {
+			await server.start();
+			const topics = [MIGRATION_COMPAT_TOPIC, ...standInTargets(config).map(serverKey)];
+			log.info(`serving ready: ${config.control_exchange}/${topics.join(", ")} as server ${config.host}`);
+		},
+		async stop(): Promise<void> {
+			await server.stop();
+			await notifier.settled();
+			await transport.close();
+		},
+	};
 }
 
 /** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
@@ -58,13 +89,13 @@ export function boundLookups(): void {
 	process.env["RES_OPTIONS"] ??= "timeout:1 attempts:1";
 }
 
-function createTransport(config: Config, log: Logger): Transport {
-	const { transport_url: url } = config;
+function createTransport(url: TransportUrl, config: Config, log: Logger): Transport {
 	if (url.driver === "memory") return new MemoryTransport();
 	return new RabbitTransport({ url, options: rabbitOptionsOf(config), connectionName: "novacompat-serve", log });
 }
 
-const rabbitOptionsOf = (config: Config) => rabbitOptions(config.oslo_messaging_rabbit, config.transport_url.query);
+const rabbitOptionsOf = ({ oslo_messaging_rabbit, transport_url }: Config) =>
+	rabbitOptions(oslo_messaging_rabbit, transport_url?.query ?? new Map());
 
 /** Where nova-compute would listen on the hosts that the service stands in for. */
 function standInTargets({ control_exchange: exchange, stand_in_hosts }: Config): readonly ServerTarget[] {
@@ -76,12 +107,15 @@ export interface ServiceOptions {
 	readonly policy: () => Policy;
 	readonly transport: Transport;
 	readonly log: Logger;
+	/** Left out, those of the agents that the configuration names. */
+	readonly snapshots?: SnapshotSource;
+	readonly notifyCheck?: NotifyCheck;
 }
 
 /** The service on any transport: the demo runs it in memory. */
-export function createService({ config, policy, transport, log }: ServiceOptions): RpcServer<RequestContext> {
+export function createService(options: ServiceOptions): RpcServer<RequestContext> {
+	const { config, policy, transport, log, snapshots = agentSnapshots(config, log), notifyCheck } = options;
 	const exchange = config.control_exchange;
-	const snapshots = agentSnapshots(config, log);
 	return new RpcServer({
 		transport,
 		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
@@ -90,6 +124,7 @@ export function createService({ config, policy, transport, log }: ServiceOptions
 			rankDestinations: createRanking(snapshots, policy),
 			policy,
 			log,
+			notifyCheck,
 		}),
 		deserializeContext,
 		log,

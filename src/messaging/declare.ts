@@ -31,9 +31,11 @@ async function assert(channel: Channel, step: Declaration): Promise<void> {
 	if (step.kind === "exchange") {
 		const { durable, autoDelete } = step;
 		await channel.assertExchange(step.name, step.type, { durable, autoDelete });
+	} else if (step.kind === "existing exchange") {
+		await channel.checkExchange(step.name);
 	} else if (step.kind === "queue") {
-		const { durable, autoDelete, arguments: args } = step;
-		await channel.assertQueue(step.name, { durable, exclusive: false, autoDelete, arguments: args });
+		const { durable, exclusive = false, autoDelete, arguments: args } = step;
+		await channel.assertQueue(step.name, { durable, exclusive, autoDelete, arguments: args });
 	} else if (step.kind === "binding") {
 		await channel.bindQueue(step.queue, step.exchange, step.key);
 	}

@@ -10,6 +10,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 		"amqp_durable_queues, amqp_auto_delete and the rabbit_* options must be as in nova.conf",
 		true,
 	],
+	[/ \(NOT-FOUND\) .* no exchange /, "nobody has declared it yet: check control_exchange and the virtual host", false],
 	[/ \(RESOURCE-LOCKED\) /, "another program uses it alone", true],
 	[/transient_nonexcl_queues/, "set rabbit_quorum_queue and rabbit_transient_quorum_queue, in nova.conf too", true],
 	[/SASL mechanism/, "check rabbit_login_method", true],

@@ -4,6 +4,7 @@ import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
 
 interface Message {
+	readonly routingKey: string;
 	readonly body: Buffer;
 	readonly expiration: string | undefined;
 	readonly redelivered: boolean;
@@ -51,6 +52,7 @@ export class MemoryTransport implements Transport {
 	async publish(to: Destination, body: Buffer, { expiration }: PublishOptions): Promise<"routed" | "unroutable"> {
 		const queues = this.#bindings.get(bindingOf(to)) ?? new Set();
 		const message = {
+			routingKey: to.kind === "topic" ? to.key : to.kind === "reply" ? to.queue : "",
 			body,
 			expiration: expiration === undefined ? undefined : String(Math.trunc(expiration)),
 			redelivered: false,

@@ -9,6 +9,7 @@ import type { RabbitOptions } from "./rabbit-options.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
+import { type Tap, tapTopology } from "./tap.ts";
 import type { ServerTarget } from "./target.ts";
 import { tlsOptions } from "./tls.ts";
 import { type Declaration, fanoutQueueName, replyQueueName, replyTopology, serverTopology } from "./topology.ts";
@@ -79,6 +80,14 @@ export class RabbitTransport implements Transport {
 		return this.#subscribe(replyTopology(queue, this.#options), 0, onDelivery);
 	}
 
+	/**
+	 * Gets copies of what others send; nobody's messages are taken. Each is to be acknowledged, which tells nobody but the
+	 * broker. `onResumed` is called after an outage, in which copies are lost.
+	 */
+	async tap(tap: Tap, onDelivery: OnDelivery, onResumed: () => void): Promise<Consumer> {
+		return this.#subscribe(tapTopology(tap), tap.prefetch, onDelivery, onResumed);
+	}
+
 	publish(to: Destination, body: Buffer, { expiration, timeout }: PublishOptions): Promise<"routed" | "unroutable"> {
 		return new Promise((resolve, reject) => {
 			const waiting = { still: true };
@@ -125,12 +134,18 @@ export class RabbitTransport implements Transport {
 		for (const subscription of this.#subscriptions) subscription.established.reject(why);
 	}
 
-	async #subscribe(topology: readonly Declaration[], prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
+	async #subscribe(
+		topology: readonly Declaration[],
+		prefetch: number,
+		onDelivery: OnDelivery,
+		onResumed?: () => void,
+	): Promise<Consumer> {
 		if (this.#closing.signal.aborted) throw new Error("the transport is closed");
 		const subscription = new Subscription({
 			topology,
 			prefetch: this.#options.rabbit_qos_prefetch_count || prefetch,
 			onDelivery,
+			onResumed,
 			vhost: this.#url.vhost,
 			log: this.#log,
 		});

@@ -20,6 +20,8 @@ export interface SubscriptionOptions {
 	readonly topology: readonly Declaration[];
 	readonly prefetch: number;
 	readonly onDelivery: (delivery: Delivery) => void;
+	/** Called when it consumes again after it was lost: what was sent meanwhile may never come. */
+	readonly onResumed?: (() => void) | undefined;
 	readonly vhost: string;
 	readonly log: Log;
 }
@@ -30,6 +32,7 @@ export class Subscription {
 	readonly #options: SubscriptionOptions;
 	readonly #cancelled = new AbortController();
 	#session: Session | undefined;
+	#wasEstablished = false;
 	#served: Promise<void> = Promise.resolve();
 	#channel: Channel | undefined;
 	/** Where a stream goes on after a reconnect. */
@@ -102,6 +105,8 @@ export class Subscription {
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
+		if (this.#wasEstablished) this.#options.onResumed?.();
+		this.#wasEstablished = true;
 		this.established.resolve();
 		return lost.signal;
 	}
@@ -135,6 +140,7 @@ function deliveryOf(message: ConsumeMessage, settling: Settling, tooLarge: numbe
 	const { contentType, expiration, headers } = message.properties;
 	const compression: unknown = headers?.["compression"];
 	return {
+		routingKey: message.fields.routingKey,
 		body: message.content,
 		...(tooLarge !== undefined && { tooLarge }),
 		contentType,

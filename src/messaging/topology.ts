@@ -21,6 +21,14 @@ interface Queue {
 	readonly arguments: Arguments;
 	/** Nobody else consumes it, and its name does not come again. */
 	readonly deletedAtStop: boolean;
+	/** Goes with its connection, and nobody else may use it; RPC queues never are. */
+	readonly exclusive?: true;
+}
+
+/** An exchange that somebody else declares, and that has to be there. */
+interface ExistingExchange {
+	readonly kind: "existing exchange";
+	readonly name: string;
 }
 
 interface Binding {
@@ -37,8 +45,8 @@ interface Consume {
 	readonly arguments: Arguments;
 }
 
-/** One thing that a broker is told, in an order that counts; a queue is never exclusive. */
-export type Declaration = Exchange | Queue | Binding | Consume;
+/** One thing that a broker is told, in an order that counts. */
+export type Declaration = Exchange | ExistingExchange | Queue | Binding | Consume;
 
 /** What an RPC server declares: names, arguments and order are Python's (oslo_messaging/_drivers/impl_rabbit.py). */
 export function serverTopology(

@@ -2,6 +2,8 @@ import type { ServerTarget } from "./target.ts";
 
 /** A message that a queue handed to us. Exactly one of `ack`, `reject` and `requeue` ends it. */
 export interface Delivery {
+	/** The key that it was sent with: `<topic>.<server>`, whatever the queue. */
+	readonly routingKey: string;
 	readonly body: Buffer;
 	/** Bytes of a body that was thrown away because no message may be so large; `body` is empty then. */
 	readonly tooLarge?: number;

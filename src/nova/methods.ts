@@ -8,15 +8,9 @@ import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
-import {
-	announcedDevices,
-	fieldsOf,
-	InvalidRequest,
-	networkInfo,
-	optionalText,
-	portAddresses,
-	requiredText,
-} from "./objects.ts";
+import { departureOf } from "./instance.ts";
+import type { NotifyCheck } from "./notifications.ts";
+import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -38,6 +32,8 @@ export interface NovaMethodsOptions {
 	readonly rankDestinations: RankDestinations;
 	readonly policy: () => Policy;
 	readonly log: Logger;
+	/** Told of every check; left out, nobody is. */
+	readonly notifyCheck?: NotifyCheck | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -143,7 +139,7 @@ function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departu
 		instance_uuid: requiredText(fields, "request", "instance_uuid"),
 		source_host: requiredText(fields, "request", "source_host"),
 		devices,
-		ports: portAddresses(fields?.["vifs"]),
+		ports: portsOf(fields?.["vifs"]),
 		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
 	};
 }
@@ -175,10 +171,7 @@ function novaAnswer(decision: Decision): null {
 }
 
 function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
-	const instance = fieldsOf(args["instance"], "Instance");
 	const migration = fieldsOf(args["migration"], "Migration");
-	const flavor = fieldsOf(instance?.["flavor"], "Flavor");
-	const pciRequests = fieldsOf(instance?.["pci_requests"], "InstancePCIRequests");
 	// In Nova's scheduled path the routing key is the only place that names the destination.
 	const dest_host = COMPUTE_TOPICS.includes(target.topic) ? target.server : optionalText(migration, "dest_compute");
 	if (dest_host === undefined) {
@@ -186,13 +179,7 @@ function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
 			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,
 		);
 	}
-	return {
-		instance_uuid: requiredText(instance, "instance", "uuid"),
-		source_host: requiredText(instance, "instance", "host"),
-		dest_host,
-		ports: portAddresses(networkInfo(instance?.["info_cache"])),
-		announced: announcedDevices(flavor?.["extra_specs"], pciRequests?.["requests"]),
-	};
+	return { ...departureOf(args["instance"]), dest_host };
 }
 
 /** Constructor arguments as in nova/exception.py: the full message, and the fields that formatted it. */
@@ -216,7 +203,7 @@ function rankingNotInTime(options: NovaMethodsOptions, args: Args): Ranking {
 
 /** Asks, and writes the one log line of a decision. */
 async function answer(
-	{ precheck, log }: NovaMethodsOptions,
+	{ precheck, log, notifyCheck }: NovaMethodsOptions,
 	request: PrecheckRequest,
 	call: NovaCall,
 ): Promise<Decision> {
@@ -228,6 +215,7 @@ async function answer(
 	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
 	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
 	else log.info(line, about);
+	notifyCheck?.(request, decision, call.context);
 	return decision;
 }
 

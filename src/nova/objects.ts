@@ -1,4 +1,5 @@
 import { toJson } from "../messaging/json.ts";
+import type { Departure, Port } from "../precheck.ts";
 
 /** The primitive of a Nova versioned object (nova/objects/base.py): only the fields that are set are there. */
 type Fields = Readonly<Record<string, unknown>>;
@@ -11,6 +12,7 @@ const KNOWN_MAJOR: Readonly<Record<string, string>> = {
 	InstanceInfoCache: "1",
 	InstancePCIRequests: "1",
 	InstancePCIRequest: "1",
+	LibvirtLiveMigrateData: "1",
 };
 
 /** A message whose content is not what Nova sends; names the field, what it is and what was expected. */
@@ -44,11 +46,15 @@ export function optionalText(fields: Fields | undefined, field: string): string 
 	return typeof value === "string" && value.length >= 1 && value.length <= 255 ? value : undefined;
 }
 
+/** Resource classes that are no devices. Operators may give mdevs any other one (`mdev_class` of nova.conf). */
+const NO_DEVICES = /^(VCPU|PCPU|MEMORY_MB|DISK_GB|CUSTOM_PMEM_NAMESPACE_.*)$/;
+const ASKS_FOR_DEVICES = /^(pci_passthrough:alias|accel:device_profile)$/;
+
 /**
  * The devices that stay attached as far as the message tells: PCI requests of a flavor alias, and vGPU resources.
  * Requests without alias belong to Neutron ports, which Nova unplugs (specification, Nova 3.1).
  */
-export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown): { count: number; names: string } {
+export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown): Departure["announced"] {
 	const requests = Array.isArray(pciRequests) ? pciRequests : [];
 	const aliases = requests.flatMap((primitive) => {
 		const request = fieldsOf(primitive, "InstancePCIRequest");
@@ -66,21 +72,42 @@ export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown
 	return {
 		count: announced.reduce((sum, { count }) => sum + count, 0),
 		names: announced.map(({ name }) => name).join(", "),
+		complete: tellsAll(flavorExtraSpecs, pciRequests),
 	};
 }
 
+/** Whether there can be no device beside those that are announced. What is not in the message may be anything. */
+function tellsAll(flavorExtraSpecs: unknown, pciRequests: unknown): boolean {
+	if (!isFields(flavorExtraSpecs) || !Array.isArray(pciRequests)) return false;
+	const mayBeDevice = Object.keys(flavorExtraSpecs).some((key) => {
+		const [, resource] = /^resources[^:]*:(.*)$/s.exec(key) ?? [];
+		return resource === undefined ? ASKS_FOR_DEVICES.test(key) : !NO_DEVICES.test(resource);
+	});
+	const isPort = (primitive: unknown) => fieldsOf(primitive, "InstancePCIRequest")?.["alias_name"] === null;
+	return !mayBeDevice && pciRequests.every(isPort);
+}
+
 /**
- * PCI addresses of Neutron ports on the source, from a list of VIFs. In the domain's XML a `direct-physical` port looks
+ * Neutron ports that have a device on the source, from a list of VIFs. In the domain's XML a `direct-physical` port looks
  * like a device of a flavor alias; only the port's binding profile tells them apart (specification, Nova 3.3).
  */
-export function portAddresses(vifs: unknown): readonly string[] {
+export function portsOf(vifs: unknown): readonly Port[] {
 	if (!Array.isArray(vifs)) return [];
 	return vifs.flatMap((vif) => {
-		const profile = isFields(vif) ? vif["profile"] : undefined;
-		const address = isFields(profile) ? optionalText(profile, "pci_slot") : undefined;
-		return address === undefined ? [] : [address.toLowerCase()];
+		if (!isFields(vif)) return [];
+		const profile = isFields(vif["profile"]) ? vif["profile"] : undefined;
+		const [id, vnic_type, address] = [
+			optionalText(vif, "id"),
+			optionalText(vif, "vnic_type"),
+			optionalText(profile, "pci_slot")?.toLowerCase(),
+		];
+		const isReplugged = vnic_type !== undefined && REPLUGGED.has(vnic_type);
+		return address === undefined && !isReplugged ? [] : [{ id, vnic_type, address, isReplugged }];
 	});
 }
+
+/** What Nova unplugs before a live migration and plugs in again after it; a macvtap stays as the virtio device that it is. */
+const REPLUGGED: ReadonlySet<string> = new Set(["direct", "direct-physical", "vdpa", "remote-managed"]);
 
 /** `InstanceInfoCache.network_info` is JSON inside the JSON. */
 export function networkInfo(infoCache: unknown): unknown {

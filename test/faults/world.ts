@@ -105,7 +105,7 @@ async function model(snapshots: ReadonlyMap<string, Snapshot>): Promise<Readonly
 	const precheck = createPrecheck({ fetch }, () => DEFAULT_POLICY);
 	const { signal } = new AbortController();
 	const decisions = QUESTIONS.map(async ([instance_uuid, dest_host]) => {
-		const announced = { count: 0, names: "" };
+		const announced = { count: 0, names: "", complete: false };
 		const request = { instance_uuid, source_host: "cmp-01", dest_host, ports: [], announced };
 		const { verdict, allowed } = await precheck(request, { signal });
 		return [`${instance_uuid} ${dest_host}`, { verdict, allowed }] as const;

@@ -3,7 +3,7 @@ import type { Method } from "../../src/messaging/endpoint.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { newId, openEnvelope } from "../../src/messaging/message.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/messaging/server.ts";
-import type { ServerTarget } from "../../src/messaging/target.ts";
+import { type ServerTarget, serverKey } from "../../src/messaging/target.ts";
 import type { Consumer, Delivery } from "../../src/messaging/transport.ts";
 import { recordingLog } from "../support/log.ts";
 import { Inbox } from "./inbox.ts";
@@ -79,6 +79,7 @@ export async function serve(
 export function scripted(body: string, delivery: Partial<Delivery> = {}) {
 	const ended: string[] = [];
 	const scriptedDelivery: Delivery = {
+		routingKey: serverKey(TARGET),
 		body: Buffer.from(body),
 		contentType: "application/json",
 		compression: undefined,

@@ -138,10 +138,10 @@ describe("check_live_migration", () => {
 		});
 	});
 
-	test("a device that is a Neutron port does not count", async () => {
+	test("a device that is a Neutron port does not count, and is told", async () => {
 		const vifs = [{ vnic_type: "direct-physical", profile: { pci_slot: "0000:3b:10.0" } }];
 		expect(await call("check_live_migration", { request: { ...request, vifs } })).toMatchObject({
-			reasons: [{ code: "device.none" }],
+			reasons: [{ code: "device.none" }, { code: "port.replugged" }],
 		});
 	});
 

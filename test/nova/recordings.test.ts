@@ -17,17 +17,20 @@ const ANSWERS: Readonly<Record<string, null | string | RegExp>> = {
 	"2024.1.vgpu.check_can_live_migrate_destination.request.json":
 		/no agent is configured for host "src"; no agent .* "dest"/,
 	"2024.1.vgpu.check_can_live_migrate_source.request.json": "NoSuchMethod",
+	"2024.1.vgpu.live_migration.request.json": "NoSuchMethod",
 	"2025.1.pci-alias-vfio-variant.check_can_live_migrate_destination.request.json": null,
 	"2025.1.pci-alias-vfio-variant.check_can_live_migrate_source.request.json": "NoSuchMethod",
 	"2025.1.pci-alias-vfio-variant.live_migration.request.json": "NoSuchMethod",
 	"2026.1.pci-alias+sriov-port+numa.check_can_live_migrate_destination.request.json": null,
 	"2026.1.pci-alias-vfio-variant.check_can_live_migrate_destination.request.json":
 		/^Migration pre-check error: software_version 1\.3\.0 needs .*; interface_version 2\.0\.1 is not accepted by test_compute1/,
+	"2026.1.pci-alias-vfio-variant.live_migration.request.json": "NoSuchMethod",
 	"2026.1.sriov-ports+numa.check_can_live_migrate_destination.request.json": null,
-	"2026.1.vdpa.check_can_live_migrate_destination.request.json": /no agent is configured for host "source"/,
+	"2026.1.vdpa.check_can_live_migrate_destination.request.json": null,
 	"2026.1.vdpa.check_can_live_migrate_source.request.json": "NoSuchMethod",
 	"2026.1.vdpa.live_migration.request.json": "NoSuchMethod",
-	"raw.zed.cell1.check_can_live_migrate_destination.json": /no agent is configured for host "c1"/,
+	"raw.zed.cell1.check_can_live_migrate_destination.json": null,
+	"raw.zed.cell1.live_migration.json": "NoSuchMethod",
 	"zed.sriov-ports+numa.check_can_live_migrate_destination.request.json": null,
 };
 

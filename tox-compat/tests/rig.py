@@ -345,7 +345,8 @@ class Cloud:
         }
         file = FOLDER / f"{next(_numbers):02}-{server}.yaml"
         # JSON is YAML, value by value.
-        file.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in config.items()))
+        file.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in config.items()
+                                if value is not None))
         return self._start(server, "serve", "--config-file", file)
 
     def _start(self, name, *arguments):

@@ -1,0 +1,130 @@
+import { readConfig } from "../config.ts";
+import { printable } from "../log.ts";
+import { RpcClient } from "../messaging/client.ts";
+import {
+	InvalidRabbitOptions,
+	InvalidTarget,
+	InvalidTransportUrl,
+	MessageDeliveryFailure,
+	MessageUndeliverable,
+	MessagingTimeout,
+	RemoteError,
+} from "../messaging/errors.ts";
+import type { Log } from "../messaging/log.ts";
+import { RabbitTransport } from "../messaging/rabbit.ts";
+import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.ts";
+import type { ClientTarget } from "../messaging/target.ts";
+import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
+import { type NovaConf, readNovaConf } from "../nova-conf.ts";
+import { URL_VARIABLE } from "./call-arguments.ts";
+import { CALL_EXIT, UsageError } from "./exit-codes.ts";
+
+/** Options of every command that talks to a service. */
+export interface BusOptions {
+	readonly transportUrl?: string;
+	readonly configFile?: string;
+	readonly novaConf?: readonly string[];
+	readonly exchange?: string;
+	/** Seconds. */
+	readonly timeout: number;
+}
+
+/** Where the broker is, and the exchange on which its services listen. */
+interface Bus {
+	readonly url: TransportUrl;
+	readonly options: RabbitOptions;
+	readonly exchange: string;
+}
+
+const NOVA = "nova";
+const NOT_THE_BROKER = "is such a service running, on this broker and this virtual host?";
+const NO_REPLY = "its queue is there, so the service is busy or gone; the method may still run";
+
+/** What RabbitTransport says while it connects is of interest when it does not work. */
+const CONNECTING: Log = { debug: () => undefined, info: () => undefined, warning: complain, error: complain };
+
+/** A client of the services on the bus, for as long as `work` takes; it also gets the exchange. */
+export async function withClient<T>(
+	options: BusOptions,
+	work: (client: RpcClient, exchange: string) => Promise<T>,
+): Promise<T> {
+	const bus = findBus(options);
+	const { url } = bus;
+	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
+	const transport = new RabbitTransport({
+		url,
+		options: bus.options,
+		connectionName: "novacompat-call",
+		log: CONNECTING,
+	});
+	const client = new RpcClient(transport);
+	try {
+		return await work(client, bus.exchange);
+	} finally {
+		await client.close();
+		await transport.close();
+	}
+}
+
+/** What was given goes before the environment; what an option says goes before a file. */
+function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
+	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
+	if (configFile !== undefined) {
+		const {
+			transport_url: url,
+			oslo_messaging_rabbit,
+			control_exchange,
+		} = readConfig(configFile, readNovaConf(novaConf ?? []));
+		if (!url) throw new UsageError(`${configFile}: no transport_url`);
+		return { url, options: rabbitOptions(oslo_messaging_rabbit, url.query), exchange: exchange ?? control_exchange };
+	}
+	if (novaConf !== undefined) {
+		const { transport_url, oslo_messaging_rabbit, control_exchange } = readNovaConf(novaConf);
+		if (transport_url === undefined) throw new UsageError(`${novaConf.join(", ")}: no transport_url in [DEFAULT]`);
+		return busAt(transport_url, novaConf.join(", "), oslo_messaging_rabbit, exchange ?? control_exchange);
+	}
+	const text = process.env[URL_VARIABLE];
+	if (text) return busAt(text, URL_VARIABLE, {}, exchange);
+	throw new UsageError(
+		`which broker? expected --nova-conf, --config-file, --transport-url or the variable ${URL_VARIABLE}`,
+	);
+}
+
+/** `source` is where the URL comes from, for errors. */
+function busAt(text: string, source: string, section: NovaConf["oslo_messaging_rabbit"], exchange = NOVA): Bus {
+	try {
+		const url = parseTransportUrl(text);
+		return { url, options: rabbitOptions(section, url.query), exchange };
+	} catch (error) {
+		if (!(error instanceof InvalidTransportUrl || error instanceof InvalidRabbitOptions)) throw error;
+		throw new UsageError(`${source}: ${error.message}`);
+	}
+}
+
+/** Says what became of a call that has no result. */
+export function exitCodeOfFailure(error: unknown, { server }: ClientTarget): number {
+	if (error instanceof RemoteError) {
+		complain(`${error.excType} (${error.module}): ${error.value}`);
+		return CALL_EXIT.failed;
+	}
+	if (error instanceof MessageUndeliverable) {
+		complain(
+			`${error.message}: ${server === undefined ? NOT_THE_BROKER : `is "${server}" the name of [DEFAULT]host?`}`,
+		);
+		return CALL_EXIT.nobody;
+	}
+	if (error instanceof MessagingTimeout) {
+		complain(error.sent ? `${error.message}: ${NO_REPLY}` : error.message);
+		return error.sent ? CALL_EXIT.timeout : CALL_EXIT.noBroker;
+	}
+	if (error instanceof MessageDeliveryFailure) {
+		complain(error.message);
+		return CALL_EXIT.noBroker;
+	}
+	if (error instanceof InvalidTarget) throw new UsageError(error.message);
+	throw error;
+}
+
+export function complain(text: string): void {
+	process.stderr.write(`novacompat: ${printable(text)}\n`);
+}

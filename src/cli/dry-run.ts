@@ -1,0 +1,60 @@
+import { z } from "zod";
+import type { Decision } from "../compat/decision.ts";
+import { toJson } from "../messaging/json.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
+import { type BusOptions, complain, exitCodeOfFailure, withClient } from "./bus.ts";
+import { CALL_EXIT, EXIT, UsageError } from "./exit-codes.ts";
+
+export interface DryRunOptions extends BusOptions {
+	/** Ids on the source; left out, what the instance uses. */
+	readonly device?: readonly string[];
+	readonly format: string;
+}
+
+/** As much of a decision as is shown; a service of another version may know more reasons. */
+export const DecisionReply = z.looseObject({
+	id: z.string(),
+	verdict: z.enum(["accept", "conditional", "reject", "unknown"]),
+	allowed: z.boolean(),
+	mapping: z.record(z.string(), z.string()),
+	reasons: z.array(z.looseObject({ code: z.string(), severity: z.enum(["error", "warning"]), message: z.string() })),
+}) as unknown as z.ZodType<Decision>;
+
+interface Question<Answer> {
+	readonly method: string;
+	readonly version: string;
+	readonly request: { readonly instance_uuid: string } & Readonly<Record<string, unknown>>;
+	readonly answer: z.ZodType<Answer>;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Asks the running service, which migrates nothing; `show` prints the answer, whose verdict is the exit code. */
+export async function dryRun<Answer>(
+	{ method, version, request, answer }: Question<Answer>,
+	{ device, format, ...options }: DryRunOptions,
+	show: (answer: Answer) => { readonly text: string; readonly exitCode: number },
+): Promise<number> {
+	if (!UUID.test(request.instance_uuid)) {
+		throw new UsageError(`the instance is ${JSON.stringify(request.instance_uuid)}, expected its uuid`);
+	}
+	return withClient(options, async (client, exchange) => {
+		const target = { exchange, topic: MIGRATION_COMPAT_TOPIC, version };
+		const args = { request: { ...request, ...(device && { devices: device }) } };
+		try {
+			const reply = await client.call(target, method, args, { timeout: options.timeout });
+			const read = answer.safeParse(reply);
+			if (!read.success) {
+				complain(`the answer is no decision: is this service of another version? ${z.prettifyError(read.error)}`);
+				return EXIT.unknown;
+			}
+			const { text, exitCode } = show(read.data);
+			process.stdout.write(format === "json" ? `${toJson(reply, 2)}\n` : text);
+			return exitCode;
+		} catch (error) {
+			const exitCode = exitCodeOfFailure(error, target);
+			// Who asks for a verdict shall not take that for a refusal.
+			return exitCode === CALL_EXIT.failed ? EXIT.unknown : exitCode;
+		}
+	});
+}

@@ -1,0 +1,76 @@
+import type { Policy } from "../compat/policy.ts";
+import type { Config } from "../config.ts";
+import type { Logger } from "../log.ts";
+import { RabbitTransport } from "../messaging/rabbit.ts";
+import { rabbitOptions } from "../messaging/rabbit-options.ts";
+import type { Consumer } from "../messaging/transport.ts";
+import { COMPUTE_TOPICS } from "../nova/methods.ts";
+import { Shadow } from "../nova/shadow.ts";
+import { createPlacementCheck } from "../placement.ts";
+import { createPrecheck } from "../precheck.ts";
+import type { SnapshotSource } from "../snapshot/source.ts";
+
+/** How often the log says how much we and Nova agree, if there is something new to say. */
+const SUMMARY_MS = 3_600_000;
+
+export interface ShadowsOptions {
+	readonly config: Config;
+	readonly policy: () => Policy;
+	readonly snapshots: SnapshotSource;
+	readonly log: Logger;
+}
+
+/** Listens in on the bus of each cell that the configuration names under `shadow`. */
+export function createShadows(options: ShadowsOptions): readonly ReturnType<typeof createShadow>[] {
+	return Object.keys(options.config.shadow).map((cell) => createShadow(cell, options));
+}
+
+function createShadow(cell: string, { config, policy, snapshots, log }: ShadowsOptions) {
+	const { transport_url: url, control_exchange, oslo_messaging_rabbit } = config.shadow[cell] ?? {};
+	if (!url) throw new Error(`no section shadow.${cell}`);
+	const exchange = control_exchange ?? config.control_exchange;
+	const transport = new RabbitTransport({
+		url,
+		options: rabbitOptions({ ...config.oslo_messaging_rabbit, ...oslo_messaging_rabbit }, url.query),
+		connectionName: `novacompat-shadow-${cell}`,
+		log,
+	});
+	const shadow = new Shadow({
+		cell,
+		precheck: createPrecheck(snapshots, policy),
+		checkPlacement: createPlacementCheck(snapshots, policy),
+		log,
+		maxCheckTime: config.max_check_time,
+	});
+	let told = "";
+	const tell = () => {
+		const summary = shadow.agreement.summary();
+		if (summary !== told) log.info(`shadow ${cell}: ${summary}`);
+		told = summary;
+	};
+	const timer = setInterval(tell, SUMMARY_MS).unref();
+	let consumer: Consumer | undefined;
+	return {
+		async start(): Promise<void> {
+			const tap = {
+				exchange,
+				keys: COMPUTE_TOPICS.map((topic) => `${topic}.#`),
+				queuePrefix: `novacompat.tap.${cell}`,
+				prefetch: config.executor_thread_pool_size,
+			};
+			consumer = await transport.tap(
+				tap,
+				(delivery) => void shadow.take(delivery),
+				() => shadow.missed(),
+			);
+			log.info(`shadow ${cell} ready: watching ${tap.keys.map((key) => `${exchange}/${key}`).join(", ")}`);
+		},
+		async stop(): Promise<void> {
+			clearInterval(timer);
+			await consumer?.cancel();
+			await shadow.stop();
+			tell();
+			await transport.close();
+		},
+	};
+}

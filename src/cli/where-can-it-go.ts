@@ -1,0 +1,35 @@
+import { z } from "zod";
+import type { RankedHost } from "../compat/rank.ts";
+import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
+import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
+import { renderRanking } from "./rank.ts";
+import { renderDecision, terminalColour } from "./render.ts";
+
+const RankingReply = z.object({
+	hosts: z.array(
+		DecisionReply.and(
+			z.looseObject({ host: z.string(), bugfix: z.number().nullable(), free_capacity: z.number() }),
+		) as unknown as z.ZodType<RankedHost>,
+	),
+});
+
+/** `novacompat where-can-it-go`: to which of these hosts the instance may go, the best first, and why not to the others. */
+export function whereCanItGo(
+	instance_uuid: string,
+	source_host: string,
+	dest_hosts: readonly string[],
+	options: DryRunOptions,
+): Promise<number> {
+	const request = { instance_uuid, source_host, dest_hosts };
+	const question = { method: "rank_destinations", version: "1.1", request, answer: RankingReply };
+	return dryRun(question, options, ({ hosts }) => {
+		const colour = terminalColour(process.stdout);
+		const inFull = hosts
+			.filter(({ reasons }) => reasons.length > 0)
+			.map((host) => renderDecision(host, `${source_host} -> ${host.host}`, colour));
+		return {
+			text: [renderRanking(hosts, colour), ...inFull].join("\n"),
+			exitCode: bestExitCode(hosts.map(exitCodeOf)),
+		};
+	});
+}

@@ -1,0 +1,74 @@
+import { decide } from "./compat/decide.ts";
+import { annotate, conclude, type Decision } from "./compat/decision.ts";
+import type { Policy } from "./compat/policy.ts";
+import { reason } from "./compat/reason.ts";
+import { worst } from "./compat/settle.ts";
+import { type Attempt, attempt, type Checked, failures, usable, withVersions } from "./precheck.ts";
+import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
+import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
+
+/** What Nova has chosen: which device of the source becomes which one of the destination. */
+interface Placement {
+	readonly source_host: string;
+	readonly dest_host: string;
+	/** Device id -> device id, as in Nova's `target_mdevs` and `pci_dev_map_src_dst`. */
+	readonly mapping: Readonly<Record<string, string>>;
+}
+
+export type CheckPlacement = (placement: Placement, options: FetchOptions) => Promise<Checked>;
+
+/** The pre-check's question asked again when there is nothing left to choose: each device fits exactly there, or it does not. */
+export function createPlacementCheck(snapshots: SnapshotSource, policy: () => Policy): CheckPlacement {
+	return async (placement, options) => {
+		const { source_host, dest_host } = placement;
+		const [source, target] = await Promise.all([
+			attempt(snapshots, source_host, options),
+			attempt(snapshots, dest_host, options),
+		]);
+		return withVersions(check(placement, source, target, policy()), [source, target]);
+	};
+}
+
+function check(placement: Placement, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
+	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
+	if (source instanceof SnapshotError || target instanceof SnapshotError) {
+		const reasons = failures(source, target);
+		return conclude("unknown", reasons, policy, [placement, reasons.map(({ code }) => code)]);
+	}
+	const { mapping } = placement;
+	const pairs = Object.entries(mapping).map(([device, candidate]) => {
+		const [from, to] = [deviceOf(source.snapshot, device), deviceOf(target.snapshot, candidate)];
+		return from && to
+			? decidePair(placement, from, to, policy)
+			: notFound(placement, { device, candidate }, from, policy);
+	});
+	const reasons = pairs.flatMap((pair) => pair.reasons);
+	const decision = conclude(worst(pairs), reasons, policy, [placement, pairs.map(({ id }) => id)], mapping);
+	return annotate(decision, [...source.notes, ...target.notes]);
+}
+
+/** Whoever uses it: Nova has claimed the one, and the instance may have arrived there and left the other. */
+function deviceOf({ devices }: Snapshot, id: string): SnapshotDevice | undefined {
+	return devices.find((device) => device.id === id);
+}
+
+function decidePair(
+	{ source_host, dest_host: target_host }: Placement,
+	device: SnapshotDevice,
+	candidate: SnapshotDevice,
+	policy: Policy,
+): Decision {
+	const candidates = [{ ...candidate, capacity: 1 }];
+	return decide({ source_host, target_host, devices: [device], candidates, policy });
+}
+
+function notFound(
+	{ source_host, dest_host }: Placement,
+	pair: { readonly device: string; readonly candidate: string },
+	from: SnapshotDevice | undefined,
+	policy: Policy,
+): Decision {
+	const [host, id] = from ? [dest_host, pair.candidate] : [source_host, pair.device];
+	const message = `${host} has no device ${JSON.stringify(id)}, which Nova has chosen`;
+	return conclude("unknown", [reason("device.not_found", "placement", message, pair)], policy, pair);
+}
