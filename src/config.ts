@@ -44,6 +44,7 @@ export const Config = z
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		debug: z.boolean().default(false),
+		use_json: z.boolean().default(false),
 	})
 	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit, transport_url }, context) => {

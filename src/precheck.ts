@@ -37,8 +37,12 @@ export interface Checked extends Decision {
 	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
 }
 
-export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Checked>;
-export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<readonly RankedHost[]>;
+interface CheckOptions extends FetchOptions {
+	readonly global_request_id?: string | undefined;
+}
+
+export type Precheck = (request: PrecheckRequest, options: CheckOptions) => Promise<Checked>;
+export type RankDestinations = (request: RankRequest, options: CheckOptions) => Promise<readonly RankedHost[]>;
 
 /** The use case: take both snapshots, pick the devices and what is free for them, decide. */
 export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {

@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
-import { createLogger, type Logger } from "../log.ts";
+import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
@@ -28,7 +28,8 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	}
 	boundLookups();
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
-	const log = createLogger("novacompat.serve", config.debug, standardError());
+	const format = config.use_json ? osloJson : osloLine;
+	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
 	const transport = createTransport(config, log);
 	const server = createService({ config, policy, transport, log });

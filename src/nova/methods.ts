@@ -2,12 +2,13 @@ import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { byStanding, type RankedHost } from "../compat/rank.ts";
 import { reason } from "../compat/reason.ts";
-import { rankSummary, reasonText, summary } from "../compat/summary.ts";
-import type { LogContext, Logger } from "../log.ts";
+import { reasonText } from "../compat/summary.ts";
+import type { Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
 import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
+import { logDecision, logRanking } from "./decision-log.ts";
 import {
 	announcedDevices,
 	fieldsOf,
@@ -54,19 +55,19 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => check_live_migration(options, args, call),
-		onTimeUp: () => notInTime(options),
+		onTimeUp: (_args, call) => notInTime(options, call),
 	};
 	const rankDestinations: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => rank_destinations(options, args, call),
-		onTimeUp: (args) => rankingNotInTime(options, args),
+		onTimeUp: (args, call) => rankingNotInTime(options, args, call),
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: ["block_migration", "disk_over_commit", "migration", "limits"],
 		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
-		onTimeUp: () => novaAnswer(notInTime(options)),
+		onTimeUp: (_args, call) => novaAnswer(notInTime(options, call)),
 	};
 	const ours = new Map([
 		["check_live_migration", checkLiveMigration], // 1.0
@@ -97,9 +98,8 @@ async function rank_destinations(
 	{ signal, context }: NovaCall,
 ): Promise<{ readonly hosts: readonly RankedHost[] }> {
 	const request = ours(readRankRequest, args);
-	const hosts = await rankDestinations(request, { signal, request_id: context.request_id });
-	const about: LogContext = { ...context, instance: request.instance_uuid };
-	log.info(`live migration ${request.source_host} -> ${rankSummary(hosts)}`, about);
+	const hosts = await rankDestinations(request, { signal, ...idsOf(context) });
+	logRanking(log, request, hosts, context);
 	return { hosts };
 }
 
@@ -157,7 +157,7 @@ async function check_can_live_migrate_destination(
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
-		options.log.warning(`live migration: ${summary(decision)}`, call.context);
+		logDecision(options.log, decision, {}, call.context);
 	}
 	return novaAnswer(decision);
 }
@@ -195,32 +195,38 @@ function migrationPreCheckError(text: string): RpcFailure {
 }
 
 /** The decision about a check that its call had no time for: what a silent agent leaves, too. */
-function notInTime({ policy }: NovaMethodsOptions): Decision {
+function notInTime({ policy, log }: NovaMethodsOptions, { context }: NovaCall): Decision {
 	const text = "the check was not finished in the time of the call";
-	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
+	const decision = conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
+	logDecision(log, decision, {}, context);
+	return decision;
 }
 
-function rankingNotInTime(options: NovaMethodsOptions, args: Args): { readonly hosts: readonly RankedHost[] } {
+function rankingNotInTime(
+	options: NovaMethodsOptions,
+	args: Args,
+	call: NovaCall,
+): { readonly hosts: readonly RankedHost[] } {
 	const hosts = new Set(ours(readRankRequest, args).dest_hosts);
-	const decision = notInTime(options);
+	const decision = notInTime(options, call);
 	return { hosts: [...hosts].map((host) => ({ host, bugfix: null, free_capacity: 0, ...decision })).sort(byStanding) };
 }
 
-/** Asks, and writes the one log line of a decision. */
+/** Asks, and writes the one log line of the decision. */
 async function answer(
 	{ precheck, log }: NovaMethodsOptions,
 	request: PrecheckRequest,
 	call: NovaCall,
 ): Promise<Decision> {
-	const { instance_uuid, source_host, dest_host } = request;
-	const decision = await precheck(request, { signal: call.signal, request_id: call.context.request_id });
-	const line = `live migration ${source_host} -> ${dest_host}: ${summary(decision)}`;
-	const about: LogContext = { ...call.context, instance: instance_uuid };
-	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
-	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
-	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
-	else log.info(line, about);
+	const started = performance.now();
+	const decision = await precheck(request, { signal: call.signal, ...idsOf(call.context) });
+	logDecision(log, decision, request, call.context, performance.now() - started);
 	return decision;
+}
+
+/** By which the log lines of agents, and what is written of a check, are joined with Nova's. */
+function idsOf({ request_id, global_request_id }: RequestContext) {
+	return { request_id, global_request_id };
 }
 
 function isHostName(text: string): boolean {
