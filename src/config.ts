@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
+import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
@@ -29,6 +30,20 @@ const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, co
 	}
 });
 
+const MIB = 1024 * 1024;
+
+/** Where decisions are written down. `max_file_size` is in MiB. */
+const JournalSection = z.strictObject({
+	directory: z.string().min(1).default(DEFAULT_JOURNAL_DIR),
+	max_file_size: z
+		.number()
+		.min(1)
+		.max(256)
+		.default(32)
+		.transform((mebibytes) => mebibytes * MIB),
+	max_files: z.int().min(2).max(1000).default(16),
+});
+
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
 	.strictObject({
@@ -43,6 +58,7 @@ export const Config = z
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
+		journal: JournalSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
 	})
@@ -67,10 +83,11 @@ export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_r
 		z.preprocess((written) => overlay(novaConf, written), Config),
 	);
 	const absolute = (path: string) => resolve(dirname(file), path);
-	const { policy_file, agent_tls: tls } = config;
+	const { policy_file, journal, agent_tls: tls } = config;
 	return {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
+		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
 		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
 	};
 }

@@ -37,23 +37,56 @@ export interface Checked extends Decision {
 	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
 }
 
-interface CheckOptions extends FetchOptions {
+export interface CheckOptions extends FetchOptions {
 	readonly global_request_id?: string | undefined;
+}
+
+/** A snapshot, or why there is none. */
+export type Attempt = Snapshot | SnapshotError;
+
+/** What a check was made of: with it, it can be made again. */
+export interface Basis {
+	readonly source: Attempt;
+	readonly target: Attempt;
+	readonly policy: Policy;
+}
+
+/** A check that was made, for whoever keeps a record of it. */
+export interface MadeCheck {
+	readonly request: PrecheckRequest;
+	readonly basis: Basis;
+	readonly decision: Checked;
+	readonly options: CheckOptions;
+	/** Milliseconds. */
+	readonly duration: number;
 }
 
 export type Precheck = (request: PrecheckRequest, options: CheckOptions) => Promise<Checked>;
 export type RankDestinations = (request: RankRequest, options: CheckOptions) => Promise<readonly RankedHost[]>;
 
-/** The use case: take both snapshots, pick the devices and what is free for them, decide. */
-export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {
+/** The use case: take both snapshots, pick the devices and what is free for them, decide. `witness` must not throw. */
+export function createPrecheck(
+	snapshots: SnapshotSource,
+	policy: () => Policy,
+	witness: (made: MadeCheck) => void = () => undefined,
+): Precheck {
 	return async (request, options) => {
+		const started = performance.now();
 		const { source_host, dest_host } = request;
 		const [source, target] = await Promise.all([
 			attempt(snapshots, source_host, options),
 			attempt(snapshots, dest_host, options),
 		]);
-		return withVersions(check(request, source, target, policy()), [source, target]);
+		const basis = { source, target, policy: policy() };
+		const decision = checkAgain(request, basis);
+		witness({ request, basis, decision, options, duration: performance.now() - started });
+		return decision;
 	};
+}
+
+/** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */
+export function checkAgain(request: PrecheckRequest, { source, target, policy }: Basis): Checked {
+	return withVersions(check(request, source, target, policy), [source, target]);
 }
 
 function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
@@ -151,7 +184,10 @@ function outsetOf(
 }
 
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
-function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
+export function devicesThatStay(
+	source: Snapshot,
+	{ instance_uuid, devices, ports }: Departure,
+): readonly SnapshotDevice[] {
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
 	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !ports.includes(id));
 }
@@ -185,8 +221,6 @@ function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 		`instance ${instance_uuid} on ${source_host} has no device that stays attached`,
 	);
 }
-
-type Attempt = Snapshot | SnapshotError;
 
 async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
 	try {

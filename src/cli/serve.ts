@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
+import { Journal } from "../journal/journal.ts";
 import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
@@ -12,7 +13,7 @@ import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
-import { createPrecheck, createRanking } from "../precheck.ts";
+import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
 import { ConfigError } from "../yaml.ts";
@@ -32,7 +33,8 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
 	const transport = createTransport(config, log);
-	const server = createService({ config, policy, transport, log });
+	const journal = config.journal && new Journal(config.journal, log);
+	const server = createService({ config, policy, transport, log, ...(journal && { witness: journal.record }) });
 	const stopped = untilSignal();
 	await Promise.race([server.start(), stopped]);
 	const topics = [MIGRATION_COMPAT_TOPIC, ...standInTargets(config).map(serverKey)];
@@ -41,6 +43,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	log.info(`stopping on ${signal}: finishing what is in flight`);
 	await server.stop();
 	await transport.close();
+	await journal?.close();
 }
 
 /** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
@@ -77,17 +80,18 @@ export interface ServiceOptions {
 	readonly policy: () => Policy;
 	readonly transport: Transport;
 	readonly log: Logger;
+	readonly witness?: (made: MadeCheck) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
-export function createService({ config, policy, transport, log }: ServiceOptions): RpcServer<RequestContext> {
+export function createService({ config, policy, transport, log, witness }: ServiceOptions): RpcServer<RequestContext> {
 	const exchange = config.control_exchange;
 	const snapshots = agentSnapshots(config, log);
 	return new RpcServer({
 		transport,
 		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
 		endpoints: novaEndpoints({
-			precheck: createPrecheck(snapshots, policy),
+			precheck: createPrecheck(snapshots, policy, witness),
 			rankDestinations: createRanking(snapshots, policy),
 			policy,
 			log,
