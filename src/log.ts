@@ -136,8 +136,8 @@ function userIdentity({ user_id, project_id }: LogContext): string {
 	return `${user_id ?? "-"} ${project_id ?? "-"} - - - -`;
 }
 
-/** `%Y-%m-%d %H:%M:%S` where the machine is. */
-function localTime(created: number): string {
+/** `%Y-%m-%d %H:%M:%S` where the machine is, of milliseconds since 1970. */
+export function localTime(created: number): string {
 	const offset = new Date(created).getTimezoneOffset() * 60_000;
 	return new Date(created - offset).toISOString().slice(0, 19).replace("T", " ");
 }

@@ -37,7 +37,7 @@ export interface Checked extends Decision {
 	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
 }
 
-export interface CheckOptions extends FetchOptions {
+interface CheckOptions extends FetchOptions {
 	readonly global_request_id?: string | undefined;
 }
 
@@ -87,6 +87,15 @@ export function createPrecheck(
 /** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */
 export function checkAgain(request: PrecheckRequest, { source, target, policy }: Basis): Checked {
 	return withVersions(check(request, source, target, policy), [source, target]);
+}
+
+/** What the engine was asked in a check; undefined where no device could be compared. */
+export function questionOf(request: PrecheckRequest, { source: ofSource, target: ofTarget, policy }: Basis) {
+	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
+	const outset = outsetOf(source, request);
+	if ("reasons" in outset || target instanceof SnapshotError) return undefined;
+	const { source_host, dest_host: target_host } = request;
+	return { source_host, target_host, devices: outset.devices, candidates: freeDevices(target.snapshot), policy };
 }
 
 function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
@@ -184,10 +193,7 @@ function outsetOf(
 }
 
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
-export function devicesThatStay(
-	source: Snapshot,
-	{ instance_uuid, devices, ports }: Departure,
-): readonly SnapshotDevice[] {
+function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
 	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !ports.includes(id));
 }

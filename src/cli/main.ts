@@ -7,6 +7,7 @@ import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { URL_VARIABLE } from "./call-arguments.ts";
 import { EXIT } from "./exit-codes.ts";
 import { exitCodeOfFault } from "./faults.ts";
+import { addJournalCommands } from "./journal-commands.ts";
 
 // Each command loads what it needs when it is called.
 
@@ -100,6 +101,8 @@ program
 	.action(async (file) => {
 		process.exitCode = (await import("./policy.ts")).policyCheck(file);
 	});
+
+addJournalCommands(program);
 
 program
 	.command("demo")

@@ -4,8 +4,8 @@ import { freeDevices } from "../precheck.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
-import { paint, type RenderOptions, terminalColour } from "./render.ts";
-import { clip, table } from "./table.ts";
+import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
+import { table } from "./table.ts";
 
 export interface RankOptions {
 	readonly source: string;
@@ -31,16 +31,12 @@ export function rank({ source: path, targets, device, policy, format }: RankOpti
 	return bestExitCode(hosts.map(exitCodeOf));
 }
 
-const REASON_WIDTH = 110;
-
 /** A host on a line, with the first of its reasons. */
 export function renderRanking(hosts: readonly RankedHost[], { colour }: RenderOptions): string {
 	const header = ["", "HOST", "VERDICT", "BUGFIX", "FREE", "REASON"];
 	const rows = hosts.map(({ host, verdict, bugfix, free_capacity, reasons }, index) => {
-		const [first, ...others] = reasons;
-		const more = others.length > 0 ? ` (+${others.length} more)` : "";
-		const reason = first === undefined ? "-" : clip(`${first.code}: ${first.message}`, REASON_WIDTH) + more;
-		return [`${index + 1}`, host, verdict, bugfix === null ? "-" : `${bugfix}`, `${free_capacity}`, reason];
+		const shown = bugfix === null ? "-" : `${bugfix}`;
+		return [`${index + 1}`, host, verdict, shown, `${free_capacity}`, leadReason(reasons)];
 	});
 	const lines = table([header, ...rows], "", (cell, row, column) => {
 		const host = hosts[row - 1];

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** A directory for one test. */
-export function temporaryDirectory(): string {
+/** A directory for one test, or for all of a file with `afterAll`. */
+export function temporaryDirectory(end: (clean: () => void) => void = onTestFinished): string {
 	const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
-	onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+	end(() => rmSync(directory, { recursive: true, force: true }));
 	return directory;
 }
