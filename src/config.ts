@@ -30,19 +30,23 @@ const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, co
 	}
 });
 
-const MIB = 1024 * 1024;
+/** In the file in MiB, then in bytes. */
+const FileSize = z
+	.number()
+	.min(1)
+	.max(256)
+	.default(32)
+	.transform((mebibytes) => mebibytes * 1024 * 1024);
 
-/** Where decisions are written down. `max_file_size` is in MiB. */
+/** Where decisions are written down. */
 const JournalSection = z.strictObject({
 	directory: z.string().min(1).default(DEFAULT_JOURNAL_DIR),
-	max_file_size: z
-		.number()
-		.min(1)
-		.max(256)
-		.default(32)
-		.transform((mebibytes) => mebibytes * MIB),
+	max_file_size: FileSize,
 	max_files: z.int().min(2).max(1000).default(16),
 });
+
+/** Where messages are written down, for harnesses. */
+const RecordingSection = z.strictObject({ file: z.string().min(1), max_file_size: FileSize });
 
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
@@ -59,6 +63,7 @@ export const Config = z
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		journal: JournalSection.optional(),
+		recording: RecordingSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
 	})
@@ -83,11 +88,12 @@ export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_r
 		z.preprocess((written) => overlay(novaConf, written), Config),
 	);
 	const absolute = (path: string) => resolve(dirname(file), path);
-	const { policy_file, journal, agent_tls: tls } = config;
+	const { policy_file, journal, recording, agent_tls: tls } = config;
 	return {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
 		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
+		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
 		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
 	};
 }

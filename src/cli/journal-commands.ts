@@ -21,6 +21,46 @@ export function addJournalCommands(program: Command): void {
 		.description("what was decided about an instance, and every reason")
 		.addOption(sinceOption())
 		.action(async (instance, options) => (await import("./journal.ts")).journalWhy(instance, options));
+
+	program
+		.command("record <file...>")
+		.description("make one recording of captures, recordings and single messages, without anything secret")
+		.option("--journal <path...>", "add what the decisions were made of, so that they can be made again")
+		.option("--share", "put pseudonyms in the place of the ids of requests, instances, projects and users")
+		.option("--output <file>", "where to (default: standard output)")
+		.action(async (files, options) => (await import("./record.ts")).record(files, options));
+
+	program
+		.command("replay <file...>")
+		.description("send recorded requests again, and compare what they get with what they got")
+		.option("--journal <path...>", "what was known then; a recording may have it already")
+		.option("--hosts <path...>", "snapshot files or host trees, for what no journal knows")
+		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
+		.option("--transport-url <url>", "send them to the service on this broker")
+		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
+		.option("--config-file <file>", "take the broker from a configuration of `serve`")
+		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)
+		.option("--concurrency <number>", "requests under way at once", count, 1)
+		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)
+		.option("--junit <file>", "write the result as JUnit XML")
+		.addHelpText(
+			"after",
+			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, 64 usage,\n75 no connection to the broker, 255 bug.",
+		)
+		.action(async (files, options) => {
+			process.exitCode = await (await import("./replay.ts")).replay(files, options);
+		});
+}
+
+function positive(text: string): number {
+	const value = Number(text);
+	if (value > 0 && value <= 86_400) return value;
+	throw new InvalidArgumentError("Expected a number up to 86400.");
+}
+
+function count(text: string): number {
+	if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+	throw new InvalidArgumentError("Expected a number from 1 to 9999.");
 }
 
 function readingOptions(command: Command): Command {

@@ -1,4 +1,5 @@
 import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import { complain } from "./complain.ts";
 import { UsageError } from "./exit-codes.ts";
 import { terminalColour } from "./render.ts";
 import { renderEntries, renderEntry, renderHistory } from "./render-journal.ts";
@@ -53,7 +54,7 @@ export function findDecision(paths: readonly string[], id: string): { entry: Jou
 /** What is damaged is told on standard error; the exit code is then 1. */
 function decisionsOf(paths: readonly string[]): Generator<JournalEntry, void, undefined> {
 	return readJournal(paths, (text) => {
-		process.stderr.write(`novacompat: ${text}\n`);
+		complain(text);
 		process.exitCode = 1;
 	});
 }

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
@@ -14,13 +15,14 @@ import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/m
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
+import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
 import { ConfigError } from "../yaml.ts";
 import { untilSignal } from "./signals.ts";
 
 /** Characters; what does not fit is dropped. */
-const MAX_UNWRITTEN_LOG = 4 * 1024 * 1024;
+const MAX_UNWRITTEN = 4 * 1024 * 1024;
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
@@ -32,7 +34,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const transport = createTransport(config, log);
+	const transport = tapped(createTransport(config, log), config, log);
 	const journal = config.journal && new Journal(config.journal, log);
 	const server = createService({ config, policy, transport, log, ...(journal && { witness: journal.record }) });
 	const stopped = untilSignal();
@@ -46,12 +48,34 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	await journal?.close();
 }
 
-/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+/** Nobody reads any more: that is no reason to stop checking. */
 function standardError(): (line: string) => void {
-	const destination = pino.destination({ dest: process.stderr.fd, sync: false, maxLength: MAX_UNWRITTEN_LOG });
-	// Nobody reads any more: that is no reason to stop checking.
-	destination.on("error", () => undefined);
+	return writerTo({ dest: process.stderr.fd }, () => undefined);
+}
+
+/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+function writerTo(
+	options: { dest: number | string; mode?: number },
+	onError: (error: Error) => void,
+): (line: string) => void {
+	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN });
+	destination.on("error", onError);
 	return (line) => void destination.write(line);
+}
+
+/** Writes down what passes, when the configuration says so. */
+function tapped(transport: Transport, { recording }: Config, log: Logger): Transport {
+	if (!recording) return transport;
+	const { file, max_file_size } = recording;
+	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
+	let isSaid = false;
+	const write = writerTo({ dest: file, mode: 0o600 }, ({ message }) => {
+		if (!isSaid) log.warning(`recording ${file}: ${message}; what cannot be written is lost`);
+		isSaid = true;
+	});
+	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
+	return new TappedTransport(transport, { write, maxSize, onFull });
 }
 
 /**

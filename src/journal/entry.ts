@@ -88,8 +88,11 @@ const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 	return { type: "snapshot", digest: digestOf(snapshot), snapshot } as const;
 });
 
+/** All that is kept of a check. */
+export type KeptCheck = Omit<MadeCheck, "options"> & { readonly options: Omit<MadeCheck["options"], "signal"> };
+
 /** A check as entries: what it refers to, in order, then the decision. `at`: milliseconds since 1970. */
-export function entriesOf({ request, basis, decision, options, duration }: MadeCheck, at: number): readonly Entry[] {
+export function entriesOf({ request, basis, decision, options, duration }: KeptCheck, at: number): readonly Entry[] {
 	const { request_id, global_request_id } = options;
 	const { snapshots: _, ...decided } = decision;
 	const policy = policyEntry(basis.policy);

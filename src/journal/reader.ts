@@ -28,31 +28,34 @@ export function* readJournal(
 ): Generator<JournalEntry, void, undefined> {
 	for (const path of paths) {
 		const files = statSync(path).isDirectory() ? journalFiles(path) : [path];
-		for (const file of files) yield* new JournalFile(file, damaged).decisions();
+		for (const file of files) {
+			const lines = new JournalLines(damaged);
+			for (const [number, line] of linesOf(readFileSync(file))) {
+				const entry = lines.read(line, `${file}:${number}`);
+				if (entry) yield entry;
+			}
+		}
 	}
 }
 
-/** One file, with what has been read of it so far. */
-class JournalFile {
-	readonly #file: string;
+/** The lines of one file in their order, with what they have told so far. */
+export class JournalLines {
 	readonly #damaged: (text: string) => void;
 	readonly #devices = new Map<string, SnapshotDevice>();
 	readonly #hosts = new Map<string, SnapshotEntry["snapshot"]>();
 	readonly #snapshots = new Map<string, Snapshot>();
 	readonly #policies = new Map<string, Policy>();
 
-	constructor(file: string, damaged: (text: string) => void) {
-		this.#file = file;
+	constructor(damaged: (text: string) => void) {
 		this.#damaged = damaged;
 	}
 
-	*decisions(): Generator<JournalEntry, void, undefined> {
-		for (const [number, line] of linesOf(readFileSync(this.#file))) {
-			const place = `${this.#file}:${number}`;
-			const entry = this.#read(line, place);
-			if (entry?.type === "decision") yield { ...entry, place, basis: () => this.#basisOf(entry) };
-			else if (entry) this.#keep(entry);
-		}
+	/** The decision on the line, if there is one. `place`: `file:line`. */
+	read(line: Buffer, place: string): JournalEntry | undefined {
+		const entry = this.#read(line, place);
+		if (entry?.type === "decision") return { ...entry, place, basis: () => this.#basisOf(entry) };
+		if (entry) this.#keep(entry);
+		return undefined;
 	}
 
 	#read(line: Buffer, place: string): Entry | undefined {
