@@ -12,6 +12,9 @@ export const DOCTOR_EXIT = { good: 0, warnings: 1, problem: 2 } as const;
 /** Those of `novacompat replay`, besides usage and bug; without a broker it is that of `call`. */
 export const REPLAY_EXIT = { same: 0, differs: 1 } as const;
 
+/** Those of `novacompat policy diff`, besides usage, config and bug. */
+export const POLICY_DIFF_EXIT = { same: 0, flips: 1 } as const;
+
 /** `accept` counts as clean only without warnings. */
 export function exitCodeOf({ verdict, reasons }: Decision): number {
 	if (verdict === "accept") return reasons.length === 0 ? EXIT.accept : EXIT.warnings;

@@ -64,13 +64,13 @@ function journalLines(entries: readonly JournalEntry[]): readonly object[] {
 }
 
 function linesOfEntry(entry: JournalEntry): ReturnType<typeof entriesOf> {
-	const { time, place, basis, request, decision, duration_ms: duration, request_id, global_request_id } = entry;
+	const { time, basis, request, decision, duration_ms: duration, request_id, global_request_id } = entry;
 	try {
 		const options = { request_id, global_request_id };
 		return entriesOf({ request, basis: basis(), decision, options, duration }, Date.parse(time));
 	} catch (error) {
 		if (!(error instanceof DamagedLine)) throw error;
-		damaged(`${place}: left out: ${error.message}`);
+		damaged(`left out: ${error.message}`);
 		return [];
 	}
 }

@@ -70,12 +70,12 @@ function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, reque
 	return JSON.stringify([instance_uuid, source_host, dest_host, request_id]);
 }
 
-function basisOf({ basis, place }: JournalEntry) {
+function basisOf({ basis }: JournalEntry) {
 	try {
 		return basis();
 	} catch (error) {
 		if (!(error instanceof DamagedLine)) throw error;
-		complain(`${place}: ${error.message}`);
+		complain(error.message);
 		return undefined;
 	}
 }

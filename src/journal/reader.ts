@@ -14,7 +14,7 @@ const NEWLINE = 0x0a;
 export interface JournalEntry extends DecisionEntry {
 	/** `file:line`. */
 	readonly place: string;
-	/** What it was made of; throws DamagedLine when a line that it refers to is lost. */
+	/** What it was made of; throws DamagedLine, with the place, when a line that it refers to is lost. */
 	readonly basis: () => Basis;
 }
 
@@ -53,7 +53,7 @@ export class JournalLines {
 	/** The decision on the line, if there is one. `place`: `file:line`. */
 	read(line: Buffer, place: string): JournalEntry | undefined {
 		const entry = this.#read(line, place);
-		if (entry?.type === "decision") return { ...entry, place, basis: () => this.#basisOf(entry) };
+		if (entry?.type === "decision") return { ...entry, place, basis: () => this.#basisOf(entry, place) };
 		if (entry) this.#keep(entry);
 		return undefined;
 	}
@@ -76,10 +76,15 @@ export class JournalLines {
 		else if (entry.type === "policy") this.#policies.set(entry.digest, entry.policy);
 	}
 
-	#basisOf({ source, target, policy: digest }: DecisionEntry): Basis {
-		const policy = this.#policies.get(digest);
-		if (!policy) throw new DamagedLine(`the line of policy ${digest} is damaged`);
-		return { source: this.#attemptOf(source), target: this.#attemptOf(target), policy };
+	#basisOf({ source, target, policy: digest }: DecisionEntry, place: string): Basis {
+		try {
+			const policy = this.#policies.get(digest);
+			if (!policy) throw new DamagedLine(`the line of policy ${digest} is damaged`);
+			return { source: this.#attemptOf(source), target: this.#attemptOf(target), policy };
+		} catch (error) {
+			if (!(error instanceof DamagedLine)) throw error;
+			throw new DamagedLine(`${place}: the decision cannot be made again: ${error.message}`);
+		}
 	}
 
 	#attemptOf({ snapshot: digest, error, age }: DecisionEntry["source"]): Attempt {
