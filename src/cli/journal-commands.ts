@@ -24,7 +24,9 @@ export function addJournalCommands(program: Command): void {
 
 	program
 		.command("record <file...>")
-		.description("make one recording of captures, recordings and single messages, of what is known to be harmless in them")
+		.description(
+			"make one recording of captures, recordings and single messages, of what is known to be harmless in them",
+		)
 		.option("--journal <path...>", "add what the decisions were made of, so that they can be made again")
 		.option("--share", "put pseudonyms in the place of the ids of requests, instances, projects and users")
 		.option("--output <file>", "where to (default: standard output)")

@@ -5,7 +5,7 @@ import { canonicalJson } from "../compat/digest.ts";
 import { once } from "../compat/once.ts";
 import type { Policy } from "../compat/policy.ts";
 import { PolicyFile } from "../policy/policy.ts";
-import type { Attempt, MadeCheck } from "../precheck.ts";
+import type { Attempt, MadeCheck, PrecheckRequest } from "../precheck.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
 
@@ -28,14 +28,12 @@ type Part = z.infer<typeof Part>;
 /** What a host says, its devices by digest: of many that stay the same none is written twice. */
 const SnapshotLine = Snapshot.omit({ devices: true, dropped: true }).extend({ devices: z.array(Digest) });
 
-const PrecheckRequest = z.object({
+/** The checksum says that it is what was written: only what names a check is looked at. */
+const Request = z.looseObject({
 	instance_uuid: z.string(),
 	source_host: z.string(),
 	dest_host: z.string(),
-	devices: z.array(z.string()).optional(),
-	ports: z.array(z.string()),
-	announced: z.object({ count: z.number(), names: z.string() }),
-});
+}) as unknown as z.ZodType<PrecheckRequest>;
 
 const DecisionSchema = z.looseObject({
 	id: z.string(),
@@ -61,7 +59,7 @@ export const Entry = z.discriminatedUnion("type", [
 		time: z.iso.datetime(),
 		request_id: z.string().optional(),
 		global_request_id: z.string().optional(),
-		request: PrecheckRequest,
+		request: Request,
 		source: Part,
 		target: Part,
 		policy: Digest,

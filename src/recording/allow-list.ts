@@ -8,8 +8,8 @@ type Kept = true | { readonly [field: string]: Kept } | readonly [Kept] | ((valu
 
 const MAX_TEXT = 1024;
 const ID = /^[0-9A-Za-z_.-]{1,128}$/;
-/** What the pre-check reads of a flavor: the rest may be anything. */
-const EXTRA_SPEC = /^(resources[^:]*:VGPU|pci_passthrough:alias)$/;
+/** Which devices a flavor asks for, and how much of what: the rest may be anything. */
+const EXTRA_SPEC = /^(resources[0-9A-Za-z_-]*:[0-9A-Z_]+|pci_passthrough:alias|accel:device_profile)$/;
 
 const NOTHING: Kept = () => null;
 const id = (value: unknown) => (typeof value === "string" && ID.test(value) ? value : undefined);
@@ -19,7 +19,7 @@ const extraSpecs = (value: unknown) =>
 	mapOf(value, (key, item) => (EXTRA_SPEC.test(key) ? keep(item, true) : undefined));
 const scalars = (value: unknown) => mapOf(value, (_key, item) => keep(item, true));
 
-const VIFS: Kept = [{ profile: { pci_slot: true } }];
+const VIFS: Kept = [{ id, vnic_type: true, profile: { pci_slot: true } }];
 const PCI_REQUESTS: Kept = [{ alias_name: true, count: true }];
 
 const INSTANCE: Kept = {
