@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
+import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
@@ -37,6 +38,23 @@ const ShadowSection = z.strictObject({
 const CellName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "expected a name of letters, digits, _ and -");
 
 const Topic = z.string().regex(/^[A-Za-z0-9_.-]{1,200}$/, "expected a topic such as versioned_notifications");
+/** In the file in MiB, then in bytes. */
+const FileSize = z
+	.number()
+	.min(1)
+	.max(256)
+	.default(32)
+	.transform((mebibytes) => mebibytes * 1024 * 1024);
+
+/** Where decisions are written down. */
+const JournalSection = z.strictObject({
+	directory: z.string().min(1).default(DEFAULT_JOURNAL_DIR),
+	max_file_size: FileSize,
+	max_files: z.int().min(2).max(1000).default(16),
+});
+
+/** Where messages are written down, for harnesses. */
+const RecordingSection = z.strictObject({ file: z.string().min(1), max_file_size: FileSize });
 
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
@@ -55,7 +73,10 @@ export const Config = z
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		versioned_notifications_topics: z.array(Topic).default([]),
+		journal: JournalSection.optional(),
+		recording: RecordingSection.optional(),
 		debug: z.boolean().default(false),
+		use_json: z.boolean().default(false),
 	})
 	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {
@@ -93,10 +114,12 @@ export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_r
 		z.preprocess((written) => overlay(novaConf, written), Config),
 	);
 	const absolute = (path: string) => resolve(dirname(file), path);
-	const { policy_file, agent_tls: tls } = config;
+	const { policy_file, journal, recording, agent_tls: tls } = config;
 	return {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
+		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
+		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
 		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
 	};
 }

@@ -1,3 +1,5 @@
+import { hostname } from "node:os";
+
 /** Who and what a log line is about; the names of oslo.log's record. */
 export interface LogContext {
 	readonly request_id?: string | null;
@@ -8,37 +10,136 @@ export interface LogContext {
 	readonly instance?: string | null;
 }
 
+/** Fields for programs: they are in a line of JSON only. */
+type LogExtra = Readonly<Record<string, unknown>>;
+
 export interface Logger {
-	debug(message: string, context?: LogContext): void;
-	info(message: string, context?: LogContext): void;
-	warning(message: string, context?: LogContext): void;
-	error(message: string, context?: LogContext): void;
+	debug(message: string, context?: LogContext, extra?: LogExtra): void;
+	info(message: string, context?: LogContext, extra?: LogExtra): void;
+	warning(message: string, context?: LogContext, extra?: LogExtra): void;
+	error(message: string, context?: LogContext, extra?: LogExtra): void;
 }
 
-const LEVELS = { debug: "DEBUG", info: "INFO", warning: "WARNING", error: "ERROR" } as const;
+/** Lines below the level are not written; it may change at any time. */
+export interface LevelledLogger extends Logger {
+	level: "debug" | "info";
+}
 
-/**
- * A logger that writes oslo.log's default line, so that `grep req-...` joins our lines with Nova's
- * (oslo_log/_options.py, logging_context_format_string). It knows no other fields than those of LogContext: what is
- * not in the line cannot leak into it.
- */
-export function createLogger(name: string, debug: boolean, write: (line: string) => void): Logger {
+export interface LogRecord {
+	readonly name: string;
+	readonly level: keyof typeof LEVELS;
+	readonly message: string;
+	readonly context: LogContext;
+	readonly extra: LogExtra;
+	/** Milliseconds since 1970. */
+	readonly created: number;
+}
+
+/** A record as one line, without its end. */
+export type LogFormat = (record: LogRecord) => string;
+
+/** Names and numbers of Python's logging module. */
+const LEVELS = {
+	debug: ["DEBUG", 10],
+	info: ["INFO", 20],
+	warning: ["WARNING", 30],
+	error: ["ERROR", 40],
+} as const;
+
+/** Loggers know no other fields than those of LogContext and LogExtra: what is not given cannot leak into a line. */
+export function createLogger(
+	name: string,
+	debug: boolean,
+	write: (line: string) => void,
+	format: LogFormat = osloLine,
+): LevelledLogger {
 	const at =
 		(level: keyof typeof LEVELS) =>
-		(message: string, context: LogContext = {}) => {
-			if (debug || level !== "debug") write(osloLine(name, level, message, context));
+		(message: string, context: LogContext = {}, extra: LogExtra = {}) => {
+			if (level === "debug" && logger.level !== "debug") return;
+			write(`${format({ name, level, message, context, extra, created: Date.now() })}\n`);
 		};
-	return { debug: at("debug"), info: at("info"), warning: at("warning"), error: at("error") };
+	const logger: LevelledLogger = {
+		level: debug ? "debug" : "info",
+		debug: at("debug"),
+		info: at("info"),
+		warning: at("warning"),
+		error: at("error"),
+	};
+	return logger;
 }
 
-function osloLine(name: string, level: keyof typeof LEVELS, message: string, about: LogContext): string {
-	const now = new Date();
-	const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString();
-	const stamp = local.slice(0, 23).replace("T", " ");
-	const identity = `${about.user_id ?? "-"} ${about.project_id ?? "-"} - - -`;
-	const context = about.request_id ? `${about.global_request_id ?? "None"} ${about.request_id} ${identity}` : "-";
-	const instance = about.instance ? `[instance: ${about.instance}] ` : "";
-	return `${printable(`${stamp} ${process.pid} ${LEVELS[level]} ${name} [${context}] ${instance}${message}`)}\n`;
+/**
+ * oslo.log's default line, so that `grep req-...` joins our lines with Nova's (`logging_context_format_string` and
+ * `logging_user_identity_format` of oslo_log/_options.py). A line of DEBUG has no suffix: where in the code it is from.
+ */
+export function osloLine({ name, level, message, context, created }: LogRecord): string {
+	const { request_id, global_request_id, instance } = context;
+	const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
+	const stamp = `${localTime(created)}.${String(created % 1000).padStart(3, "0")}`;
+	const prefix = instance ? `[instance: ${instance}] ` : "";
+	return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+}
+
+/**
+ * The fields of oslo.log's JSONFormatter (oslo_log/formatters.py), with ours in `extra`. What a Python program would say
+ * of its source and threads is what Python itself says when it does not know.
+ */
+export function osloJson({ name, level, message, context, extra, created }: LogRecord): string {
+	const [levelname, levelno] = LEVELS[level];
+	const { instance, ...ids } = context;
+	return asciiJson({
+		message,
+		asctime: localTime(created),
+		name,
+		msg: message,
+		args: [],
+		levelname,
+		levelno,
+		pathname: "(unknown file)",
+		filename: "(unknown file)",
+		module: "(unknown file)",
+		lineno: 0,
+		funcname: "(unknown function)",
+		created: created / 1000,
+		msecs: created % 1000,
+		relative_created: created - Math.trunc(performance.timeOrigin),
+		thread: 0,
+		thread_name: "MainThread",
+		process_name: "MainProcess",
+		process: process.pid,
+		traceback: null,
+		hostname: hostname(),
+		error_summary: "",
+		context: ids.request_id ? contextFields(ids) : {},
+		extra: { ...(instance && { instance }), ...extra },
+	});
+}
+
+/** As Python writes it, in ASCII: no text of a host can end a line or turn it round. */
+function asciiJson(value: unknown): string {
+	return JSON.stringify(value).replace(
+		/[^\0-\x7e]/g,
+		(unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+	);
+}
+
+/** Those of RequestContext.get_logging_values (oslo_context/context.py) that we keep. */
+function contextFields(context: LogContext) {
+	const { request_id, global_request_id = null, user_id: user = null, project_id = null } = context;
+	const user_identity = `${user ?? "-"} ${project_id ?? "-"} - - -`;
+	return { request_id, global_request_id, user, project: project_id, project_id, user_identity };
+}
+
+/** User, project, and four that we do not keep: domain, system scope, domains of user and project. */
+function userIdentity({ user_id, project_id }: LogContext): string {
+	return `${user_id ?? "-"} ${project_id ?? "-"} - - - -`;
+}
+
+/** `%Y-%m-%d %H:%M:%S` where the machine is, of milliseconds since 1970. */
+export function localTime(created: number): string {
+	const offset = new Date(created).getTimezoneOffset() * 60_000;
+	return new Date(created - offset).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /** Names come from hosts and messages: a line break or a terminal sequence in one must not make a line of its own. */

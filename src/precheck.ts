@@ -48,27 +48,79 @@ export interface Checked extends Decision {
 	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
 }
 
-export type Precheck = (request: PrecheckRequest, options: FetchOptions) => Promise<Checked>;
-export type RankDestinations = (request: RankRequest, options: FetchOptions) => Promise<Ranking>;
+export interface CheckOptions extends FetchOptions {
+	readonly global_request_id?: string | undefined;
+}
 
-/** The use case: take both snapshots, pick the devices and what is free for them, decide. */
-export function createPrecheck(snapshots: SnapshotSource, policy: () => Policy): Precheck {
+/** A snapshot, or why there is none. */
+export type Attempt = Snapshot | SnapshotError;
+
+/** Nobody is asked about an instance that has nothing but ports. */
+export type Asked = Attempt | "not asked";
+
+/** What a check was made of: with it, it can be made again. */
+export interface Basis {
+	readonly source: Asked;
+	readonly target: Asked;
+	readonly policy: Policy;
+}
+
+/** A check that was made, for whoever keeps a record of it. */
+export interface MadeCheck {
+	readonly request: PrecheckRequest;
+	readonly basis: Basis;
+	readonly decision: Checked;
+	readonly options: CheckOptions;
+	/** Milliseconds. */
+	readonly duration: number;
+}
+
+export type Precheck = (request: PrecheckRequest, options: CheckOptions) => Promise<Checked>;
+export type RankDestinations = (request: RankRequest, options: CheckOptions) => Promise<Ranking>;
+
+/** The use case: take both snapshots, pick the devices and what is free for them, decide. `witness` must not throw. */
+export function createPrecheck(
+	snapshots: SnapshotSource,
+	policy: () => Policy,
+	witness: (made: MadeCheck) => void = () => undefined,
+): Precheck {
 	return async (request, options) => {
-		const { source_host, dest_host, devices, announced } = request;
-		if (!devices && announced.count === 0 && announced.complete) return unasked(request, policy());
-		const [source, target] = await Promise.all([
-			attempt(snapshots, source_host, options),
-			attempt(snapshots, dest_host, options),
-		]);
-		return withVersions(check(request, source, target, policy()), [source, target]);
+		const started = performance.now();
+		const { source_host, dest_host } = request;
+		const ask = async (host: string): Promise<Asked> =>
+			hasNothingButPorts(request) ? "not asked" : attempt(snapshots, host, options);
+		const [source, target] = await Promise.all([ask(source_host), ask(dest_host)]);
+		const basis = { source, target, policy: policy() };
+		const decision = checkAgain(request, basis);
+		witness({ request, basis, decision, options, duration: performance.now() - started });
+		return decision;
 	};
 }
 
-/** Nobody has to be asked about an instance that has nothing but ports. */
+/** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */
+export function checkAgain(request: PrecheckRequest, { source, target, policy }: Basis): Checked {
+	if (source === "not asked" || target === "not asked") return unasked(request, policy);
+	return withVersions(check(request, source, target, policy), [source, target]);
+}
+
+function hasNothingButPorts({ devices, announced }: PrecheckRequest): boolean {
+	return !devices && announced.count === 0 && announced.complete;
+}
+
 function unasked(request: PrecheckRequest, policy: Policy): Decision {
 	const message = `instance ${request.instance_uuid} has no device that stays attached, by its flavor and PCI requests: no agent was asked`;
 	const decision = withoutComparison("accept", [reason("device.none", "precheck", message)], request, policy);
 	return annotate(decision, repluggedPorts(request));
+}
+
+/** What the engine was asked in a check; undefined where no device could be compared. */
+export function questionOf(request: PrecheckRequest, { source: ofSource, target: ofTarget, policy }: Basis) {
+	if (ofSource === "not asked" || ofTarget === "not asked") return undefined;
+	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
+	const outset = outsetOf(source, request);
+	if ("reasons" in outset || target instanceof SnapshotError) return undefined;
+	const { source_host, dest_host: target_host } = request;
+	return { source_host, target_host, devices: outset.devices, candidates: freeDevices(target.snapshot), policy };
 }
 
 function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
@@ -212,8 +264,6 @@ function nothingStays({ instance_uuid, source_host }: Departure): Reason {
 		`instance ${instance_uuid} on ${source_host} has no device that stays attached`,
 	);
 }
-
-export type Attempt = Snapshot | SnapshotError;
 
 export async function attempt(snapshots: SnapshotSource, host: string, options: FetchOptions): Promise<Attempt> {
 	try {

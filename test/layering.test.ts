@@ -40,6 +40,11 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["amqplib", "../agent/scan.ts", "../cli/serve.ts"],
 		["../precheck.ts", "../messaging/errors.ts", "../compat/decide.ts"],
 	],
+	[
+		"src/journal/x.ts",
+		["../nova/methods.ts", "../messaging/target.ts", "../snapshot/agents.ts"],
+		["zod", "../precheck.ts", "../snapshot/snapshot.ts"],
+	],
 	["src/recording/x.ts", ["../nova/methods.ts", "../compat/decide.ts"], ["zod", "../messaging/message.ts"]],
 	[
 		"src/precheck.ts",

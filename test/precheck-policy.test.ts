@@ -45,7 +45,7 @@ describe("an agent that does not answer", () => {
 	];
 	test.each(ANSWERS)("%s with %j: %s", async (code, changes, allowed) => {
 		expect(await ask(code, changes).precheck()).toMatchObject({ verdict: "unknown", allowed });
-		expect(await ask(code, changes).ranking()).toMatchObject([{ host: "b", verdict: "unknown", allowed }]);
+		expect((await ask(code, changes).ranking()).hosts).toMatchObject([{ host: "b", verdict: "unknown", allowed }]);
 	});
 
 	test("an override shows itself beside what it overrides", async () => {

@@ -1,5 +1,4 @@
 import { readConfig } from "../config.ts";
-import { printable } from "../log.ts";
 import { RpcClient } from "../messaging/client.ts";
 import {
 	InvalidRabbitOptions,
@@ -17,16 +16,15 @@ import type { ClientTarget } from "../messaging/target.ts";
 import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { URL_VARIABLE } from "./call-arguments.ts";
+import { complain } from "./complain.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 
-/** Options of every command that talks to a service. */
+/** How the command line says where the broker is. */
 export interface BusOptions {
 	readonly transportUrl?: string;
 	readonly configFile?: string;
 	readonly novaConf?: readonly string[];
 	readonly exchange?: string;
-	/** Seconds. */
-	readonly timeout: number;
 }
 
 /** Where the broker is, and the exchange on which its services listen. */
@@ -43,20 +41,19 @@ const NO_REPLY = "its queue is there, so the service is busy or gone; the method
 /** What RabbitTransport says while it connects is of interest when it does not work. */
 const CONNECTING: Log = { debug: () => undefined, info: () => undefined, warning: complain, error: complain };
 
+/** Connects in the background; what waits for it has a time of its own. */
+export function connectTo({ url, options }: Bus, connectionName: string): RabbitTransport {
+	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
+	return new RabbitTransport({ url, options, connectionName, log: CONNECTING });
+}
+
 /** A client of the services on the bus, for as long as `work` takes; it also gets the exchange. */
 export async function withClient<T>(
 	options: BusOptions,
 	work: (client: RpcClient, exchange: string) => Promise<T>,
 ): Promise<T> {
 	const bus = findBus(options);
-	const { url } = bus;
-	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
-	const transport = new RabbitTransport({
-		url,
-		options: bus.options,
-		connectionName: "novacompat-call",
-		log: CONNECTING,
-	});
+	const transport = connectTo(bus, "novacompat-call");
 	const client = new RpcClient(transport);
 	try {
 		return await work(client, bus.exchange);
@@ -67,7 +64,7 @@ export async function withClient<T>(
 }
 
 /** What was given goes before the environment; what an option says goes before a file. */
-function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
+export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
 	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
 	if (configFile !== undefined) {
 		const {
@@ -123,8 +120,4 @@ export function exitCodeOfFailure(error: unknown, { server }: ClientTarget): num
 	}
 	if (error instanceof InvalidTarget) throw new UsageError(error.message);
 	throw error;
-}
-
-export function complain(text: string): void {
-	process.stderr.write(`novacompat: ${printable(text)}\n`);
 }

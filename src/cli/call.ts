@@ -13,6 +13,8 @@ export interface CallCommandOptions extends BusOptions {
 	readonly cast?: boolean;
 	readonly fanout?: boolean;
 	/** Seconds. */
+	readonly timeout: number;
+	/** Seconds. */
 	readonly callMonitorTimeout?: number;
 	readonly context?: readonly string[];
 }

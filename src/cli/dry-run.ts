@@ -2,10 +2,13 @@ import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
 import { toJson } from "../messaging/json.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
-import { type BusOptions, complain, exitCodeOfFailure, withClient } from "./bus.ts";
+import { type BusOptions, exitCodeOfFailure, withClient } from "./bus.ts";
+import { complain } from "./complain.ts";
 import { CALL_EXIT, EXIT, UsageError } from "./exit-codes.ts";
 
 export interface DryRunOptions extends BusOptions {
+	/** Seconds. */
+	readonly timeout: number;
 	/** Ids on the source; left out, what the instance uses. */
 	readonly device?: readonly string[];
 	readonly format: string;

@@ -9,6 +9,12 @@ export const CALL_EXIT = { result: 0, failed: 2, timeout: 3, nobody: 69, noBroke
 /** Those of `novacompat doctor`, besides usage, config and bug, as `nova-status upgrade check` has them. */
 export const DOCTOR_EXIT = { good: 0, warnings: 1, problem: 2 } as const;
 
+/** Those of `novacompat replay`, besides usage and bug; without a broker it is that of `call`. */
+export const REPLAY_EXIT = { same: 0, differs: 1 } as const;
+
+/** Those of `novacompat policy diff`, besides usage, config and bug. */
+export const POLICY_DIFF_EXIT = { same: 0, flips: 1 } as const;
+
 /** `accept` counts as clean only without warnings. */
 export function exitCodeOf({ verdict, reasons }: Decision): number {
 	if (verdict === "accept") return reasons.length === 0 ? EXIT.accept : EXIT.warnings;

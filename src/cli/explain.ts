@@ -2,15 +2,15 @@ import { type ExplainedDecision, explain as explainDecision } from "../compat/ex
 import type { Policy } from "../compat/policy.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { freeDevices } from "../precheck.ts";
-import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
+import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { terminalColour } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
 
 export interface ExplainOptions {
 	/** A snapshot file, a host tree or a sysfs root each. */
-	readonly source: string;
-	readonly target: readonly string[];
+	readonly source?: string;
+	readonly target?: readonly string[];
 	readonly device?: readonly string[];
 	readonly policy?: string;
 	readonly format: string;
@@ -18,6 +18,9 @@ export interface ExplainOptions {
 
 /** Decides offline and shows what every device met; the exit code is the verdict, of several targets that of the best. */
 export function explain({ source: path, target, device, policy: file, format }: ExplainOptions): number {
+	if (path === undefined || target === undefined) {
+		throw new UsageError("which hosts? expected --source and --target, or --journal for a decision that was made");
+	}
 	const source = readHost(path);
 	const devices = chosenDevices(source, device);
 	const policy = policyOf(file);

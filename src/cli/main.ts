@@ -3,10 +3,12 @@ import { hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { URL_VARIABLE } from "./call-arguments.ts";
 import { EXIT } from "./exit-codes.ts";
 import { exitCodeOfFault } from "./faults.ts";
+import { addJournalCommands } from "./journal-commands.ts";
 
 // Each command loads what it needs when it is called.
 
@@ -57,17 +59,25 @@ scanOptions(program.command("doctor"))
 program
 	.command("explain")
 	.description("decide offline, and show why; the exit code is the verdict")
-	.requiredOption("--source <path>", "snapshot file, host tree or sysfs root of the host that has the devices")
-	.requiredOption("--target <path...>", "the same of the host that shall take them; several make a block each")
+	.option("--source <path>", "snapshot file, host tree or sysfs root of the host that has the devices")
+	.option("--target <path...>", "the same of the host that shall take them; several make a block each")
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.option("--journal <id>", "a decision of the journal, and what it would be if something were otherwise")
+	.option("--set <path=value...>", "... as target.devices[0000:3b:10.0].attributes.software_version=1.3.0")
+	.option("--unset <path...>", "... without that attribute")
+	.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
 	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.addHelpText(
 		"after",
 		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.\nOf several targets the best one counts.",
 	)
 	.action(async (options) => {
-		process.exitCode = (await import("./explain.ts")).explain(options);
+		const { journal } = options;
+		process.exitCode =
+			journal === undefined
+				? (await import("./explain.ts")).explain(options)
+				: (await import("./what-if.ts")).whatIf(options);
 	});
 
 program
@@ -93,14 +103,25 @@ program
 	.addOption(new Option("--format <format>", "output").choices(["table", "json", "html"]).default("table"))
 	.action(async (options) => (await import("./matrix.ts")).matrix(options));
 
-program
-	.command("policy")
-	.description("work with policy files")
+const policy = program.command("policy").description("work with policy files");
+
+policy
 	.command("check <file>")
 	.description("say what is wrong or odd about a policy file: 0 nothing, 1 warnings, 78 it cannot be used")
 	.action(async (file) => {
 		process.exitCode = (await import("./policy.ts")).policyCheck(file);
 	});
+
+policy
+	.command("diff <old> <new>")
+	.description("list the decisions of a journal that are others under a new policy: 0 none, 1 some, 78 no policy")
+	.option("--journal <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
+	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+	.action(async (older, newer, options) => {
+		process.exitCode = (await import("./policy-diff.ts")).policyDiff(older, newer, options);
+	});
+
+addJournalCommands(program);
 
 program
 	.command("demo")

@@ -1,12 +1,12 @@
 import { fleetOf } from "../compat/fleet.ts";
 import { type Ranking, rankDecisions } from "../compat/rank.ts";
-import { countsText } from "../compat/summary.ts";
+import { countsText, hostCount } from "../compat/summary.ts";
 import { freeDevices } from "../precheck.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
-import { paint, type RenderOptions, terminalColour } from "./render.ts";
-import { clip, table } from "./table.ts";
+import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
+import { table } from "./table.ts";
 
 export interface RankOptions {
 	readonly source: string;
@@ -33,22 +33,18 @@ export function rank({ source: path, targets, device, policy, limit, format }: R
 	return bestExitCode(ranking.hosts.map(exitCodeOf));
 }
 
-const REASON_WIDTH = 110;
-
 /** A host on a line, with the first of its reasons; below them, what all hosts come to when some are not shown. */
 export function renderRanking({ verdicts, hosts }: Ranking, { colour }: RenderOptions): string {
 	const header = ["", "HOST", "VERDICT", "BUGFIX", "FREE", "REASON"];
 	const rows = hosts.map(({ host, verdict, bugfix, free_capacity, reasons }, index) => {
-		const [first, ...others] = reasons;
-		const more = others.length > 0 ? ` (+${others.length} more)` : "";
-		const reason = first === undefined ? "-" : clip(`${first.code}: ${first.message}`, REASON_WIDTH) + more;
-		return [`${index + 1}`, host, verdict, bugfix === null ? "-" : `${bugfix}`, `${free_capacity}`, reason];
+		const shown = bugfix === null ? "-" : `${bugfix}`;
+		return [`${index + 1}`, host, verdict, shown, `${free_capacity}`, leadReason(reasons)];
 	});
 	const lines = table([header, ...rows], "", (cell, row, column) => {
 		const host = hosts[row - 1];
 		return host && header[column] === "VERDICT" ? paint(host.verdict, cell, colour) : cell;
 	});
-	const all = Object.values(verdicts).reduce((sum, count) => sum + count, 0);
+	const all = hostCount(verdicts);
 	const rest = all > hosts.length ? [`${all - hosts.length} more; of all ${all}: ${countsText(verdicts)}`] : [];
 	return [...lines, ...rest].map((line) => `${line}\n`).join("");
 }

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import type { Decision } from "../compat/decision.ts";
 import type { Verdict } from "../compat/reason.ts";
 import { printable } from "../log.ts";
-import { table } from "./table.ts";
+import { clip, table } from "./table.ts";
 
 const COLOURS = { accept: "green", conditional: "yellow", unknown: "yellow", reject: "red" } as const;
 
@@ -33,6 +33,14 @@ export function renderDecision(decision: Decision, title: string, options: Rende
 export function heading({ id, verdict, allowed }: Decision, title: string, { colour }: RenderOptions): string {
 	const policy = verdict === "unknown" ? (allowed ? " (allowed by policy)" : " (refused by policy)") : "";
 	return `${paint(verdict, verdict.toUpperCase(), colour)}${policy}  ${printable(title)}  [${id}]`;
+}
+
+const REASON_WIDTH = 110;
+
+/** The first of the reasons, and how many more there are: what a line of a table has room for. */
+export function leadReason([first, ...others]: Decision["reasons"]): string {
+	const more = others.length > 0 ? ` (+${others.length} more)` : "";
+	return first === undefined ? "-" : clip(`${first.code}: ${first.message}`, REASON_WIDTH) + more;
 }
 
 export function paint(verdict: Verdict, text: string, colour: boolean): string {

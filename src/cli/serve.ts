@@ -1,7 +1,9 @@
+import { statSync } from "node:fs";
 import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
-import { createLogger, type Logger } from "../log.ts";
+import { Journal } from "../journal/journal.ts";
+import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
@@ -15,7 +17,8 @@ import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/m
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
-import { createPrecheck, createRanking } from "../precheck.ts";
+import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
+import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
@@ -24,7 +27,7 @@ import { createShadows } from "./shadow.ts";
 import { untilSignal } from "./signals.ts";
 
 /** Characters; what does not fit is dropped. */
-const MAX_UNWRITTEN_LOG = 4 * 1024 * 1024;
+const MAX_UNWRITTEN = 4 * 1024 * 1024;
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
@@ -33,24 +36,28 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	}
 	boundLookups();
 	const config = readConfig(configFile, readNovaConf(novaConfFiles));
-	const log = createLogger("novacompat.serve", config.debug, standardError());
+	const format = config.use_json ? osloJson : osloLine;
+	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
 	const snapshots = agentSnapshots(config, log);
+	const journal = config.journal && new Journal(config.journal, log);
+	const options = { config, policy, snapshots, log, ...(journal && { witness: journal.record }) };
 	const parts = [
-		...(config.transport_url ? [createAnswering(config.transport_url, { config, policy, snapshots, log })] : []),
-		...createShadows({ config, policy, snapshots, log }),
+		...(config.transport_url ? [createAnswering(config.transport_url, options)] : []),
+		...createShadows(options),
 	];
 	const stopped = untilSignal();
 	await Promise.race([Promise.all(parts.map((part) => part.start())), stopped]);
 	const signal = await stopped;
 	log.info(`stopping on ${signal}: finishing what is in flight`);
 	await Promise.all(parts.map((part) => part.stop()));
+	await journal?.close();
 }
 
 /** The service on its own bus. */
 function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "transport">) {
 	const { config, log } = options;
-	const transport = createTransport(url, config, log);
+	const transport = tapped(createTransport(url, config, log), config, log);
 	const notifier = new Notifier({
 		transport,
 		exchange: config.control_exchange,
@@ -73,12 +80,34 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 	};
 }
 
-/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+/** Nobody reads any more: that is no reason to stop checking. */
 function standardError(): (line: string) => void {
-	const destination = pino.destination({ dest: process.stderr.fd, sync: false, maxLength: MAX_UNWRITTEN_LOG });
-	// Nobody reads any more: that is no reason to stop checking.
-	destination.on("error", () => undefined);
+	return writerTo({ dest: process.stderr.fd }, () => undefined);
+}
+
+/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+function writerTo(
+	options: { dest: number | string; mode?: number },
+	onError: (error: Error) => void,
+): (line: string) => void {
+	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN });
+	destination.on("error", onError);
 	return (line) => void destination.write(line);
+}
+
+/** Writes down what passes, when the configuration says so. */
+function tapped(transport: Transport, { recording }: Config, log: Logger): Transport {
+	if (!recording) return transport;
+	const { file, max_file_size } = recording;
+	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
+	let isSaid = false;
+	const write = writerTo({ dest: file, mode: 0o600 }, ({ message }) => {
+		if (!isSaid) log.warning(`recording ${file}: ${message}; what cannot be written is lost`);
+		isSaid = true;
+	});
+	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
+	return new TappedTransport(transport, { write, maxSize, onFull });
 }
 
 /**
@@ -110,17 +139,19 @@ export interface ServiceOptions {
 	/** Left out, those of the agents that the configuration names. */
 	readonly snapshots?: SnapshotSource;
 	readonly notifyCheck?: NotifyCheck;
+	readonly witness?: (made: MadeCheck) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, snapshots = agentSnapshots(config, log), notifyCheck } = options;
+	const { config, policy, transport, log, notifyCheck, witness } = options;
+	const { snapshots = agentSnapshots(config, log) } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
 		transport,
 		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
 		endpoints: novaEndpoints({
-			precheck: createPrecheck(snapshots, policy),
+			precheck: createPrecheck(snapshots, policy, witness),
 			rankDestinations: createRanking(snapshots, policy),
 			policy,
 			log,

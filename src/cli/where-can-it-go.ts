@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { RankedHost } from "../compat/rank.ts";
+import type { Ranking } from "../compat/rank.ts";
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { renderRanking } from "./rank.ts";
@@ -7,11 +7,10 @@ import { renderDecision, terminalColour } from "./render.ts";
 
 const RankingReply = z.object({
 	hosts: z.array(
-		DecisionReply.and(
-			z.looseObject({ host: z.string(), bugfix: z.number().nullable(), free_capacity: z.number() }),
-		) as unknown as z.ZodType<RankedHost>,
+		DecisionReply.and(z.looseObject({ host: z.string(), bugfix: z.number().nullable(), free_capacity: z.number() })),
 	),
-});
+	verdicts: z.record(z.string(), z.number()),
+}) as unknown as z.ZodType<Ranking>;
 
 /** `novacompat where-can-it-go`: to which of these hosts the instance may go, the best first, and why not to the others. */
 export function whereCanItGo(
@@ -22,13 +21,14 @@ export function whereCanItGo(
 ): Promise<number> {
 	const request = { instance_uuid, source_host, dest_hosts };
 	const question = { method: "rank_destinations", version: "1.1", request, answer: RankingReply };
-	return dryRun(question, options, ({ hosts }) => {
+	return dryRun(question, options, (ranking) => {
+		const { hosts } = ranking;
 		const colour = terminalColour(process.stdout);
 		const inFull = hosts
 			.filter(({ reasons }) => reasons.length > 0)
 			.map((host) => renderDecision(host, `${source_host} -> ${host.host}`, colour));
 		return {
-			text: [renderRanking(hosts, colour), ...inFull].join("\n"),
+			text: [renderRanking(ranking, colour), ...inFull].join("\n"),
 			exitCode: bestExitCode(hosts.map(exitCodeOf)),
 		};
 	});

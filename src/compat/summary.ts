@@ -7,23 +7,34 @@ export function reasonText({ reasons }: Decision): string {
 	return errors.map(({ message }) => message).join("; ");
 }
 
-/** A decision on one line, for logs: verdict, id, mapping when there is one, every reason with its code. */
+/** So many devices and so many reasons are on a line; a host can have thousands of them. */
+const MAX_SUMMED_UP = 8;
+
+/** A decision on one line, for logs: verdict, id, mapping when there is one, the reasons with their codes, decisive ones first. */
 export function summary({ id, verdict, allowed, mapping, reasons }: Decision): string {
 	const pairs = Object.entries(mapping).map(([device, candidate]) => `${device} -> ${candidate}`);
+	const told = reasons.map(
+		({ code, severity, message }) => `${severity === "warning" ? "warning " : ""}${code}: ${message}`,
+	);
 	const words = [
 		`${verdict === "unknown" ? `unknown (${allowed ? "allowed" : "refused"} by policy)` : verdict} [${id}]`,
-		...(pairs.length > 0 ? [pairs.join(", ")] : []),
-		...reasons.map(({ code, severity, message }) => `${severity === "warning" ? "warning " : ""}${code}: ${message}`),
+		...(pairs.length > 0 ? [firstOf(pairs).join(", ")] : []),
+		...firstOf(told),
 	];
 	return words.join("; ");
 }
 
+function firstOf(texts: readonly string[]): readonly string[] {
+	if (texts.length <= MAX_SUMMED_UP) return texts;
+	return [...texts.slice(0, MAX_SUMMED_UP), `(+${texts.length - MAX_SUMMED_UP} more)`];
+}
+
 /** A ranking on one line, for logs: how many hosts of each verdict, and why the first one is first. */
 export function rankSummary({ verdicts, hosts: [first] }: Ranking): string {
-	const all = Object.values(verdicts).reduce((sum, count) => sum + count, 0);
-	return [`best of ${all}: ${countsText(verdicts)}`, ...(first ? [`${first.host} first: ${summary(first)}`] : [])].join(
-		"; ",
-	);
+	return [
+		`best of ${hostCount(verdicts)}: ${countsText(verdicts)}`,
+		...(first ? [`${first.host} first: ${summary(first)}`] : []),
+	].join("; ");
 }
 
 /** `3 accept, 1 reject` */
@@ -31,4 +42,8 @@ export function countsText(verdicts: Ranking["verdicts"]): string {
 	return Object.entries(verdicts)
 		.map(([verdict, count]) => `${count} ${verdict}`)
 		.join(", ");
+}
+
+export function hostCount(verdicts: Ranking["verdicts"]): number {
+	return Object.values(verdicts).reduce((sum, count) => sum + count, 0);
 }

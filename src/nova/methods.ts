@@ -2,12 +2,13 @@ import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
 import { reason } from "../compat/reason.ts";
-import { rankSummary, reasonText, summary } from "../compat/summary.ts";
-import type { LogContext, Logger } from "../log.ts";
+import { reasonText } from "../compat/summary.ts";
+import type { Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
-import type { Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
+import type { CheckOptions, Departure, Precheck, PrecheckRequest, RankDestinations, RankRequest } from "../precheck.ts";
 import type { RequestContext } from "./context.ts";
+import { logDecision, logRanking } from "./decision-log.ts";
 import { departureOf } from "./instance.ts";
 import type { NotifyCheck } from "./notifications.ts";
 import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
@@ -50,19 +51,19 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => check_live_migration(options, args, call),
-		onTimeUp: () => notInTime(options),
+		onTimeUp: (_args, call) => notInTime(options, call),
 	};
 	const rankDestinations: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
 		handler: (args, call) => rank_destinations(options, args, call),
-		onTimeUp: (args) => rankingNotInTime(options, args),
+		onTimeUp: (args, call) => rankingNotInTime(options, args, call),
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: ["block_migration", "disk_over_commit", "migration", "limits"],
 		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
-		onTimeUp: () => novaAnswer(notInTime(options)),
+		onTimeUp: (_args, call) => novaAnswer(notInTime(options, call)),
 	};
 	const ours = new Map([
 		["check_live_migration", checkLiveMigration], // 1.0
@@ -93,12 +94,11 @@ async function check_live_migration(options: NovaMethodsOptions, args: Args, cal
 async function rank_destinations(
 	{ rankDestinations, log }: NovaMethodsOptions,
 	args: Args,
-	{ signal, context }: NovaCall,
+	call: NovaCall,
 ): Promise<Ranking> {
 	const request = ours(readRankRequest, args);
-	const ranking = await rankDestinations(request, { signal, request_id: context.request_id });
-	const about: LogContext = { ...context, instance: request.instance_uuid };
-	log.info(`live migration ${request.source_host} -> ${rankSummary(ranking)}`, about);
+	const ranking = await rankDestinations(request, new CallOptions(call));
+	logRanking(log, request, ranking, call.context);
 	return ranking;
 }
 
@@ -160,7 +160,7 @@ async function check_can_live_migrate_destination(
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
-		options.log.warning(`live migration: ${summary(decision)}`, call.context);
+		logDecision(options.log, decision, {}, call.context);
 	}
 	return novaAnswer(decision);
 }
@@ -189,34 +189,49 @@ function migrationPreCheckError(text: string): RpcFailure {
 }
 
 /** The decision about a check that its call had no time for: what a silent agent leaves, too. */
-function notInTime({ policy }: NovaMethodsOptions): Decision {
+function notInTime({ policy, log }: NovaMethodsOptions, { context }: NovaCall): Decision {
 	const text = "the check was not finished in the time of the call";
-	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
+	const decision = conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
+	logDecision(log, decision, {}, context);
+	return decision;
 }
 
-function rankingNotInTime(options: NovaMethodsOptions, args: Args): Ranking {
+function rankingNotInTime(options: NovaMethodsOptions, args: Args, call: NovaCall): Ranking {
 	const { dest_hosts, limit } = ours(readRankRequest, args);
-	const decision = notInTime(options);
+	const decision = notInTime(options, call);
 	const standings = [...new Set(dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
 	return rankingOf(standings, () => decision, limit);
 }
 
-/** Asks, and writes the one log line of a decision. */
+/** Asks, and writes the one log line of the decision. */
 async function answer(
 	{ precheck, log, notifyCheck }: NovaMethodsOptions,
 	request: PrecheckRequest,
 	call: NovaCall,
 ): Promise<Decision> {
-	const { instance_uuid, source_host, dest_host } = request;
-	const decision = await precheck(request, { signal: call.signal, request_id: call.context.request_id });
-	const line = `live migration ${source_host} -> ${dest_host}: ${summary(decision)}`;
-	const about: LogContext = { ...call.context, instance: instance_uuid };
-	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
-	const isOverridden = decision.reasons.some(({ code }) => code === "override.used");
-	if (decision.verdict === "unknown" || isOverridden) log.warning(line, about);
-	else log.info(line, about);
+	const started = performance.now();
+	const decision = await precheck(request, new CallOptions(call));
+	logDecision(log, decision, request, call.context, performance.now() - started);
 	notifyCheck?.(request, decision, call.context);
 	return decision;
+}
+
+/** What a check needs of its call. The ids join the log lines of agents, and what is written of a check, with Nova's. */
+class CallOptions implements CheckOptions {
+	readonly request_id: string | undefined;
+	readonly global_request_id: string | undefined;
+	readonly #call: NovaCall;
+
+	constructor(call: NovaCall) {
+		this.request_id = call.context.request_id;
+		this.global_request_id = call.context.global_request_id;
+		this.#call = call;
+	}
+
+	/** Made when an agent must be asked: most snapshots are known, and a signal costs more than what is done with them. */
+	get signal(): AbortSignal {
+		return this.#call.signal;
+	}
 }
 
 function isHostName(text: string): boolean {

@@ -1,30 +1,78 @@
 import { z } from "zod";
+import { parseJson } from "../messaging/json.ts";
 
-/** One recorded message: where it went and its fields, without the envelope. */
+/** One recorded message: where it went and its fields, without the envelope. A reply goes to its queue on exchange "". */
 const Decoded = z.object({
+	time: z.string().optional(),
 	exchange: z.string(),
 	routing_key: z.string(),
 	message: z.record(z.string(), z.unknown()),
 });
 
+const Envelope = z.object({ "oslo.message": z.string() });
+
 /** The same as the broker carried it, the message as text inside the envelope. */
 const Raw = z
-	.object({
-		exchange: z.string(),
-		routing_key: z.string(),
-		body: z.object({ "oslo.message": z.string() }),
-	})
-	.transform(({ exchange, routing_key, body }) => ({
-		exchange,
-		routing_key,
-		message: JSON.parse(body["oslo.message"]) as Record<string, unknown>,
-	}));
+	.object({ exchange: z.string(), routing_key: z.string(), body: Envelope })
+	.transform(({ exchange, routing_key, body }) => ({ exchange, routing_key, message: fieldsOf(body["oslo.message"]) }));
 
-const RecordedMessage = z.union([Decoded, Raw]);
+/**
+ * What RabbitMQ's firehose tells of a message (`amq.rabbitmq.trace`): `routing_keys` as its header has them, `t` in
+ * seconds since 1970, `body` as text. It tells of each message twice.
+ */
+const Firehose = z
+	.object({
+		t: z.number(),
+		event: z.enum(["publish", "deliver"]),
+		exchange: z.string(),
+		routing_keys: z.tuple([z.string()], z.string()),
+		body: z.string(),
+	})
+	.transform(({ t, event, exchange, routing_keys: [routing_key], body }) => {
+		if (event === "deliver") return undefined;
+		const { "oslo.message": message } = Envelope.parse(JSON.parse(body));
+		return { time: new Date(t * 1000).toISOString(), exchange, routing_key, message: fieldsOf(message) };
+	});
+
+const RecordedLine = z.union([Decoded, Raw, Firehose]);
 
 export type RecordedMessage = z.infer<typeof Decoded>;
 
-/** Reads a recording; throws when it has neither shape. */
+/** What is no recording; the message says where, as `file:line`. */
+export class InvalidRecording extends Error {
+	override readonly name = "InvalidRecording";
+}
+
+/** Reads the recording of one message; throws when it has neither shape. */
 export function readRecording(text: string): RecordedMessage {
-	return RecordedMessage.parse(JSON.parse(text));
+	return z.union([Decoded, Raw]).parse(JSON.parse(text));
+}
+
+/** A line of a recording; or its whole text, where that is one message on many lines. */
+export interface RecordingLine {
+	readonly text: string;
+	/** `file:line`. */
+	readonly place: string;
+}
+
+export function linesOf(text: string, file: string): readonly RecordingLine[] {
+	const lines = text.split("\n");
+	if (/^\s*\{\s*$/.test(lines[0] ?? "")) return [{ text, place: `${file}:1` }];
+	return lines
+		.map((line, index) => ({ text: line, place: `${file}:${index + 1}` }))
+		.filter(({ text }) => text.trim() !== "");
+}
+
+/** The message of a line; none where it is told a second time. Throws InvalidRecording. */
+export function readLine({ text, place }: RecordingLine): RecordedMessage | undefined {
+	try {
+		return RecordedLine.parse(JSON.parse(text));
+	} catch (cause) {
+		const expected = "expected exchange, routing_key and message, or a message of RabbitMQ's firehose";
+		throw new InvalidRecording(`${place}: no recorded message, ${expected}`, { cause });
+	}
+}
+
+function fieldsOf(text: string): Record<string, unknown> {
+	return z.record(z.string(), z.unknown()).parse(parseJson(text));
 }

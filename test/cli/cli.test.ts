@@ -196,7 +196,7 @@ describe("mistakes have an exit code and say what was expected", () => {
 	const MISTAKES: readonly (readonly [readonly string[], number, RegExp])[] = [
 		[[], 64, /Usage: novacompat/],
 		[["serv"], 64, /unknown command 'serv'/],
-		[["explain", "--source", "x"], 64, /required option '--target <path...>'/],
+		[["explain", "--source", "x"], 64, /expected --source and --target, or --journal/],
 		[["explain", "--source", "none.json", "--target", good], 64, /ENOENT: no such file or directory, stat 'none.json'/],
 		[
 			["explain", "--source", "README.md", "--target", good],

@@ -76,6 +76,16 @@ except ValueError as error:
 	});
 });
 
+test("use_json: every line is JSON with the fields of oslo.log", { timeout: 60_000 }, async () => {
+	const { child, lines } = await serve(
+		"--config-file",
+		file("json.yaml", `transport_url: ${broker.url}\nuse_json: true\n`),
+	);
+	expect(lines.map((line) => JSON.parse(line).levelname)).toEqual(["INFO", "INFO"]);
+	child.kill("SIGTERM");
+	expect(await once(child, "exit")).toEqual([0, null]);
+});
+
 describe("who reads the log is no concern of a check", () => {
 	async function withTransport() {
 		const yaml = file("log.yaml", `transport_url: ${broker.url}\nhost: novacompat-1\n`);

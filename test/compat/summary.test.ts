@@ -51,6 +51,15 @@ test("every device with what it lands on", () => {
 	);
 });
 
+test("of many reasons and many devices the first eight, and how many there are", () => {
+	const devices = Array.from({ length: 10 }, (_, index) => mdev(`s${index}`, { software_version: "1.1.1" }));
+	const candidates = devices.map((_, index) => mdev(`t${index}`, { software_version: "1.1.0" }));
+	const text = summary(decide({ ...asker, devices, target_host: "cmp-02", candidates }));
+	expect(text.match(/s\d -> t\d/g)).toHaveLength(8);
+	expect(text.match(/warning version\.bugfix_downgrade/g)).toHaveLength(8);
+	expect(text.match(/\(\+2 more\)/g)).toHaveLength(2);
+});
+
 test("unknown: what the policy makes of it", () => {
 	const unreadable = { interface_version: "EIO" };
 	expect(summary(to("1.1.0", DEFAULT_POLICY, unreadable))).toMatch(/^unknown \(refused by policy\) \[/);

@@ -13,7 +13,7 @@ const TARGET = { exchange: "nova", topic: "migration_compat" };
 /** Calls a method of a service whose checks never end and ignore their signal. */
 async function call(method: string, version: string, args: Record<string, unknown>, policy: Policy = DEFAULT_POLICY) {
 	const transport = new MemoryTransport();
-	const { log } = recordingLog();
+	const { log, lines } = recordingLog();
 	const never = () => new Promise<never>(() => undefined);
 	const server = new RpcServer({
 		transport,
@@ -26,7 +26,10 @@ async function call(method: string, version: string, args: Record<string, unknow
 	});
 	await server.start();
 	const answer = new RpcClient(transport).call({ ...TARGET, version }, method, args, { timeout: 0.4 });
-	return answer.catch((error: RemoteError) => error);
+	const outcome = await answer.catch((error: RemoteError) => error);
+	// What the caller is told can be found in the log.
+	expect(lines.filter((line) => /WARNING .* live migration: unknown .*agent\.timeout: /.test(line))).toHaveLength(1);
+	return outcome;
 }
 
 const instance = {

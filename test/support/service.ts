@@ -3,6 +3,7 @@ import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
 import { createService } from "../../src/cli/serve.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { createLogger } from "../../src/log.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
@@ -26,7 +27,9 @@ export async function startService(hosts: readonly string[], options: Readonly<R
 		...options,
 	});
 	const transport = new MemoryTransport();
-	const service = createService({ config, policy: () => DEFAULT_POLICY, transport, log });
+	const journal = config.journal && new Journal(config.journal, log);
+	const witness = journal ? { witness: journal.record } : {};
+	const service = createService({ config, policy: () => DEFAULT_POLICY, transport, log, ...witness });
 	await service.start();
 	return {
 		transport,
@@ -35,6 +38,7 @@ export async function startService(hosts: readonly string[], options: Readonly<R
 		agents,
 		async stop() {
 			await service.stop();
+			await journal?.close();
 			await Promise.all([...agents.values()].map((agent) => agent.close()));
 		},
 	};

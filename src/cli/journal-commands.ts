@@ -1,0 +1,92 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
+
+/** What can be done with what was decided before. */
+export function addJournalCommands(program: Command): void {
+	const journal = program.command("journal").description("read what `serve` has decided, and from what");
+
+	readingOptions(journal.command("list"))
+		.description("a decision on a line, the last one last")
+		.addOption(sinceOption())
+		.option("--instance <uuid>", "of this instance; the beginning of the uuid will do")
+		.option("--host <name>", "from or to this host")
+		.option("--verdict <verdict...>", "accept, conditional, reject or unknown")
+		.action(async (options) => (await import("./journal.ts")).journalList(options));
+
+	readingOptions(journal.command("show <id>"))
+		.description("one decision with all that was looked at, by its id or request id")
+		.action(async (id, options) => (await import("./journal.ts")).journalShow(id, options));
+
+	readingOptions(journal.command("why <instance>"))
+		.description("what was decided about an instance, and every reason")
+		.addOption(sinceOption())
+		.action(async (instance, options) => (await import("./journal.ts")).journalWhy(instance, options));
+
+	program
+		.command("record <file...>")
+		.description(
+			"make one recording of captures, recordings and single messages, of what is known to be harmless in them",
+		)
+		.option("--journal <path...>", "add what the decisions were made of, so that they can be made again")
+		.option("--share", "put pseudonyms in the place of the ids of requests, instances, projects and users")
+		.option("--output <file>", "where to (default: standard output)")
+		.action(async (files, options) => (await import("./record.ts")).record(files, options));
+
+	program
+		.command("replay <file...>")
+		.description("send recorded requests again, and compare what they get with what they got")
+		.option("--journal <path...>", "what was known then; a recording may have it already")
+		.option("--hosts <path...>", "snapshot files or host trees, for what no journal knows")
+		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
+		.option("--transport-url <url>", "send them to the service on this broker")
+		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
+		.option("--config-file <file>", "take the broker from a configuration of `serve`")
+		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)
+		.option("--concurrency <number>", "requests under way at once", count, 1)
+		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)
+		.option("--junit <file>", "write the result as JUnit XML")
+		.addHelpText(
+			"after",
+			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, 64 usage,\n75 no connection to the broker, 255 bug.",
+		)
+		.action(async (files, options) => {
+			process.exitCode = await (await import("./replay.ts")).replay(files, options);
+		});
+}
+
+function positive(text: string): number {
+	const value = Number(text);
+	if (value > 0 && value <= 86_400) return value;
+	throw new InvalidArgumentError("Expected a number up to 86400.");
+}
+
+function count(text: string): number {
+	if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+	throw new InvalidArgumentError("Expected a number from 1 to 9999.");
+}
+
+function readingOptions(command: Command): Command {
+	return command
+		.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
+		.addOption(formatOption())
+		.addHelpText("after", "\nExit codes: 0 good, 1 something in the journal is damaged, 64 usage, 255 bug.");
+}
+
+function formatOption(): Option {
+	return new Option("--format <format>", "output").choices(["table", "json"]).default("table");
+}
+
+function sinceOption(): Option {
+	return new Option("--since <time>", "30m, 2h or 7d ago, or 2026-08-21T14:00:00Z").argParser(sinceTime);
+}
+
+const UNITS = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds since 1970. */
+function sinceTime(text: string): number {
+	const [, count, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+	if (count !== undefined) return Date.now() - Number(count) * UNITS[unit as keyof typeof UNITS];
+	const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+	if (!Number.isNaN(time)) return time;
+	throw new InvalidArgumentError("Expected 30m, 2h, 7d or a time as 2026-08-21T14:00:00Z.");
+}

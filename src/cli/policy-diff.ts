@@ -1,0 +1,99 @@
+import type { Decision } from "../compat/decision.ts";
+import type { Policy } from "../compat/policy.ts";
+import { DamagedLine } from "../journal/line.ts";
+import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import { localTime } from "../log.ts";
+import { loadPolicy } from "../policy/policy.ts";
+import { type Basis, checkAgain } from "../precheck.ts";
+import { complain } from "./complain.ts";
+import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
+import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
+import { table } from "./table.ts";
+
+export interface PolicyDiffOptions {
+	readonly journal: readonly string[];
+	readonly format: string;
+}
+
+/** A decision that is another one under the new policy. */
+interface Flip {
+	readonly entry: JournalEntry;
+	readonly before: Decision;
+	readonly after: Decision;
+}
+
+/** `novacompat policy diff`: makes every decision of a journal under two policies, and lists those that flip. */
+export function policyDiff(oldFile: string, newFile: string, { journal, format }: PolicyDiffOptions): number {
+	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
+	const flips: Flip[] = [];
+	let count = 0;
+	for (const entry of readJournal(journal, complain)) {
+		const basis = basisOf(entry);
+		if (!basis) continue;
+		count++;
+		const [before, after] = [older, newer].map((policy) => decided(entry, { ...basis, policy: policy(entry.time) }));
+		const isFlip = before?.verdict !== after?.verdict || before?.allowed !== after?.allowed;
+		if (before && after && isFlip) flips.push({ entry, before, after });
+	}
+	process.stdout.write(format === "json" ? json(flips) : render(flips, count, terminalColour(process.stdout)));
+	return flips.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
+}
+
+/** The policy of a file as it would have been at a time: overrides are in force, or not. */
+function policyAt(file: string): (time: string) => Policy {
+	let now = 0;
+	const policy = loadPolicy(
+		file,
+		() => undefined,
+		() => now,
+	);
+	return (time) => {
+		now = Date.parse(time);
+		return policy();
+	};
+}
+
+function decided({ request }: JournalEntry, basis: Basis): Decision {
+	const { snapshots, ...decision } = checkAgain(request, basis);
+	return decision;
+}
+
+function basisOf({ basis }: JournalEntry): Basis | undefined {
+	try {
+		return basis();
+	} catch (error) {
+		if (!(error instanceof DamagedLine)) throw error;
+		complain(error.message);
+		return undefined;
+	}
+}
+
+function render(flips: readonly Flip[], count: number, { colour }: RenderOptions): string {
+	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "OLD", "NEW", "REASON NOW"];
+	const rows = flips.map(({ entry: { time, request, decision }, before, after }) => [
+		localTime(Date.parse(time)),
+		decision.id,
+		request.instance_uuid,
+		request.source_host,
+		request.dest_host,
+		verdictOf(before),
+		verdictOf(after),
+		leadReason(after.reasons),
+	]);
+	const lines = table([header, ...rows], "", (cell, row, column) => {
+		const flip = flips[row - 1];
+		if (flip && header[column] === "OLD") return paint(flip.before.verdict, cell, colour);
+		return flip && header[column] === "NEW" ? paint(flip.after.verdict, cell, colour) : cell;
+	});
+	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
+	return `${shown}${flips.length} of ${count} decisions flip.\n`;
+}
+
+/** Of an unknown one it is the policy that says whether the migration may go on. */
+function verdictOf({ verdict, allowed }: Decision): string {
+	return verdict === "unknown" && allowed ? "unknown, allowed" : verdict;
+}
+
+function json(flips: readonly Flip[]): string {
+	return `${JSON.stringify(flips, null, 2)}\n`;
+}

@@ -1,0 +1,101 @@
+import { canonicalJson } from "../compat/digest.ts";
+import { explain } from "../compat/explain.ts";
+import { DamagedLine } from "../journal/line.ts";
+import type { JournalEntry } from "../journal/reader.ts";
+import { localTime } from "../log.ts";
+import { type Asked, type Basis, checkAgain, questionOf } from "../precheck.ts";
+import { SnapshotError } from "../snapshot/source.ts";
+import { leadReason, paint, type RenderOptions, renderDecision } from "./render.ts";
+import { renderExplanation } from "./render-explanation.ts";
+import { table } from "./table.ts";
+
+/** A decision on a line, with the first of its reasons. */
+export function renderEntries(entries: readonly JournalEntry[], { colour }: RenderOptions): string {
+	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "VERDICT", "REASON"];
+	const rows = entries.map(({ time, request, decision }) => [
+		localTime(Date.parse(time)),
+		decision.id,
+		request.instance_uuid,
+		request.source_host,
+		request.dest_host,
+		decision.verdict,
+		leadReason(decision.reasons),
+	]);
+	const lines = table([header, ...rows], "", (cell, row, column) => {
+		const entry = entries[row - 1];
+		return entry && header[column] === "VERDICT" ? paint(entry.decision.verdict, cell, colour) : cell;
+	});
+	return text(lines);
+}
+
+/** Decision by decision, every reason. */
+export function renderHistory(entries: readonly JournalEntry[], options: RenderOptions): string {
+	return entries.map((entry) => `${localTime(Date.parse(entry.time))}\n${decisionOf(entry, options)}`).join("\n");
+}
+
+/** One decision with all that is known of it. `count`: how many have its id. */
+export function renderEntry(entry: JournalEntry, count: number, options: RenderOptions): string {
+	const { time, place, request_id, global_request_id, request, duration_ms } = entry;
+	const rows = [
+		["time", `${localTime(Date.parse(time))}${count > 1 ? `, the last of ${count}` : ""}`],
+		["instance", request.instance_uuid],
+		["request", [request_id, global_request_id].filter((id) => id !== undefined).join(", ") || "-"],
+		["took", `${duration_ms} ms`],
+		...basisRows(entry),
+		["journal", place],
+	];
+	return `${text(table(rows))}\n${explanationOf(entry, options)}`;
+}
+
+function basisRows({ basis, policy }: JournalEntry): readonly (readonly string[])[] {
+	const made = orDamage(basis);
+	if (typeof made === "string") return [["made of", made]];
+	return [
+		["source", attemptText(made.source)],
+		["target", attemptText(made.target)],
+		["policy", policy],
+	];
+}
+
+function attemptText(attempt: Asked): string {
+	if (attempt === "not asked") return attempt;
+	if (attempt instanceof SnapshotError) {
+		const { code, message, stale } = attempt;
+		return `${code}: ${message}${stale ? `; ${attemptText(stale.snapshot)}, ${stale.age.toFixed(0)} s old` : ""}`;
+	}
+	const { host, boot_id = "-", generation = "-", devices } = attempt;
+	return `${host}, boot ${boot_id}, generation ${generation}, ${devices.length} devices`;
+}
+
+/** At length where devices were compared, and the engine still says the same. */
+function explanationOf(entry: JournalEntry, options: RenderOptions): string {
+	const basis = orDamage(entry.basis);
+	if (typeof basis === "string") return decisionOf(entry, options);
+	const { snapshots, ...again } = checkAgain(entry.request, basis);
+	if (canonicalJson(again) !== canonicalJson(entry.decision)) {
+		return `${decisionOf(entry, options)}\nThis version of novacompat decides otherwise:\n\n${title(again, entry, options)}`;
+	}
+	const question = questionOf(entry.request, basis);
+	return question ? renderExplanation(explain(question), options) : decisionOf(entry, options);
+}
+
+function decisionOf(entry: JournalEntry, options: RenderOptions): string {
+	return title(entry.decision, entry, options);
+}
+
+function title(decision: JournalEntry["decision"], { request }: JournalEntry, options: RenderOptions): string {
+	return renderDecision(decision, `${request.source_host} -> ${request.dest_host}`, options);
+}
+
+function orDamage(basis: () => Basis): Basis | string {
+	try {
+		return basis();
+	} catch (error) {
+		if (error instanceof DamagedLine) return error.message;
+		throw error;
+	}
+}
+
+function text(lines: readonly string[]): string {
+	return lines.map((line) => `${line}\n`).join("");
+}

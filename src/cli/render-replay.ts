@@ -1,0 +1,37 @@
+import { printable } from "../log.ts";
+import type { Replayed } from "./replay.ts";
+
+/** Requests that got something else than then, each with every difference; and what those got that have no recorded reply. */
+export function renderReplay(replayed: readonly Replayed[]): string {
+	const lines = replayed.flatMap((one) => {
+		const { differences, now } = one;
+		if (differences === undefined) return [`new      ${titleOf(one)}`, `  ${clipJson(now)}`];
+		if (differences.length === 0) return [];
+		const rows = differences.flatMap(({ path, recorded, now }) => [
+			`  ${path}`,
+			...(recorded === undefined ? [] : [`    - ${recorded}`]),
+			...(now === undefined ? [] : [`    + ${now}`]),
+		]);
+		return [`differs  ${titleOf(one)}`, ...rows];
+	});
+	return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** How many of each. */
+export function renderSummary(replayed: readonly Replayed[]): string {
+	const different = replayed.filter(({ differences = [] }) => differences.length > 0).length;
+	const unanswered = replayed.filter(({ differences }) => differences === undefined).length;
+	const same = replayed.length - different - unanswered;
+	const more = unanswered > 0 ? `, ${unanswered} without a recorded reply` : "";
+	return `${replayed.length} replayed: ${same} as recorded, ${different} different${more}\n`;
+}
+
+/** Where it went, which method, and the request id by which it is found in logs. */
+export function titleOf({ conversation }: Replayed): string {
+	const { routing_key, message } = conversation.request;
+	return printable(`${String(message["method"])} to ${routing_key} ${String(message["_context_request_id"] ?? "-")}`);
+}
+
+function clipJson(value: unknown): string {
+	return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? `${item}` : item));
+}

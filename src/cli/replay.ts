@@ -1,0 +1,156 @@
+import { writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readJournal } from "../journal/reader.ts";
+import { RpcClient } from "../messaging/client.ts";
+import { MessageDeliveryFailure, MessageUndeliverable, MessagingTimeout, RemoteError } from "../messaging/errors.ts";
+import { toJson } from "../messaging/json.ts";
+import { MemoryTransport } from "../messaging/memory.ts";
+import { type ClientTarget, routingKey } from "../messaging/target.ts";
+import type { Transport } from "../messaging/transport.ts";
+import { reduceMessage } from "../recording/allow-list.ts";
+import { compareOutcomes, type Difference, type Outcome, outcomeOf } from "../recording/compare.ts";
+import { type Conversation, conversationsOf } from "../recording/conversation.ts";
+import { type BusOptions, connectTo, findBus } from "./bus.ts";
+import { complain } from "./complain.ts";
+import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
+import { policyOf } from "./explain.ts";
+import { readHosts } from "./hosts.ts";
+import { junit } from "./junit.ts";
+import { type Recordings, readRecordings } from "./recordings.ts";
+import { renderReplay, renderSummary } from "./render-replay.ts";
+import { replayService } from "./replay-service.ts";
+
+export interface ReplayOptions extends BusOptions {
+	readonly journal?: readonly string[];
+	readonly hosts?: readonly string[];
+	readonly policy?: string;
+	readonly junit?: string;
+	/** Requests that are begun in a second, and that are under way at once. */
+	readonly rate?: number;
+	readonly concurrency: number;
+	/** Seconds. */
+	readonly timeout: number;
+}
+
+/** A request that was sent again. */
+export interface Replayed {
+	readonly conversation: Conversation;
+	readonly now: Outcome;
+	/** Undefined where no reply was recorded. */
+	readonly differences: readonly Difference[] | undefined;
+	/** Seconds. */
+	readonly duration: number;
+}
+
+/** Where there is no server in the routing key: whichever is free. */
+const ANY_SERVER = "novacompat-replay";
+
+/** `novacompat replay`: sends recorded requests again, and compares what they get with what they got. */
+export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
+	const recordings = readRecordings(files, complain);
+	const conversations = conversationsOf(recordings.messages);
+	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
+	const isLive = [options.transportUrl, options.configFile, options.novaConf].some((given) => given !== undefined);
+	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
+	const service = isLive ? undefined : serviceFor(transport, conversations, recordings, options);
+	await service?.start();
+	const client = new RpcClient(transport);
+	try {
+		const replayed = await sendAll(client, conversations, recordings.shared, options);
+		process.stdout.write(renderReplay(replayed) + renderSummary(replayed));
+		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed));
+		return replayed.some(({ differences = [] }) => differences.length > 0) ? REPLAY_EXIT.differs : REPLAY_EXIT.same;
+	} catch (error) {
+		if (!(error instanceof MessageDeliveryFailure || error instanceof MessagingTimeout)) throw error;
+		complain(error.message);
+		return CALL_EXIT.noBroker;
+	} finally {
+		await client.close();
+		await service?.stop();
+		await transport.close();
+	}
+}
+
+function serviceFor(
+	transport: Transport,
+	conversations: readonly Conversation[],
+	recordings: Recordings,
+	{ journal = [], hosts = [], policy }: ReplayOptions,
+) {
+	const targets = conversations
+		.map(({ request }) => targetOf(request))
+		.map((target) => ({ server: ANY_SERVER, ...target }));
+	const distinct = new Map(targets.map((target) => [`${target.exchange} ${routingKey(target)}`, target]));
+	return replayService(transport, [...distinct.values()], {
+		entries: [...recordings.entries, ...readJournal(journal, complain)],
+		hosts: readHosts(hosts),
+		policy: policyOf(policy),
+		isPolicyGiven: policy !== undefined,
+	});
+}
+
+/** All of them, as many at once as there may be; the results in the order of the requests. */
+async function sendAll(
+	client: RpcClient,
+	conversations: readonly Conversation[],
+	shared: boolean,
+	{ rate = Number.POSITIVE_INFINITY, concurrency, timeout }: ReplayOptions,
+): Promise<readonly Replayed[]> {
+	const results: Replayed[] = [];
+	const started = performance.now();
+	const waiting = conversations.entries();
+	const progress = progressOf(conversations.length);
+	const work = async () => {
+		for (const [index, conversation] of waiting) {
+			const early = started + (index * 1000) / rate - performance.now();
+			if (early > 0) await sleep(early);
+			results[index] = await sendAgain(client, conversation, shared, timeout);
+			progress(results);
+		}
+	};
+	await Promise.all(Array.from({ length: concurrency }, work));
+	return results;
+}
+
+async function sendAgain(
+	client: RpcClient,
+	conversation: Conversation,
+	shared: boolean,
+	timeout: number,
+): Promise<Replayed> {
+	const { request, reply } = conversation;
+	const started = performance.now();
+	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout }));
+	const duration = (performance.now() - started) / 1000;
+	return { conversation, now, differences: reply && compareOutcomes(outcomeOf(reply.message), now, shared), duration };
+}
+
+/** As a recording would have it. Throws what says nothing about the service: no connection. */
+async function outcomeNow(sent: Promise<unknown>): Promise<Outcome> {
+	try {
+		return outcomeOf(reduceMessage({ result: await sent, failure: null }));
+	} catch (error) {
+		if (error instanceof RemoteError) {
+			const { excType, module, value: message, args, kwargs } = error;
+			return outcomeOf(reduceMessage({ failure: toJson({ class: excType, module, message, args, kwargs }) }));
+		}
+		const isAnswer = error instanceof MessageUndeliverable || (error instanceof MessagingTimeout && error.sent);
+		if (!isAnswer) throw error;
+		return { failure: { class: error.name, message: error.message } };
+	}
+}
+
+function targetOf({ exchange, routing_key }: Conversation["request"]): ClientTarget {
+	const [, topic = "", server] = /^([^.]*)(?:\.(.*))?$/s.exec(routing_key) ?? [];
+	return { exchange, topic, ...(server !== undefined && { server }) };
+}
+
+/** On a terminal only. */
+function progressOf(total: number): (results: readonly Replayed[]) => void {
+	if (!process.stderr.isTTY) return () => undefined;
+	return (results) => {
+		const done = results.filter((one) => one !== undefined);
+		const line = renderSummary(done).trimEnd();
+		process.stderr.write(done.length < total ? `\r${done.length}/${total}  ${line}` : `\r\u001b[K`);
+	};
+}

@@ -1,0 +1,82 @@
+import type { Decision } from "../compat/decision.ts";
+import { canonicalJson } from "../compat/digest.ts";
+import { explain } from "../compat/explain.ts";
+import type { Reason } from "../compat/reason.ts";
+import type { JournalEntry } from "../journal/reader.ts";
+import { type Basis, checkAgain, questionOf } from "../precheck.ts";
+import { edited, readEdits } from "./edits.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+import { policyOf } from "./explain.ts";
+import { readHost } from "./hosts.ts";
+import { findDecision } from "./journal.ts";
+import { heading, type RenderOptions, renderDecision, terminalColour } from "./render.ts";
+import { renderExplanation } from "./render-explanation.ts";
+import { table } from "./table.ts";
+
+export interface WhatIfOptions {
+	/** Id of a decision, or its request id. */
+	readonly journal: string;
+	readonly directory: readonly string[];
+	readonly set?: readonly string[];
+	readonly unset?: readonly string[];
+	/** Snapshots in the place of those of then. */
+	readonly source?: string;
+	readonly target?: readonly string[];
+	readonly policy?: string;
+	readonly format: string;
+}
+
+/** `novacompat explain --journal`: what a decision would be if something were otherwise; the exit code is its verdict. */
+export function whatIf(options: WhatIfOptions): number {
+	const { entry } = findDecision(options.directory, options.journal);
+	const basis = otherwise(entry.basis(), options);
+	const { snapshots, ...decision } = checkAgain(entry.request, basis);
+	process.stdout.write(
+		options.format === "json"
+			? `${JSON.stringify({ recorded: entry.decision, decision, ...changes(entry.decision, decision) }, null, 2)}\n`
+			: render(entry, decision, basis, terminalColour(process.stdout)),
+	);
+	return exitCodeOf(decision);
+}
+
+function otherwise(basis: Basis, { source, target, policy, set = [], unset = [] }: WhatIfOptions): Basis {
+	const [file] = target ?? [];
+	const given = {
+		...basis,
+		...(source !== undefined && { source: readHost(source) }),
+		...(file !== undefined && { target: readHost(file) }),
+		...(policy !== undefined && { policy: policyOf(policy) }),
+	};
+	return edited(given, readEdits(set, unset));
+}
+
+/** Reasons that there were and are no more, and those that are new. */
+function changes(recorded: Decision, { reasons }: Decision) {
+	const lacking = (some: readonly Reason[], others: readonly Reason[]) => {
+		const known = new Set(others.map(canonicalJson));
+		return some.filter((one) => !known.has(canonicalJson(one)));
+	};
+	return { gone: lacking(recorded.reasons, reasons), new: lacking(reasons, recorded.reasons) };
+}
+
+function render(
+	{ decision: recorded, request }: JournalEntry,
+	decision: Decision,
+	basis: Basis,
+	options: RenderOptions,
+) {
+	const title = `${request.source_host} -> ${request.dest_host}`;
+	const changed = changes(recorded, decision);
+	const rows = [
+		...changed.gone.map(({ severity, code, message }) => ["-", severity, code, message]),
+		...changed.new.map(({ severity, code, message }) => ["+", severity, code, message]),
+	];
+	const question = questionOf(request, basis);
+	const now = question ? renderExplanation(explain(question), options) : renderDecision(decision, title, options);
+	const lines = [
+		`was  ${heading(recorded, title, options)}`,
+		...table(rows, "  "),
+		...(rows.length > 0 ? [] : ["  no reason changes"]),
+	];
+	return `${lines.join("\n")}\n\n${now}`;
+}

@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { Decision } from "../compat/decision.ts";
+import { canonicalJson } from "../compat/digest.ts";
+import { once } from "../compat/once.ts";
+import type { Policy } from "../compat/policy.ts";
+import { PolicyFile } from "../policy/policy.ts";
+import type { Asked, MadeCheck, PrecheckRequest } from "../precheck.ts";
+import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import { SnapshotError } from "../snapshot/source.ts";
+
+/** 128 bits of SHA-256: what a device or a policy is called in a journal. */
+const Digest = z.string().regex(/^[0-9a-f]{32}$/);
+
+const ErrorCode = z.templateLiteral([z.enum(["agent", "snapshot"]), ".", z.string()]) as unknown as z.ZodType<
+	SnapshotError["code"]
+>;
+
+/** One host's part in a check: its snapshot, or why there was none and which older one there was; nothing, when it was not asked. */
+const Part = z.object({
+	snapshot: Digest.optional(),
+	error: z.object({ code: ErrorCode, message: z.string() }).optional(),
+	/** Seconds since the older snapshot was collected. */
+	age: z.number().optional(),
+});
+type Part = z.infer<typeof Part>;
+
+/** What a host says, its devices by digest: of many that stay the same none is written twice. */
+const SnapshotLine = Snapshot.omit({ devices: true, dropped: true }).extend({ devices: z.array(Digest) });
+
+/** The checksum says that it is what was written: only what names a check is looked at. */
+const Request = z.looseObject({
+	instance_uuid: z.string(),
+	source_host: z.string(),
+	dest_host: z.string(),
+}) as unknown as z.ZodType<PrecheckRequest>;
+
+const DecisionSchema = z.looseObject({
+	id: z.string(),
+	verdict: z.enum(["accept", "conditional", "reject", "unknown"]),
+	allowed: z.boolean(),
+	mapping: z.record(z.string(), z.string()),
+	reasons: z.array(z.looseObject({ code: z.string(), severity: z.enum(["error", "warning"]), message: z.string() })),
+	text: z.string(),
+}) as unknown as z.ZodType<Decision>;
+
+/**
+ * What is on the lines of a journal. A line refers to earlier ones of the same file only, so every file can be read alone.
+ * Names are a contract; a reader ignores fields that it does not know.
+ */
+export const Entry = z.discriminatedUnion("type", [
+	/** The first line of a file, and of every start of the service. */
+	z.object({ type: z.literal("journal"), schema_version: z.string().regex(/^1\.\d+$/, "expected 1.x") }),
+	z.object({ type: z.literal("device"), digest: Digest, device: Snapshot.shape.devices.element }),
+	z.object({ type: z.literal("snapshot"), digest: Digest, snapshot: SnapshotLine }),
+	z.object({ type: z.literal("policy"), digest: Digest, policy: PolicyFile as z.ZodType<Policy> }),
+	z.object({
+		type: z.literal("decision"),
+		time: z.iso.datetime(),
+		request_id: z.string().optional(),
+		global_request_id: z.string().optional(),
+		request: Request,
+		source: Part,
+		target: Part,
+		policy: Digest,
+		duration_ms: z.number(),
+		decision: DecisionSchema,
+	}),
+]);
+export type Entry = z.infer<typeof Entry>;
+export type DecisionEntry = Extract<Entry, { readonly type: "decision" }>;
+export type SnapshotEntry = Extract<Entry, { readonly type: "snapshot" }>;
+
+export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.0" };
+
+const digestOf = (value: unknown) =>
+	createHash("sha256")
+		.update(canonicalJson(value))
+		.digest("hex")
+		.slice(0, 2 * 16);
+
+const deviceEntry = once((device: SnapshotDevice) => ({ type: "device", digest: digestOf(device), device }) as const);
+const policyEntry = once((policy: Policy) => ({ type: "policy", digest: digestOf(policy), policy }) as const);
+const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
+	const snapshot = { ...host, devices: host.devices.map((device) => deviceEntry(device).digest) };
+	return { type: "snapshot", digest: digestOf(snapshot), snapshot } as const;
+});
+
+/** All that is kept of a check. */
+export type KeptCheck = Omit<MadeCheck, "options"> & { readonly options: Omit<MadeCheck["options"], "signal"> };
+
+/** A check as entries: what it refers to, in order, then the decision. `at`: milliseconds since 1970. */
+export function entriesOf({ request, basis, decision, options, duration }: KeptCheck, at: number): readonly Entry[] {
+	const { request_id, global_request_id } = options;
+	const { snapshots: _, ...decided } = decision;
+	const policy = policyEntry(basis.policy);
+	return [
+		...snapshotEntries(basis.source),
+		...snapshotEntries(basis.target),
+		policy,
+		{
+			type: "decision",
+			time: new Date(at).toISOString(),
+			...(request_id !== undefined && { request_id }),
+			...(global_request_id !== undefined && { global_request_id }),
+			request,
+			source: partOf(basis.source),
+			target: partOf(basis.target),
+			policy: policy.digest,
+			duration_ms: Math.round(duration * 1000) / 1000,
+			decision: decided,
+		} as DecisionEntry,
+	];
+}
+
+function snapshotOf(asked: Asked): Snapshot | undefined {
+	if (asked === "not asked") return undefined;
+	return asked instanceof SnapshotError ? asked.stale?.snapshot : asked;
+}
+
+function snapshotEntries(attempt: Asked): readonly Entry[] {
+	const snapshot = snapshotOf(attempt);
+	return snapshot ? [...snapshot.devices.map(deviceEntry), snapshotEntry(snapshot)] : [];
+}
+
+function partOf(attempt: Asked): Part {
+	const snapshot = snapshotOf(attempt);
+	return {
+		...(snapshot && { snapshot: snapshotEntry(snapshot).digest }),
+		...(attempt instanceof SnapshotError && {
+			error: { code: attempt.code, message: attempt.message },
+			...(attempt.stale && { age: attempt.stale.age }),
+		}),
+	};
+}

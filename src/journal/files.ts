@@ -1,0 +1,104 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface JournalOptions {
+	readonly directory: string;
+	/** Bytes. */
+	readonly max_file_size: number;
+	readonly max_files: number;
+}
+
+export const DEFAULT_JOURNAL_DIR = "/var/lib/novacompat/journal";
+
+const NAME = /^journal-(\d{6,})\.jsonl$/;
+const NEWLINE = 0x0a;
+
+/** The files of a journal, the oldest first. Their names are numbers, so a place in one stays where it is. */
+export function journalFiles(directory: string): readonly string[] {
+	return numbersIn(directory).map((number) => join(directory, nameOf(number)));
+}
+
+function numbersIn(directory: string): readonly number[] {
+	return readdirSync(directory)
+		.flatMap((name) => NAME.exec(name)?.[1] ?? [])
+		.map(Number)
+		.sort((a, b) => a - b);
+}
+
+const nameOf = (number: number) => `journal-${String(number).padStart(6, "0")}.jsonl`;
+
+/** Appends to the last file of a directory, and begins a new one when it is full; the oldest ones go. */
+export class JournalFiles {
+	readonly #options: JournalOptions;
+	#file: { readonly handle: FileHandle; readonly number: number; size: number } | undefined;
+
+	constructor(options: JournalOptions) {
+		this.#options = options;
+	}
+
+	/** Whether so many bytes more belong into another file. One that is empty takes anything. */
+	isFullFor(bytes: number): boolean {
+		return this.#file !== undefined && this.#file.size > 0 && this.#file.size + bytes > this.#options.max_file_size;
+	}
+
+	/** Ready to append; true when nothing in the file was written by us, so that nothing may be referred to. */
+	async begin(): Promise<boolean> {
+		if (this.#file) return false;
+		const { directory, max_file_size } = this.#options;
+		mkdirSync(directory, { recursive: true, mode: 0o750 });
+		const last = numbersIn(directory).at(-1) ?? 1;
+		const size = await sizeOf(join(directory, nameOf(last)));
+		await this.#open(size < max_file_size ? last : last + 1);
+		return true;
+	}
+
+	async append(bytes: Buffer): Promise<void> {
+		const file = this.#file;
+		if (!file) throw new Error("begin comes before append");
+		for (let written = 0; written < bytes.length; ) {
+			const { bytesWritten } = await file.handle.write(bytes, written);
+			written += bytesWritten;
+			file.size += bytesWritten;
+		}
+	}
+
+	/** Leaves the file, whatever state it is in. */
+	async leave(): Promise<void> {
+		const file = this.#file;
+		this.#file = undefined;
+		await file?.handle.close().catch(() => undefined);
+	}
+
+	/** Goes on in a new file. */
+	async next(): Promise<void> {
+		const { number = 0 } = this.#file ?? {};
+		await this.leave();
+		await this.#open(number + 1);
+	}
+
+	async #open(number: number): Promise<void> {
+		const { directory, max_files } = this.#options;
+		const handle = await open(join(directory, nameOf(number)), "a+", 0o640);
+		this.#file = { handle, number, size: (await handle.stat()).size };
+		// Whoever wrote last may have been killed in the middle of a line, or had no room for it.
+		if (!(await endsWithNewline(handle, this.#file.size))) await this.append(Buffer.from("\n"));
+		const old = numbersIn(directory).slice(0, -max_files);
+		await Promise.all(old.map((one) => rm(join(directory, nameOf(one)), { force: true })));
+	}
+}
+
+async function sizeOf(file: string): Promise<number> {
+	try {
+		return (await stat(file)).size;
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+		throw error;
+	}
+}
+
+async function endsWithNewline(handle: FileHandle, size: number): Promise<boolean> {
+	if (size === 0) return true;
+	const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+	return buffer[0] === NEWLINE;
+}

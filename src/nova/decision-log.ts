@@ -1,0 +1,70 @@
+import type { Decision } from "../compat/decision.ts";
+import type { Ranking } from "../compat/rank.ts";
+import type { ReasonCode } from "../compat/reason.ts";
+import { hostCount, rankSummary, summary } from "../compat/summary.ts";
+import type { LogContext, Logger } from "../log.ts";
+import type { Checked, PrecheckRequest, RankRequest } from "../precheck.ts";
+import type { RequestContext } from "./context.ts";
+
+/** What somebody should look at although the migration may go on. */
+const NOTABLE: ReadonlySet<ReasonCode> = new Set(["override.used", "snapshot.stale_used"]);
+
+/**
+ * The one log line of a decision: at INFO, because Nova itself logs a rejection at DEBUG; at WARNING when it is unknown, or
+ * rests on an override or on an old snapshot. The ids are those by which Nova's lines are found.
+ * @param duration milliseconds
+ */
+export function logDecision(
+	log: Logger,
+	decision: Checked,
+	{ instance_uuid, source_host, dest_host }: Partial<PrecheckRequest>,
+	context: RequestContext,
+	duration?: number,
+): void {
+	const about: LogContext = { ...context, ...(instance_uuid !== undefined && { instance: instance_uuid }) };
+	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
+	const way = source_host === undefined ? "" : ` ${source_host} -> ${dest_host}`;
+	log[isNotable(decision) ? "warning" : "info"](`live migration${way}: ${summary(decision)}`, about, {
+		check_id: decision.id,
+		verdict: decision.verdict,
+		allowed: decision.allowed,
+		reason_codes: codesOf(decision),
+		...(source_host !== undefined && { src_host: source_host, dst_host: dest_host }),
+		...(duration !== undefined && { duration_ms: Math.round(duration * 1000) / 1000 }),
+	});
+}
+
+/** The one log line of a ranking; the host that is first decides how it looks. */
+export function logRanking(
+	log: Logger,
+	{ instance_uuid, source_host }: RankRequest,
+	ranking: Ranking,
+	context: RequestContext,
+): void {
+	const [first] = ranking.hosts;
+	const level = first && isNotable(first) ? "warning" : "info";
+	log[level](
+		`live migration ${source_host} -> ${rankSummary(ranking)}`,
+		{ ...context, instance: instance_uuid },
+		{
+			src_host: source_host,
+			hosts: hostCount(ranking.verdicts),
+			...(first && {
+				check_id: first.id,
+				verdict: first.verdict,
+				allowed: first.allowed,
+				reason_codes: codesOf(first),
+				dst_host: first.host,
+			}),
+		},
+	);
+}
+
+function isNotable({ verdict, reasons }: Decision): boolean {
+	return verdict === "unknown" || reasons.some(({ code }) => NOTABLE.has(code));
+}
+
+/** Each once, in the order of the reasons. */
+function codesOf({ reasons }: Decision): readonly ReasonCode[] {
+	return [...new Set(reasons.map(({ code }) => code))];
+}

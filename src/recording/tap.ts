@@ -1,0 +1,75 @@
+import { openEnvelope } from "../messaging/message.ts";
+import type { ServerTarget } from "../messaging/target.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "../messaging/transport.ts";
+import { reduceMessage } from "./allow-list.ts";
+import type { RecordedMessage } from "./recording.ts";
+
+export interface TapOptions {
+	/** Takes one line with its end; must not wait for anything. */
+	readonly write: (line: string) => void;
+	/** Bytes; once they are written nothing more is. */
+	readonly maxSize: number;
+	readonly onFull: () => void;
+}
+
+/** A transport that writes down, as recordings do, what passes: requests that arrive, and the replies to them. */
+export class TappedTransport implements Transport {
+	readonly #inner: Transport;
+	readonly #options: TapOptions;
+	#size = 0;
+
+	constructor(inner: Transport, options: TapOptions) {
+		this.#inner = inner;
+		this.#options = options;
+	}
+
+	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
+		const { exchange, topic, server } = target;
+		return this.#inner.listen(target, prefetch, (delivery) => {
+			// Which of its three queues it came from makes no difference to the answer, which server it was for does.
+			this.#record({ exchange, routing_key: `${topic}.${server}` }, delivery);
+			onDelivery(delivery);
+		});
+	}
+
+	newReplyQueue(): string {
+		return this.#inner.newReplyQueue();
+	}
+
+	listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
+		return this.#inner.listenForReplies(queue, onDelivery);
+	}
+
+	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
+		if (to.kind === "reply") {
+			this.#record(
+				{ exchange: "", routing_key: to.queue },
+				{ body, contentType: "application/json", compression: undefined },
+			);
+		}
+		return this.#inner.publish(to, body, options);
+	}
+
+	close(): Promise<void> {
+		return this.#inner.close();
+	}
+
+	#record(where: Pick<RecordedMessage, "exchange" | "routing_key">, body: Parameters<typeof openEnvelope>[0]): void {
+		if (this.#size > this.#options.maxSize) return;
+		const message = messageOf(body);
+		// Neither what cannot be read nor a sign of life.
+		if (message === undefined || message["ending"] === false) return;
+		const line = `${JSON.stringify({ time: new Date().toISOString(), ...where, message })}\n`;
+		this.#size += line.length;
+		if (this.#size > this.#options.maxSize) this.#options.onFull();
+		else this.#options.write(line);
+	}
+}
+
+function messageOf(body: Parameters<typeof openEnvelope>[0]): Record<string, unknown> | undefined {
+	try {
+		return reduceMessage(openEnvelope(body));
+	} catch {
+		return undefined;
+	}
+}

@@ -1,0 +1,120 @@
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Journal } from "../../src/journal/journal.ts";
+import { INSTANCE, makeCheck, REQUEST, WAYS } from "../support/checks.ts";
+import { novacompat } from "../support/cli.ts";
+import { recordingLog } from "../support/log.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+
+const OTHER = "1d778c01-9557-4d25-9de2-46fa7dd38ba8";
+let directory: string;
+beforeAll(async () => {
+	directory = temporaryDirectory(afterAll);
+	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
+	for (const way of Object.values(WAYS)) journal.record(await makeCheck(way));
+	journal.record(
+		await makeCheck(WAYS["accept"] ?? expect.fail(), { ...REQUEST, instance_uuid: OTHER, devices: ["cmp-01-gpu"] }),
+	);
+	await journal.close();
+});
+
+const read = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", directory);
+const listed = (...words: readonly string[]) => JSON.parse(read("list", ...words, "--format", "json").stdout);
+
+describe("journal list", () => {
+	test("a decision on a line, in the order in which they were made", () => {
+		const { status, stdout, stderr } = read("list");
+		expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+		const [header, ...rows] = stdout.trimEnd().split("\n");
+		expect(header).toMatch(/^TIME +ID +INSTANCE +FROM +TO +VERDICT +REASON$/);
+		expect(rows).toHaveLength(Object.keys(WAYS).length + 1);
+		expect(rows[2]).toMatch(
+			/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}[0-9a-f]{12} {2}0002587c-\S+ {2}cmp-01 {2}cmp-02 {2}reject +version\.minor_downgrade: software_version 1\.1\.0 needs/,
+		);
+	});
+
+	/** options, how many decisions are left */
+	const FILTERS: readonly (readonly [options: readonly string[], count: number])[] = [
+		[["--instance", OTHER], 1],
+		[["--instance", INSTANCE.slice(0, 8)], Object.keys(WAYS).length],
+		[["--verdict", "reject"], 2],
+		[["--verdict", "reject", "unknown"], 5],
+		[["--host", "cmp-02"], Object.keys(WAYS).length + 1],
+		[["--host", "cmp-03"], 0],
+		[["--since", "2h"], Object.keys(WAYS).length + 1],
+		[["--since", "2999-01-01"], 0],
+	];
+	test.each(FILTERS)("%j leaves %i", (options, count) => expect(listed(...options)).toHaveLength(count));
+
+	test("a mistake in --since", () => {
+		const { status, stderr } = read("list", "--since", "yesterday");
+		expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("Expected 30m, 2h, 7d") });
+	});
+});
+
+describe("journal show", () => {
+	test("a decision by its id: from what it was made, and what every device met", () => {
+		const [reject] = listed("--verdict", "reject");
+		const { status, stdout } = read("show", reject.decision.id.slice(0, 6));
+		expect(status).toBe(0);
+		expect(stdout).toContain(`instance  ${INSTANCE}\n`);
+		expect(stdout).toContain("request   req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42, req-1\n");
+		expect(stdout).toContain("source    cmp-01, boot 6f7a1f6e-6d9b-4f7e-8f0e-1c2d3e4f5a6b, generation 1, 1 devices\n");
+		expect(stdout).toContain(`journal   ${directory}/journal-000001.jsonl:`);
+		expect(stdout).toContain(`REJECT  cmp-01 -> cmp-02  [${reject.decision.id}]\n`);
+		expect(stdout).toMatch(/reject {2}cmp-01-gpu comes closest to cmp-02-gpu\n +ATTRIBUTE +SOURCE HAS +TARGET HAS\n/);
+	});
+
+	test("of a host that could not be asked, why", () => {
+		const stale = listed().find(({ target }: { target: { age?: number } }) => target.age !== undefined);
+		expect(read("show", stale.decision.id).stdout).toMatch(
+			/target +agent\.timeout: no answer; cmp-02, boot \S+, generation 1, 1 devices, 13 s old\n/,
+		);
+	});
+
+	test("by its request id it is the last one", () => {
+		const { stdout } = read("show", "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42");
+		expect(stdout).toContain(`, the last of ${Object.keys(WAYS).length + 1}\n`);
+	});
+
+	test("what is not there", () => {
+		const { status, stderr } = read("show", "feedbeef");
+		expect(status).toBe(64);
+		expect(stderr).toBe(`novacompat: ${directory}: no decision with id or request id "feedbeef"\n`);
+	});
+});
+
+describe("journal why", () => {
+	test("every decision about an instance with every reason", () => {
+		const { status, stdout } = read("why", INSTANCE);
+		expect(status).toBe(0);
+		expect(stdout.match(/^(ACCEPT|REJECT|UNKNOWN) /gm)).toHaveLength(Object.keys(WAYS).length);
+		expect(stdout).toContain("  error  agent.timeout      no answer\n  error  agent.unreachable  not there\n");
+	});
+
+	test("an instance that nobody asked about", () => {
+		expect(read("why", "ffff")).toMatchObject({ status: 64, stderr: expect.stringContaining("no decision about") });
+	});
+});
+
+test("what is damaged is said with its place, the rest is read, and the exit code tells", () => {
+	const copy = join(temporaryDirectory(), "journal-000001.jsonl");
+	const lines = readFileSync(join(directory, "journal-000001.jsonl"), "utf8").split("\n");
+	const at = lines.findIndex((line) => line.includes('"verdict":"reject"'));
+	lines[at] = lines[at]?.replace('"verdict":"reject"', '"verdict":"accept"') ?? "";
+	writeFileSync(copy, lines.join("\n"));
+	appendFileSync(copy, '{"type":"decision","ti');
+	const { status, stdout, stderr } = novacompat("journal", "list", "--directory", copy, "--format", "json");
+	expect(status).toBe(1);
+	expect(JSON.parse(stdout)).toHaveLength(Object.keys(WAYS).length);
+	expect(stderr).toBe(
+		`novacompat: ${copy}:${at + 1}: the checksum does not fit: the line was changed\n` +
+			`novacompat: ${copy}:${lines.length}: the line is cut off, or has no checksum\n`,
+	);
+});
+
+test("no journal", () => {
+	const { status, stderr } = novacompat("journal", "list", "--directory", join(directory, "nowhere"));
+	expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("ENOENT") });
+});

@@ -1,0 +1,164 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import { createLogger, type LogContext, type LogRecord, osloJson, osloLine } from "../src/log.ts";
+import { askPython } from "./support/python.ts";
+
+const REQUEST = "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42";
+const GLOBAL = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
+const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const CREATED = Date.UTC(2026, 7, 21, 14, 3, 9, 7);
+
+const record = (context: LogContext, more: Partial<LogRecord> = {}): LogRecord => ({
+	name: "novacompat.serve",
+	level: "info",
+	message: "live migration a -> b: accept [fb42b4f2f40e]",
+	context,
+	extra: {},
+	created: CREATED,
+	...more,
+});
+
+const RECORDS: readonly (readonly [what: string, record: LogRecord])[] = [
+	["no context", record({})],
+	["no context, instance", record({ instance: INSTANCE })],
+	["request id alone", record({ request_id: REQUEST })],
+	["all ids", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", project_id: "p1" })],
+	["all ids, instance", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", instance: INSTANCE })],
+	["other ids without request id", record({ user_id: "u1", project_id: "p1" })],
+	["WARNING", record({ request_id: REQUEST }, { level: "warning" })],
+	["ERROR", record({}, { level: "error" })],
+	["DEBUG", record({ request_id: REQUEST }, { level: "debug" })],
+	["a message with quotes, percent signs and other scripts", record({}, { message: '100 % "größer" 中文 🙂' })],
+	["on the second", record({}, { created: Date.UTC(2026, 0, 1) })],
+];
+
+/** What oslo.log's formatters make of the same records: `line` by the default options, `json` by use_json. */
+const OSLO = `
+import logging, os, time
+from oslo_config import cfg
+from oslo_context import context as oslo_context
+from oslo_log import formatters, log
+conf = cfg.ConfigOpts()
+log.register_options(conf)
+conf([], default_config_files=[], default_config_dirs=[])
+# The one difference: where in the code a line of DEBUG is from.
+conf.set_override("logging_debug_format_suffix", "")
+line = formatters.ContextFormatter(datefmt=conf.log_date_format, config=conf)
+json_formatter = formatters.JSONFormatter(datefmt=conf.log_date_format)
+def python_record(asked):
+    # A context is that of the thread until another one is.
+    oslo_context._request_store.__dict__.clear()
+    ids = asked["context"]
+    level = logging.getLevelName(asked["level"].upper())
+    made = logging.LogRecord(
+        asked["name"], level, "(unknown file)", 0, asked["message"], (), None, "(unknown function)")
+    made.created = asked["created"] / 1000
+    made.msecs = asked["created"] % 1000
+    made.process = question["pid"]
+    if ids.get("instance"):
+        # As KeywordArgumentAdapter does for LOG.info(..., instance=...).
+        made.instance = {"uuid": ids["instance"]}
+    if ids.get("request_id"):
+        made.context = oslo_context.RequestContext(
+            request_id=ids["request_id"], global_request_id=ids.get("global_request_id"),
+            user_id=ids.get("user_id"), project_id=ids.get("project_id"), auth_token="s3cr3t")
+    made.extra = asked["extra"]
+    return made
+def both(asked):
+    return {"line": line.format(python_record(asked)), "json": json_formatter.format(python_record(asked))}
+answer([both(asked) for asked in question["records"]])`;
+
+const ZONE = process.env["TZ"];
+afterEach(() => {
+	if (ZONE === undefined) delete process.env["TZ"];
+	else process.env["TZ"] = ZONE;
+});
+
+describe("oslo.log says the same of the same record", () => {
+	const oslo = (zone: string, records: readonly LogRecord[]) => {
+		process.env["TZ"] = zone;
+		const answer = askPython(OSLO, { records, pid: process.pid }) as { line: string; json: string }[];
+		return answer.map(({ line, json }) => ({ line, json: JSON.parse(json) as Record<string, unknown> }));
+	};
+
+	test.each(["UTC", "Asia/Kolkata", "America/St_Johns"])("its default line, byte for byte, in %s", (zone) => {
+		const expected = oslo(
+			zone,
+			RECORDS.map(([, one]) => one),
+		);
+		expect(RECORDS.map(([what, one]) => [what, osloLine(one)])).toEqual(
+			RECORDS.map(([what], index) => [what, expected[index]?.line]),
+		);
+	});
+
+	test("the fields of its JSON, their order and values", () => {
+		const records = RECORDS.map(([, one]) => ({ ...one, extra: { check_id: "fb42b4f2f40e", reason_codes: ["a.b"] } }));
+		const expected = oslo("Asia/Kolkata", records);
+		for (const [index, one] of records.entries()) {
+			const ours = JSON.parse(osloJson(one));
+			const theirs = { ...expected[index]?.json };
+			expect(Object.keys(ours)).toEqual(Object.keys(theirs));
+			// Of another process: its threads, and how long it has been running.
+			const { context, extra, thread, relative_created, ...rest } = ours;
+			expect(theirs).toMatchObject(rest);
+			expect([typeof thread, typeof relative_created]).toEqual(["number", "number"]);
+			// Nothing in the context but what its own has too, with the same value.
+			expect(theirs["context"]).toMatchObject(context);
+			const { instance } = one.context;
+			expect(extra).toEqual({ ...(instance && { instance }), ...(theirs["extra"] as object) });
+		}
+		expect(JSON.parse(osloJson(records[3] ?? record({}))).context).toEqual({
+			request_id: REQUEST,
+			global_request_id: GLOBAL,
+			user: "u1",
+			project: "p1",
+			project_id: "p1",
+			user_identity: "u1 p1 - - -",
+		});
+	});
+});
+
+describe("whatever a message holds", () => {
+	const anything = fc.record({
+		message: fc.string({ unit: "binary" }),
+		instance: fc.string({ unit: "binary" }),
+		text: fc.string({ unit: "binary" }),
+	});
+
+	test.each([
+		["a line of text", osloLine],
+		["a line of JSON", osloJson],
+	])("%s stays one line without control characters", (_, format) => {
+		fc.assert(
+			fc.property(anything, ({ message, instance, text }) => {
+				const line = format(record({ instance }, { message, extra: { text } }));
+				expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+			}),
+		);
+	});
+
+	test("what is escaped in JSON is there again when it is read", () => {
+		fc.assert(
+			fc.property(anything, ({ message }) => {
+				expect(JSON.parse(osloJson(record({}, { message }))).message).toBe(message);
+			}),
+		);
+	});
+});
+
+test("the level may change at any time", () => {
+	const lines: string[] = [];
+	const log = createLogger(
+		"novacompat.test",
+		false,
+		(line) => lines.push(line),
+		({ message }) => message,
+	);
+	log.debug("one");
+	log.level = "debug";
+	log.debug("two");
+	log.level = "info";
+	log.debug("three");
+	log.info("four");
+	expect(lines).toEqual(["two\n", "four\n"]);
+});

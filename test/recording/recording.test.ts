@@ -1,0 +1,127 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { compareOutcomes, outcomeOf } from "../../src/recording/compare.ts";
+import { conversationsOf } from "../../src/recording/conversation.ts";
+import { Pseudonyms } from "../../src/recording/pseudonyms.ts";
+import { InvalidRecording, linesOf, readLine } from "../../src/recording/recording.ts";
+
+const FIREHOSE = `${import.meta.dirname}/firehose`;
+
+function read(text: string) {
+	return linesOf(text, "x.jsonl").flatMap((line) => readLine(line) ?? []);
+}
+
+describe("captures of RabbitMQ's firehose", () => {
+	/** file, how many messages, what each request got */
+	const CAPTURES: Readonly<Record<string, readonly [messages: number, got: readonly unknown[]]>> = {
+		"oslo-call.jsonl": [2, [{ result: { args: { instance: { uuid: "abc" } }, method: "m" } }]],
+		"oslo-cast.jsonl": [1, [undefined]],
+		"oslo-fanout.jsonl": [1, [undefined]],
+	};
+
+	test.each(Object.entries(CAPTURES))("%s: each message once, requests with their replies", (file, [count, got]) => {
+		const messages = read(readFileSync(`${FIREHOSE}/${file}`, "utf8"));
+		expect(messages).toHaveLength(count);
+		expect(messages[0]).toMatchObject({ time: expect.stringMatching(/^\d{4}-.*Z$/), exchange: expect.any(String) });
+		const conversations = conversationsOf(messages);
+		expect(conversations).toHaveLength(1);
+		expect(conversations.map(({ reply }) => reply !== undefined)).toEqual(got.map((one) => one !== undefined));
+	});
+
+	test("all of them can be read", () => {
+		for (const file of readdirSync(FIREHOSE)) {
+			const messages = read(readFileSync(`${FIREHOSE}/${file}`, "utf8"));
+			expect(conversationsOf(messages).length, file).toBeGreaterThan(0);
+		}
+	});
+
+	test("of a call that was kept waiting it is the reply that ended it", () => {
+		const [conversation] = conversationsOf(read(readFileSync(`${FIREHOSE}/oslo-call_monitor.jsonl`, "utf8")));
+		expect(conversation?.reply?.message).toMatchObject({ ending: true });
+	});
+});
+
+test.each([
+	["{", "x.jsonl:1"],
+	['{"exchange":"a"}', "x.jsonl:1"],
+	['{"exchange":"","routing_key":"r","message":{}}\n\nno', "x.jsonl:3"],
+	['{"exchange":"","routing_key":"r","message":{}}\n[]', "x.jsonl:2"],
+])("%j is no recording, and it says where", (text, place) => {
+	expect(() => read(text)).toThrow(InvalidRecording);
+	expect(() => read(text)).toThrow(`${place}: no recorded message, expected exchange, routing_key and message`);
+});
+
+describe("what is compared", () => {
+	const decision = (id: string, more: object = {}) => ({
+		result: { id, verdict: "reject", text: `too old [${id}]`, snapshots: { a: { generation: id.length } }, ...more },
+	});
+
+	test("all of a result but which snapshots there were", () => {
+		expect(compareOutcomes(decision("fb42b4f2f40e"), decision("fb42b4f2f40e", { snapshots: {} }))).toEqual([]);
+		expect(compareOutcomes(decision("fb42b4f2f40e"), decision("fb42b4f2f40e", { verdict: "accept" }))).toEqual([
+			{ path: "result.verdict", recorded: '"reject"', now: '"accept"' },
+		]);
+		expect(compareOutcomes({ result: null }, decision("fb42b4f2f40e")).map(({ path }) => path)).toEqual([
+			"result",
+			"result.id",
+			"result.verdict",
+			"result.text",
+		]);
+	});
+
+	test("ids of decisions only where ids are real", () => {
+		const [was, is] = [decision("fb42b4f2f40e"), decision("aaaab4f2f40e")];
+		expect(compareOutcomes(was, is).map(({ path }) => path)).toEqual(["result.id", "result.text"]);
+		expect(compareOutcomes(was, is, true)).toEqual([]);
+	});
+
+	test("a failure by what it is, never by its traceback", () => {
+		const failure = (message: string, tb: string) => ({
+			failure: JSON.stringify({ class: "E", module: "m", message, tb: [tb] }),
+		});
+		expect(compareOutcomes(outcomeOf(failure("a", "x")), outcomeOf(failure("a", "y")))).toEqual([]);
+		expect(compareOutcomes(outcomeOf(failure("a", "x")), outcomeOf(failure("b", "x")))).toEqual([
+			{ path: "failure.message", recorded: '"a"', now: '"b"' },
+		]);
+	});
+});
+
+describe("pseudonyms", () => {
+	const uuid = "0002587c-b09d-468a-9995-53d16eeb8a15";
+	const mdev = "11112222-3333-4444-5555-666677778888";
+	const project = "8ab0d6a3b4e14f6db77f3f5f2c1d9b10";
+	const message = {
+		_context_request_id: `req-${uuid}`,
+		_context_project_id: project,
+		_context_user_id: "jane",
+		_reply_q: `reply_${project}`,
+		args: { instance: { uuid, host: "cmp-01" } },
+		text: `instance ${uuid} of ${project} has ${mdev}`,
+		mapping: { [mdev]: "0000:3b:10.0", [uuid]: "x" },
+	};
+	const made = (pseudonyms: Pseudonyms) => {
+		pseudonyms.learn(message);
+		return pseudonyms.applyTo(message);
+	};
+
+	test("in the place of every id that was learnt, of the same form, in whatever text it is", () => {
+		const one = made(new Pseudonyms());
+		const text = JSON.stringify(one);
+		for (const id of [uuid, project, "jane"]) expect(text).not.toContain(id);
+		const { uuid: other } = one.args.instance;
+		expect(other).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+		expect(one).toMatchObject({
+			_context_request_id: `req-${other}`,
+			_context_project_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+			_context_user_id: expect.stringMatching(/^id-[0-9a-f]{12}$/),
+			args: { instance: { host: "cmp-01" } },
+			text: `instance ${other} of ${one._context_project_id} has ${mdev}`,
+			mapping: { [mdev]: "0000:3b:10.0", [other]: "x" },
+		});
+		expect(one._reply_q).toBe(`reply_${one._context_project_id}`);
+	});
+
+	test("others in the next recording", () => {
+		expect(made(new Pseudonyms()).args.instance.uuid).not.toBe(made(new Pseudonyms()).args.instance.uuid);
+	});
+});
