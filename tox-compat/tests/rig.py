@@ -231,9 +231,13 @@ class Host:
         """A running domain (its uuid is the uuid of the Nova instance) with the devices attached."""
         name = f"instance-{next(_numbers):08x}"
         hostdevs = "\n".join(_hostdev(device) for device in devices)
-        (self.libvirt / f"{name}.xml").write_text(
-            f"<domstatus state='running' reason='booted' pid='1'>\n<domain type='kvm' id='1'>\n<name>{name}</name>\n"
-            f"<uuid>{instance_uuid}</uuid>\n<devices>\n{hostdevs}\n</devices>\n</domain>\n</domstatus>\n")
+        self.domain(f"<domain type='kvm' id='1'>\n<name>{name}</name>\n<uuid>{instance_uuid}</uuid>\n"
+                    f"<devices>\n{hostdevs}\n</devices>\n</domain>")
+
+    def domain(self, xml):
+        """A running domain, as libvirt describes it."""
+        (self.libvirt / f"{next(_numbers):02}.xml").write_text(
+            f"<domstatus state='running' reason='booted' pid='1'>\n{xml}\n</domstatus>\n")
 
 
 def _write(directory, **attributes):
