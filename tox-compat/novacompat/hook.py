@@ -19,7 +19,8 @@ CONF = nova.conf.CONF
 opts.register(CONF)
 LOG = logging.getLogger(__name__)
 
-# With "conductor_", as Nova names the events of its own pre-checks "compute_check_can_live_migrate_destination".
+# Of the first host that is tried; that of the second ends with _2. Nova finds an event by its name alone when it ends,
+# so the reasons of several hosts would overwrite each other.
 EVENT = "conductor_check_migration_compat"
 
 # "Migration pre-check error: " and this fit the 255 characters of instance_faults and instance_actions_events.
@@ -68,14 +69,16 @@ def _differences(owner, method, expected):
 def _checked(original):
     @functools.wraps(original)
     def _call_livem_checks_on_host(self, destination, provider_mapping):
-        check(self.context, self.instance, destination)
+        self.novacompat_checks = getattr(self, "novacompat_checks", 0) + 1
+        event = EVENT if self.novacompat_checks == 1 else f"{EVENT}_{self.novacompat_checks}"
+        check(self.context, self.instance, destination, event)
         # Nova's own checks claim devices on the destination, which nobody would give back after a refusal: they come last.
         return original(self, destination, provider_mapping)
     return _call_livem_checks_on_host
 
 
-def check(context, instance, destination):
-    """Asks, and tells the log and the instance's events.
+def check(context, instance, destination, event=EVENT):
+    """Asks, and tells the log and an event of the instance.
 
     :raises MigrationPreCheckError: in mode enforce, if the instance must not go there. Nothing else, ever: anything
         else would set the instance to ERROR (_live_migrate in nova/conductor/manager.py)
@@ -85,14 +88,14 @@ def check(context, instance, destination):
     try:
         with contextlib.ExitStack() as events:
             if enforced:
-                _start_event(events, context, instance)
+                _start_event(events, context, instance, event)
             reason = _why_not(context, instance, destination)
             if reason is not None:
                 raise exception.MigrationPreCheckError(reason=reason)
     except exception.MigrationPreCheckError:
         pass  # raised again below, whatever became of the event
     except Exception:
-        LOG.warning("The event %s could not be finished", EVENT, instance=instance, exc_info=True)
+        LOG.warning("The event %s could not be finished", event, instance=instance, exc_info=True)
     if reason is None:
         return
     verb = "is" if enforced else "would be"
@@ -102,11 +105,11 @@ def check(context, instance, destination):
         raise exception.MigrationPreCheckError(reason=reason)
 
 
-def _start_event(events, context, instance):
+def _start_event(events, context, instance, event):
     try:
-        events.enter_context(compute_utils.EventReporter(context, EVENT, CONF.host, instance.uuid))
+        events.enter_context(compute_utils.EventReporter(context, event, CONF.host, instance.uuid))
     except Exception:
-        LOG.warning("The event %s could not be started", EVENT, instance=instance, exc_info=True)
+        LOG.warning("The event %s could not be started", event, instance=instance, exc_info=True)
 
 
 def _why_not(context, instance, destination):

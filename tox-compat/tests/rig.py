@@ -22,6 +22,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -122,6 +123,10 @@ class Process:
 
     def wait(self, seconds):
         return self._child.wait(seconds)
+
+    def pause(self):
+        """It stops where it is, with all its connections open."""
+        self._child.send_signal(signal.SIGSTOP)
 
     def kill(self):
         if self.running():
@@ -230,7 +235,7 @@ class Host:
     def instance(self, instance_uuid, *devices):
         """A running domain (its uuid is the uuid of the Nova instance) with the devices attached."""
         name = f"instance-{next(_numbers):08x}"
-        hostdevs = "\n".join(_hostdev(device) for device in devices)
+        hostdevs = "\n".join(hostdev(device) for device in devices)
         self.domain(f"<domain type='kvm' id='1'>\n<name>{name}</name>\n<uuid>{instance_uuid}</uuid>\n"
                     f"<devices>\n{hostdevs}\n</devices>\n</domain>")
 
@@ -249,7 +254,8 @@ def _link(link, target):
     link.symlink_to(os.path.relpath(target, link.parent))
 
 
-def _hostdev(device):
+def hostdev(device):
+    """An mdev (by uuid) or a PCI function as a domain has it."""
     if len(device) == 36:
         return (f"<hostdev mode='subsystem' type='mdev' managed='no' model='vfio-pci'><source>"
                 f"<address uuid='{device}'/></source></hostdev>")

@@ -3,6 +3,10 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
+from nova.tests.fixtures import libvirt as fakelibvirt
+
+import rig
+
 
 def build(cloud, computes, **versions):
     """A host for each nova-compute; `versions` are the software_version of its mdev types and mdevs, by host."""
@@ -17,6 +21,22 @@ def build(cloud, computes, **versions):
             host.mdev(*mdev)
         for domain in connection._vms.values():
             host.domain(domain.xml_of_nova)
+
+
+def attach(compute, server_id, mdev):
+    """Gives a domain an mdev that Nova knows nothing of."""
+    connection = compute.driver._host.get_connection()
+    name = f"mdev_{mdev.replace('-', '_')}"
+    connection.mdev_info.devices[name] = fakelibvirt.FakeMdevDevice(
+        dev_name=name, type_id=fakelibvirt.NVIDIA_11_VGPU_TYPE, parent=fakelibvirt.MDEVCAP_DEV1_PCI_ADDR)
+    domain = connection.lookupByUUIDString(server_id)
+    domain.xml_of_nova = domain.xml_of_nova.replace("</devices>", f"{rig.hostdev(mdev)}</devices>")
+
+
+def detach_all(compute, server_id):
+    """Lets a domain look to its host as if it had no mdev."""
+    domain = compute.driver._host.get_connection().lookupByUUIDString(server_id)
+    domain.xml_of_nova = re.sub("(?s)<hostdev.*?</hostdev>", "", domain.xml_of_nova)
 
 
 def _devices(info):

@@ -9,9 +9,14 @@ from nova.tests import fixtures
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
 from oslo_messaging import conffixture
+from oslo_messaging._drivers import amqpdriver
 from oslo_messaging._drivers import impl_fake  # noqa: F401  RPCFixture cleans it up, used or not
+from oslo_messaging._drivers import impl_rabbit  # noqa: F401  the bounds of its options come from the constant below
 
 import rig
+
+# How long a server that has nothing to do takes to notice that it is stopped: five of them, one after the other.
+amqpdriver.ACK_REQUEUE_EVERY_SECONDS_MAX = 0.1
 
 # Nova's ConfFixture wants to be the first to parse a command line.
 rig.CONF.reset()
