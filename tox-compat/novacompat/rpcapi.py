@@ -83,17 +83,25 @@ class MigrationCompatAPI:
         except exception.MigrationPreCheckError:
             _breaker.answered()
             raise
-        except messaging.RemoteError as error:
-            _breaker.answered()
-            raise NoAnswer(f"novacompat failed: {error.exc_type}: {error.value}") from None
         except messaging.MessagingTimeout:
             _breaker.unanswered(threshold, reset)
             raise NoAnswer(f"novacompat did not answer in {timeout} s") from None
-        except Exception as error:
+        except messaging.RemoteError as error:
+            _breaker.answered()
+            raise NoAnswer(f"novacompat failed: {error.exc_type}: {_first_line(error.value)}") from None
+        except (messaging.MessagingException, messaging.MessageUndeliverable) as error:
             _breaker.unanswered(threshold, reset)
-            raise NoAnswer(f"novacompat cannot be asked: {type(error).__name__}: {error}") from error
+            raise NoAnswer(f"novacompat cannot be asked: {_first_line(error)}") from error
+        except Exception as error:
+            # oslo.messaging raises Python's own exceptions of the other end as they are, with a traceback in their text.
+            _breaker.answered()
+            raise NoAnswer(f"novacompat failed: {type(error).__name__}: {_first_line(error)}") from None
         _breaker.answered()
         return answer
+
+
+def _first_line(text):
+    return str(text).partition("\n")[0]
 
 
 def _decision(answer):

@@ -25,6 +25,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -39,6 +40,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MAIN = REPOSITORY / "dist" / "src" / "cli" / "main.js"
 RABBITMQ = REPOSITORY / "test" / "support" / "rabbitmq.sh"
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+
+# The package of the hook, as if it were installed.
+sys.path.insert(0, str(REPOSITORY / "tox-compat"))
 
 EXCHANGE = "nova"
 TOPIC = "migration_compat"

@@ -9,8 +9,3 @@ In a process of its own, because Nova's tests replace half of the standard libra
 # command line, which nobody may after rig.py.
 import nova.tests.functional  # noqa: F401
 import nova.test  # noqa: F401
-
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))  # novacompat

@@ -16,6 +16,7 @@ from nova.tests.functional.libvirt import test_vgpu
 
 from functional import hosts
 from functional import nova_on_rabbit
+from functional import report
 from novacompat import breaker
 from novacompat import hook
 from novacompat import rpcapi
@@ -88,7 +89,7 @@ class Case(test_vgpu.VGPUTestBase):
     def assert_migrated(self, server, host):
         self._wait_for_migration_status(server, ["completed"])
         self._assert_active(server, host)
-        self.outcome = "migrated"
+        report.tell(self, "migrated", self.events(server))
 
     def assert_not_migrated(self, server):
         """Nothing of it is left but a record of a migration in error, and events."""
@@ -100,7 +101,7 @@ class Case(test_vgpu.VGPUTestBase):
         self.assertEqual(set(), self._hosts_of_allocations(migration.uuid))
         # It claims devices of the destination, so it must not have been reached.
         self.assertEqual([], self.events(server, "compute_check_can_live_migrate_destination"))
-        self.outcome = "not migrated"
+        report.tell(self, "not migrated", self.events(server))
 
     def _assert_active(self, server, host):
         server = self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})

@@ -9,7 +9,7 @@ import rig
 
 
 def build(cloud, computes, **versions):
-    """A host for each nova-compute; `versions` are the software_version of its mdev types and mdevs, by host."""
+    """A host for each nova-compute; `versions` are the software_version of all that it has, by host."""
     for name, compute in computes.items():
         connection = compute.driver._host.get_connection()
         host = cloud.host(name)
@@ -46,7 +46,8 @@ def _devices(info):
 def _pci(host, device, mdevs, attributes):
     address = _address(device.find("name").text)
     host.pci(address, vendor=device.find("capability/vendor").get("id").lower(),
-             device=device.find("capability/product").get("id").lower(), driver=device.find("driver/name").text)
+             device=device.find("capability/product").get("id").lower(), driver=device.find("driver/name").text,
+             **attributes)
     for mdev_type in device.findall("capability/capability[@type='mdev_types']/type"):
         used = [mdev for mdev in mdevs if mdev[:2] == (address, mdev_type.get("id"))]
         host.mdev_type(address, mdev_type.get("id"), device_api=mdev_type.find("deviceAPI").text,
