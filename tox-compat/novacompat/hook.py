@@ -87,7 +87,7 @@ def check(context, instance, destination, event=EVENT):
     reason = None
     try:
         with contextlib.ExitStack() as events:
-            if enforced:
+            if enforced:  # an event in error marks the whole action as one, which a migration that goes on is not
                 _start_event(events, context, instance, event)
             reason = _why_not(context, instance, destination)
             if reason is not None:
