@@ -14,6 +14,7 @@ from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
 from nova.tests.functional.libvirt import test_vgpu
 
+import rig
 from functional import hosts
 from functional import nova_on_rabbit
 from functional import report
@@ -87,21 +88,28 @@ class Case(test_vgpu.VGPUTestBase):
             return self.assertRaises(client.OpenStackApiException, self.migrate, server, host)
 
     def assert_migrated(self, server, host):
-        self._wait_for_migration_status(server, ["completed"])
+        self.wait_for_migration(server, "completed")
         self._assert_active(server, host)
         report.tell(self, "migrated", self.events(server))
 
     def assert_not_migrated(self, server):
         """Nothing of it is left but a record of a migration in error, and events."""
-        self._wait_for_migration_status(server, ["error"])
+        migration = self.wait_for_migration(server, "error")
         self._assert_active(server, SOURCE)
-        migration, = objects.MigrationList.get_by_filters(
-            nova_context.get_admin_context(), {"instance_uuid": server["id"]})
         self.assertEqual({SOURCE}, self._hosts_of_allocations(server["id"]))
         self.assertEqual(set(), self._hosts_of_allocations(migration.uuid))
         # It claims devices of the destination, so it must not have been reached.
         self.assertEqual([], self.events(server, "compute_check_can_live_migrate_destination"))
         report.tell(self, "not migrated", self.events(server))
+
+    def wait_for_migration(self, server, status):
+        """Longer than Nova's own tests do, whose RPC takes no time."""
+        def reached():
+            found = objects.MigrationList.get_by_filters(
+                nova_context.get_admin_context(), {"instance_uuid": server["id"]})
+            return [migration for migration in found if migration.status == status]
+        migration, = rig.wait_until(reached, 30, f"migration of {server['id']} is {status}")
+        return migration
 
     def _assert_active(self, server, host):
         server = self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})

@@ -27,7 +27,7 @@ class OverheadTest(case.Case):
 
         with mock.patch.object(hook, "check", measured):
             self.migrate(server, "host2")
-            self._wait_for_migration_status(server, ["completed"])
+            self.wait_for_migration(server, "completed")
         first, *cached = times
         cached.sort()
         print(f"the hook takes, in ms: first {first:.1f} (agents are asked); with cached snapshots, {len(cached)} checks: "

@@ -3,11 +3,14 @@
 import importlib.metadata
 import os
 import re
+import sys
 
 import rig
 
 README = rig.REPOSITORY / "tox-compat" / "README.md"
-COLUMN = f"Nova {importlib.metadata.version('nova')}"
+# Nova uses threads of the system where it is told so (2025.1 and later); otherwise eventlet replaces the standard library.
+EVENTLET = "eventlet" in sys.modules and sys.modules["eventlet"].patcher.is_monkey_patched("socket")
+COLUMN = f"Nova {importlib.metadata.version('nova')}{'' if EVENTLET else ', threads'}"
 BEGIN, END = "<!-- functional -->\n", "<!-- end of functional -->"
 ABSENT = "-"
 
