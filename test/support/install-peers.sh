@@ -3,7 +3,8 @@
 #
 #   rabbitmq-server           the broker; tests start private copies of it as child processes
 #   python3-oslo.messaging    the messaging library of Nova, as a client of this service
-#   python3-nova              Nova itself: its compute RPC client and its objects
+#   python3-nova              Nova itself: its compute RPC client, its objects, its functional tests
+#   python3-placement ...     what those tests need, and setuptools for the entry points of the hook's package
 #   chromium                  the browser in which the page of `novacompat matrix` is looked at
 #   strace                    shows which files the agent opens
 #
@@ -22,10 +23,16 @@ missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
     [ -x /usr/bin/chromium ] || echo chromium
     [ -x /usr/bin/strace ] || echo strace
-    # Nova imports oslo.messaging: one interpreter start is enough when both are there.
-    can_import 'nova.compute.rpcapi, nova.objects' && return
+    # One interpreter start is enough when all are there.
+    can_import 'nova.compute.rpcapi, nova.objects, placement, ddt, oslotest, requests_mock, wsgi_intercept, setuptools' && return
     can_import oslo_messaging || echo python3-oslo.messaging
-    echo python3-nova
+    can_import 'nova.compute.rpcapi, nova.objects' || echo python3-nova
+    can_import placement || echo python3-placement
+    can_import ddt || echo python3-ddt
+    can_import oslotest || echo python3-oslotest
+    can_import requests_mock || echo python3-requests-mock
+    can_import wsgi_intercept || echo python3-wsgi-intercept
+    can_import setuptools || echo python3-setuptools
 }
 
 why() {
@@ -34,7 +41,9 @@ why() {
     python3-oslo.messaging) echo "the messaging library of Nova, the service's real client" ;;
     chromium) echo 'the browser in which the page of `novacompat matrix` is tested' ;;
     strace) echo 'what shows which files the agent opens' ;;
-    python3-nova) echo "Nova's own compute RPC client and objects" ;;
+    python3-nova) echo "Nova's own compute RPC client, objects and functional tests" ;;
+    python3-setuptools) echo "what the package of Nova's hook is built with" ;;
+    python3-*) echo "what Nova's functional tests need" ;;
     esac
 }
 

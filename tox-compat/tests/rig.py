@@ -22,8 +22,10 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -38,6 +40,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MAIN = REPOSITORY / "dist" / "src" / "cli" / "main.js"
 RABBITMQ = REPOSITORY / "test" / "support" / "rabbitmq.sh"
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+
+# The package of the hook, as if it were installed.
+sys.path.insert(0, str(REPOSITORY / "tox-compat"))
 
 EXCHANGE = "nova"
 TOPIC = "migration_compat"
@@ -122,6 +127,10 @@ class Process:
 
     def wait(self, seconds):
         return self._child.wait(seconds)
+
+    def pause(self):
+        """It stops where it is, with all its connections open."""
+        self._child.send_signal(signal.SIGSTOP)
 
     def kill(self):
         if self.running():
@@ -230,10 +239,14 @@ class Host:
     def instance(self, instance_uuid, *devices):
         """A running domain (its uuid is the uuid of the Nova instance) with the devices attached."""
         name = f"instance-{next(_numbers):08x}"
-        hostdevs = "\n".join(_hostdev(device) for device in devices)
-        (self.libvirt / f"{name}.xml").write_text(
-            f"<domstatus state='running' reason='booted' pid='1'>\n<domain type='kvm' id='1'>\n<name>{name}</name>\n"
-            f"<uuid>{instance_uuid}</uuid>\n<devices>\n{hostdevs}\n</devices>\n</domain>\n</domstatus>\n")
+        hostdevs = "\n".join(hostdev(device) for device in devices)
+        self.domain(f"<domain type='kvm' id='1'>\n<name>{name}</name>\n<uuid>{instance_uuid}</uuid>\n"
+                    f"<devices>\n{hostdevs}\n</devices>\n</domain>")
+
+    def domain(self, xml):
+        """A running domain, as libvirt describes it."""
+        (self.libvirt / f"{next(_numbers):02}.xml").write_text(
+            f"<domstatus state='running' reason='booted' pid='1'>\n{xml}\n</domstatus>\n")
 
 
 def _write(directory, **attributes):
@@ -245,7 +258,8 @@ def _link(link, target):
     link.symlink_to(os.path.relpath(target, link.parent))
 
 
-def _hostdev(device):
+def hostdev(device):
+    """An mdev (by uuid) or a PCI function as a domain has it."""
     if len(device) == 36:
         return (f"<hostdev mode='subsystem' type='mdev' managed='no' model='vfio-pci'><source>"
                 f"<address uuid='{device}'/></source></hostdev>")

@@ -1,0 +1,24 @@
+"""novacompat-conductor: nova-conductor that asks novacompat before a live migration. Takes the options of nova-conductor."""
+
+# First: it sets up eventlet or threads, as this Nova does it, before anything else is imported.
+import nova.cmd.conductor
+
+import sys  # noqa: E402
+
+from nova import config  # noqa: E402
+import nova.conf  # noqa: E402
+from oslo_log import log as logging  # noqa: E402
+
+LOG = logging.getLogger(__name__)
+
+
+def main():
+    # Nova does both again. Here they make what the hook says a line of nova-conductor's own log.
+    config.parse_args(sys.argv, configure_db=False, init_rpc=False)
+    logging.setup(nova.conf.CONF, "nova")
+    try:
+        from novacompat import hook
+        hook.install()
+    except Exception:
+        LOG.exception("Live migrations are NOT checked for device compatibility")
+    nova.cmd.conductor.main()

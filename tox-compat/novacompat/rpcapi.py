@@ -1,0 +1,110 @@
+"""Client side of the migration_compat RPC API, over the transport of the Nova service that this runs in."""
+
+import nova.conf
+from nova import exception
+from nova import rpc
+import oslo_messaging as messaging
+
+from novacompat import breaker
+from novacompat import opts
+
+CONF = nova.conf.CONF
+opts.register(CONF)
+
+RPC_TOPIC = "migration_compat"
+
+# All that leaves Nova of a request context. What is not named here stays, a usable token among it.
+CONTEXT_KEYS = ("request_id", "global_request_id", "user_id", "project_id", "is_admin", "timestamp")
+
+# Connections are tried again so often before a message counts as not sent; oslo.messaging would try for ever.
+RETRIES = 2
+
+_breaker = breaker.Breaker()
+
+
+class NoAnswer(Exception):
+    """There is no usable answer. The text says why, and is good to be shown to operators."""
+
+
+class ContextSerializer(messaging.NoOpSerializer):
+    """Reduces nova.context.RequestContext to what a log line needs."""
+
+    def serialize_context(self, context):
+        values = context.to_dict()
+        return {key: values.get(key) for key in CONTEXT_KEYS}
+
+
+class MigrationCompatAPI:
+    """Client side of the migration_compat RPC API.
+
+    API version history:
+
+    * 1.0 - Initial version: check_live_migration()
+    * 1.1 - Adds rank_destinations()
+    """
+
+    def __init__(self):
+        target = messaging.Target(topic=RPC_TOPIC, version="1.0")
+        self.client = messaging.get_rpc_client(rpc.TRANSPORT, target, serializer=ContextSerializer())
+
+    def check_live_migration(self, context, request):
+        """Can the instance go there?
+
+        :param request: see novacompat.request.check
+        :returns: the decision, a dict: `allowed` (bool) is what counts, `text` says why (at most 228 characters)
+        :raises NoAnswer: whatever went wrong
+        :raises MigrationPreCheckError: if the service says no that way
+        """
+        decision = self._call(context, "1.0", "check_live_migration", request=request)
+        return _decision(decision)
+
+    def rank_destinations(self, context, request):
+        """To which of these hosts can the instance go?
+
+        :param request: see novacompat.request.rank
+        :returns: the decisions, by host
+        :raises NoAnswer: whatever went wrong
+        """
+        answer = self._call(context, "1.1", "rank_destinations", request=request)
+        try:
+            return {host["host"]: _decision(host) for host in answer["hosts"]}
+        except (TypeError, KeyError):
+            raise NoAnswer("novacompat answered with something else than a list of hosts") from None
+
+    def _call(self, context, version, method, **arguments):
+        options = CONF.migration_compat
+        threshold, reset, timeout = options.breaker_threshold, options.breaker_reset, options.timeout
+        wait = _breaker.wait(reset)
+        if wait:
+            raise NoAnswer(f"novacompat has not answered lately, it is asked again in {wait:.0f} s")
+        client = self.client.prepare(version=version, timeout=timeout, retry=RETRIES)
+        try:
+            answer = client.call(context, method, **arguments)
+        except exception.MigrationPreCheckError:
+            _breaker.answered()
+            raise
+        except messaging.MessagingTimeout:
+            _breaker.unanswered(threshold, reset)
+            raise NoAnswer(f"novacompat did not answer in {timeout} s") from None
+        except messaging.RemoteError as error:
+            _breaker.answered()
+            raise NoAnswer(f"novacompat failed: {error.exc_type}: {_first_line(error.value)}") from None
+        except (messaging.MessagingException, messaging.MessageUndeliverable) as error:
+            _breaker.unanswered(threshold, reset)
+            raise NoAnswer(f"novacompat cannot be asked: {_first_line(error)}") from error
+        except Exception as error:
+            # oslo.messaging raises Python's own exceptions of the other end as they are, with a traceback in their text.
+            _breaker.answered()
+            raise NoAnswer(f"novacompat failed: {type(error).__name__}: {_first_line(error)}") from None
+        _breaker.answered()
+        return answer
+
+
+def _first_line(text):
+    return str(text).partition("\n")[0]
+
+
+def _decision(answer):
+    if isinstance(answer, dict) and isinstance(answer.get("allowed"), bool):
+        return answer
+    raise NoAnswer("novacompat answered with something else than a decision")

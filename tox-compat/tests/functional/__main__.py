@@ -1,0 +1,21 @@
+"""Runs all tests, or those that are named, and leaves at once: threads of oslo.messaging would take their time."""
+
+import atexit
+import os
+import sys
+import unittest
+
+import functional  # noqa: F401  before rig
+from functional import nova_on_rabbit  # noqa: F401
+from functional import report
+
+ALL = ["scenarios", "novas_own"]
+
+names = sys.argv[1:]
+tests = unittest.defaultTestLoader.loadTestsFromNames(f"functional.{name}" for name in names or ALL)
+succeeded = unittest.TextTestRunner(verbosity=2).run(tests).wasSuccessful()
+differences = report.check() if succeeded and not names else []
+for difference in differences:
+    print(f"{difference}; NOVACOMPAT_WRITE_FUNCTIONAL=1 writes what was measured", file=sys.stderr)
+atexit._run_exitfuncs()
+os._exit(0 if succeeded and not differences else 1)

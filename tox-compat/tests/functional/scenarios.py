@@ -1,0 +1,216 @@
+"""What Nova does with an answer, and without one. One test, one scenario; its docstring is its row in ../../README.md."""
+
+import threading
+
+
+import rig
+from functional import case
+from functional import hosts
+from functional.nova_on_rabbit import TOKEN
+
+TOO_OLD = "software_version 2.0.1 needs major version 2; {0} 0000:81:00.0/nvidia-11 has 1.0.0"
+NO_ANSWER = "novacompat did not answer in {0} s (on_error = reject)"
+
+
+class AnswerTest(case.Case):
+    def test_accepted(self):
+        """accepted"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+
+    def test_next_host(self):
+        """rejected, the scheduler's next host is accepted"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host3")
+        self.assert_events(server, TOO_OLD.format("host2"), None)
+
+    def test_no_valid_host(self):
+        """rejected on every host: NoValidHost"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="1.0.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_not_migrated(server)
+        self.assert_events(server, TOO_OLD.format("host2"), TOO_OLD.format("host3"))
+        self.assertEqual([("Error", "No valid host was found. There are not enough hosts available.")],
+                         self.events(server, "conductor_live_migrate_instance"))
+        self.assertIn("Host host2 is rejected for live migration: software_version 2.0.1", self.log.output)
+
+    def test_forced(self):
+        """rejected, the host was forced: HTTP 400 with the reason"""
+        server = self.boot_foreign_mdev()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        error = self.migrate_forced(server, "host2")
+        self.assertEqual(400, error.response.status_code)
+        self.assertIn(f"Migration pre-check error: {TOO_OLD.format('host2')}", str(error))
+        self.assert_not_migrated(server)
+        self.assert_events(server, TOO_OLD.format("host2"))
+
+    def test_agent_down(self):
+        """unknown, an agent is down: refused"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        self.cloud.agents["host2"] = f"http://127.0.0.1:{rig.free_port()}"
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host3")
+        self.assert_events(server, "the agent of host2 cannot be reached (ECONNREFUSED)", None)
+
+    def test_unknown(self):
+        """unknown, the source's agent sees fewer devices than Nova: refused"""
+        server = self.boot_vgpu()
+        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, f"Nova knows of 1 device of instance {server['id']} that stay attached")
+
+    def test_unknown_accepted(self):
+        """unknown, the policy accepts it"""
+        server = self.boot_vgpu()
+        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        policy = rig.FOLDER / "accept-unknown.yaml"
+        policy.write_text("unknown: accept\n")
+        self.cloud.serve(policy_file=str(policy))
+        self.migrate(server, "host2")
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+
+    def test_shadow(self):
+        """rejected, mode shadow: a WARNING, no event"""
+        self.flags(mode="shadow", group="migration_compat")
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="1.0.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host2")
+        self.assert_events(server)
+        self.assertIn("Host host2 would be rejected for live migration: software_version 2.0.1", self.log.output)
+
+
+class NoAnswerTest(case.Case):
+    def setUp(self):
+        super().setUp()
+        self.flags(timeout=3, group="migration_compat")
+
+    def test_silent(self):
+        """no answer: refused"""
+        server = self.boot_vgpu()
+        self.cloud.serve().pause()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, NO_ANSWER.format(3))
+
+    def test_silent_accepted(self):
+        """no answer, on_error = accept: a WARNING"""
+        self.flags(on_error="accept", group="migration_compat")
+        server = self.boot_vgpu()
+        self.cloud.serve().pause()
+        self.migrate(server, "host2")
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+        self.assertIn("Live migration to host host2 is not checked: novacompat did not answer in 3 s (on_error = accept)",
+                      self.log.output)
+
+    def test_silent_without_devices(self):
+        """no service, and no device is known: a WARNING"""
+        server = self.boot()
+        self.migrate(server, "host2")
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+        self.assertIn("(no device that stays attached is known)", self.log.output)
+
+    def test_breaker(self):
+        """no answer again and again: the other hosts are refused at once"""
+        self.flags(breaker_threshold=1, group="migration_compat")
+        server = self.boot_vgpu()
+        self.migrate(server)
+        self.assert_not_migrated(server)
+        self.assert_events(server, NO_ANSWER.format(3), "novacompat has not answered lately, it is asked again in 30 s")
+
+    def test_killed(self):
+        """the service is killed while it works: refused"""
+        server = self.boot_vgpu()
+        self._kill_while_it_asks(server)
+        self.assert_not_migrated(server)
+        self.assert_events(server, NO_ANSWER.format(3))
+
+    def test_killed_other_answers(self):
+        """the service is killed while it works, another one answers"""
+        self.flags(timeout=20, group="migration_compat")
+        server = self.boot_vgpu()
+        self._kill_while_it_asks(server)
+        self.cloud.serve("novacompat-2")
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+
+    def _kill_while_it_asks(self, server):
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        agents = dict(self.cloud.agents)
+        asked = threading.Event()
+        self.cloud.http_agent("host2", lambda handler: (asked.set(), threading.Event().wait(10)))
+        service = self.cloud.serve()
+        self.migrate(server, "host2")
+        self.assertTrue(asked.wait(20))
+        service.kill()
+        self.cloud.agents = agents
+
+
+class SecretsTest(case.Case):
+    def test_token(self):
+        """the user's token is in no message to the service, and in no file"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        with self.cloud.raw() as raw:
+            raw.listen("tap")
+            raw.channel.queue_bind("tap", rig.EXCHANGE, "#")
+            self.migrate(server)
+            self.assert_migrated(server, "host3")
+            messages = [message for _, message in raw.messages(1)]
+        ours = [message for message in messages if message["method"] == "check_live_migration"]
+        self.assertEqual(2, len(ours))
+        self.assertEqual([], [message for message in ours if TOKEN in str(message)])
+        self.assertNotEqual([], [message for message in messages if TOKEN in str(message)], "Nova itself sends it")
+        self.assertEqual([], [file for file in rig.FOLDER.rglob("*") if file.is_file() and "broker-" not in str(file)
+                              and TOKEN in file.read_text(errors="replace")])
+        self.assertNotIn(TOKEN, self.log.output)
+
+
+class FilterTest(case.Case):
+    ADDITIONAL_FILTERS = ["DeviceCompatFilter"]
+
+    def setUp(self):
+        self.flags(available_filters=["nova.scheduler.filters.all_filters", "novacompat.filters.DeviceCompatFilter"],
+                   group="filter_scheduler")
+        super().setUp()
+
+    def test_filter(self):
+        """the scheduler's filter leaves out a host"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host3")
+        self.assert_events(server, None)
+        self.assertIn("Host host2 cannot take the devices: " + TOO_OLD.format("host2"), self.log.output)
+
+    def test_filter_without_answer(self):
+        """the scheduler's filter has no answer: hosts pass, the hook refuses"""
+        self.flags(timeout=2, group="migration_compat")
+        server = self.boot_vgpu()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, NO_ANSWER.format(2))
+        # Once: it was not asked when the server was created.
+        self.assertEqual(1, self.log.output.count("Hosts are not filtered by device compatibility: novacompat did not answer"))

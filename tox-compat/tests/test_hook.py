@@ -1,0 +1,202 @@
+"""The hook of nova-conductor against a real oslo.messaging server that gives any answer, or none."""
+
+import logging
+import time
+import unittest
+from unittest import mock
+
+import nova.conf
+import nova.context
+import nova.exception
+import nova.objects
+import nova.rpc
+import oslo_messaging
+
+import rig
+import test_nova
+from novacompat import breaker
+from novacompat import hook
+from novacompat import rpcapi
+
+CONF = nova.conf.CONF
+INSTANCE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001"
+TEXT = "interface_version 2.0.1 is not accepted by cmp-02 0000:5e:00.2 [fc4436829f19]"
+VGPU = {"vgpus": 1}
+ALIAS = {"aliases": 1}
+
+
+class Service:
+    """The other end: answers what the test says, and keeps what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def check_live_migration(self, context, request):
+        self.asked.append((context, request))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if callable(self.answer):
+            return self.answer()
+        return self.answer
+
+
+class HookTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        nova.objects.register_all()
+        cls.cloud = rig.Cloud()
+        cls.addClassCleanup(cls.cloud.close)
+        transport = nova.rpc.create_transport(cls.cloud.url)
+        cls.addClassCleanup(transport.cleanup)
+        patch = mock.patch.object(nova.rpc, "TRANSPORT", transport)
+        patch.start()
+        cls.addClassCleanup(patch.stop)
+        cls.service = Service()
+        server = oslo_messaging.get_rpc_server(
+            transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [cls.service], executor="threading")
+        server.start()
+        cls.addClassCleanup(server.wait)
+        cls.addClassCleanup(server.stop)
+
+    def setUp(self):
+        self.service.asked.clear()
+        self.set(mode="enforce", on_error="reject", timeout=10)
+        self.context = nova.context.RequestContext(
+            "user", "project", auth_token="canary-token", service_catalog=[{"type": "image", "name": "canary-catalog"}],
+            roles=["admin"], remote_address="192.0.2.66", user_name="canary-name")
+        self.events = []
+        for patch in [mock.patch.object(rpcapi, "_breaker", breaker.Breaker()),
+                      mock.patch.object(nova.objects.InstanceActionEvent, "event_start", self._start),
+                      mock.patch.object(nova.objects.InstanceActionEvent, "event_finish_with_failure", self._finish)]:
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def _start(self, context, instance_uuid, event, **_):
+        self.events.append((event, instance_uuid))
+
+    def _finish(self, context, instance_uuid, event, exc_val, **_):
+        self.events.append((event, exc_val and str(exc_val)))
+
+    def set(self, **options):
+        for name, value in options.items():
+            CONF.set_override(name, value, group="migration_compat")
+            self.addCleanup(CONF.clear_override, name, group="migration_compat")
+
+    def check(self, answer, devices=VGPU):
+        """Returns the reason of the refusal, or None, and the WARNINGs that were logged."""
+        self.service.answer = answer
+        instance = test_nova.instance(self.context, INSTANCE, **devices)
+        with self.assertLogs("novacompat", logging.DEBUG) as logs:
+            logging.getLogger("novacompat").debug("assertLogs wants one")
+            try:
+                hook.check(self.context, instance, "cmp-02")
+                reason = None
+            except Exception as error:
+                self.assertIs(nova.exception.MigrationPreCheckError, type(error))
+                reason = error.kwargs["reason"]
+                self.assertEqual(f"Migration pre-check error: {reason}", str(error))
+                self.assertLessEqual(len(str(error)), 255)
+        return reason, [record.getMessage() for record in logs.records if record.levelno >= logging.WARNING]
+
+    def test_answers(self):
+        """What is allowed goes on, anything else is a MigrationPreCheckError with the reason."""
+        refused = f"Host cmp-02 is rejected for live migration: {TEXT}"
+        for name, answer, reason, warnings in [
+                ("accept", {"allowed": True, "text": "accept [1]"}, None, []),
+                ("allowed by policy", {"allowed": True, "verdict": "unknown", "text": "unknown [1]"}, None, []),
+                ("reject", {"allowed": False, "verdict": "reject", "text": TEXT}, TEXT, [refused]),
+                ("reject without text", {"allowed": False, "verdict": "reject"}, "reject",
+                 ["Host cmp-02 is rejected for live migration: reject"]),
+                ("reject as an exception", nova.exception.MigrationPreCheckError(reason=TEXT), TEXT, [refused]),
+        ]:
+            with self.subTest(name):
+                self.assertEqual((reason, warnings), self.check(answer))
+
+    def test_long_text(self):
+        """A text that is too long for Nova's columns is cut, per cent signs are no format."""
+        reason, _ = self.check({"allowed": False, "text": "%(reason)s %s " + "x" * 1000})
+        self.assertEqual(("%(reason)s %s " + "x" * 1000)[:228], reason)
+
+    def test_no_usable_answer(self):
+        """Whatever comes in place of a decision: on_error decides where a device may stay attached."""
+        for name, answer, why in [
+                ("null", None, "novacompat answered with something else than a decision"),
+                ("text", "accept", "novacompat answered with something else than a decision"),
+                ("allowed is no boolean", {"allowed": "yes"}, "novacompat answered with something else than a decision"),
+                ("failure", ValueError("request.dest_host is missing"),
+                 "novacompat failed: ValueError: request.dest_host is missing"),
+        ]:
+            for devices, on_error, because in [
+                    (VGPU, "reject", None), (ALIAS, "reject", None), ({}, "reject", "no device that stays attached is known"),
+                    (VGPU, "accept", "on_error = accept"), ({}, "accept", "no device that stays attached is known"),
+            ]:
+                with self.subTest(name, devices=devices, on_error=on_error):
+                    self.set(on_error=on_error)
+                    reason, warnings = self.check(answer, devices)
+                    if because is None:
+                        self.assertEqual(f"{why} (on_error = reject)", reason)
+                        self.assertEqual([f"Host cmp-02 is rejected for live migration: {reason}"], warnings)
+                    else:
+                        self.assertIsNone(reason)
+                        self.assertEqual([f"Live migration to host cmp-02 is not checked: {why} ({because})"], warnings)
+
+    def test_shadow(self):
+        """Nothing is refused and no event is there, the log says what would be."""
+        self.set(mode="shadow")
+        self.assertEqual((None, [f"Host cmp-02 would be rejected for live migration: {TEXT}"]),
+                         self.check({"allowed": False, "text": TEXT}))
+        self.assertEqual([], self.events)
+
+    def test_events(self):
+        self.check({"allowed": True})
+        self.assertEqual([(hook.EVENT, INSTANCE), (hook.EVENT, None)], self.events)
+        self.events.clear()
+        self.check({"allowed": False, "text": TEXT})
+        self.assertEqual([(hook.EVENT, INSTANCE), (hook.EVENT, f"Migration pre-check error: {TEXT}")], self.events)
+
+    def test_events_fail(self):
+        """An event that cannot be started, or finished, changes no decision."""
+        broken = mock.Mock(side_effect=nova.exception.InstanceActionNotFound(request_id="r", instance_uuid=INSTANCE))
+        for method, said in [("event_start", "started"), ("event_finish_with_failure", "finished")]:
+            with self.subTest(method), mock.patch.object(nova.objects.InstanceActionEvent, method, broken):
+                reason, warnings = self.check({"allowed": True})
+                self.assertEqual((None, [f"The event {hook.EVENT} could not be {said}"]), (reason, warnings))
+                reason, warnings = self.check({"allowed": False, "text": TEXT})
+                self.assertEqual(TEXT, reason)
+                self.assertEqual(f"The event {hook.EVENT} could not be {said}", warnings[0])
+
+    def test_instance_cannot_be_read(self):
+        """Whatever is raised on the way, Nova sees one kind of exception: any other would set the instance to ERROR."""
+        broken = mock.PropertyMock(side_effect=KeyError("flavor"))
+        with mock.patch.object(nova.objects.Instance, "flavor", broken):
+            instance = mock.Mock(uuid=INSTANCE, spec=["uuid"])
+            with self.assertLogs("novacompat", logging.ERROR), self.assertRaises(nova.exception.MigrationPreCheckError):
+                hook.check(self.context, instance, "cmp-02")
+
+    def test_request(self):
+        """What is sent of an instance and of the context; the rest stays in Nova."""
+        self.check({"allowed": True}, {"aliases": 1, "vgpus": 2})
+        (context, request), = self.service.asked
+        self.assertEqual({
+            "instance_uuid": INSTANCE, "source_host": "cmp-01", "dest_host": "cmp-02",
+            "flavor_extra_specs": {"resources:VGPU": "2"},
+            "pci_requests": [{"alias_name": "vf", "count": 1}],
+            "vifs": [{"vnic_type": "direct", "profile": {"pci_slot": "0000:3b:02.1"}}],
+        }, request)
+        # client_timeout is what the server's dispatcher adds for its own call monitor.
+        self.assertEqual(set(rpcapi.CONTEXT_KEYS), {*context} - {"client_timeout"})
+        self.assertEqual(("user", "project", self.context.request_id),
+                         (context["user_id"], context["project_id"], context["request_id"]))
+        self.assertNotIn("canary", repr(self.service.asked))
+
+    def test_breaker(self):
+        """After so many calls without an answer the next ones wait for none, until it is time to try again."""
+        self.set(timeout=1, breaker_threshold=2, breaker_reset=2)
+        silent = lambda: time.sleep(2) or {"allowed": True}  # noqa: E731
+        for expected in ["novacompat did not answer in 1 s"] * 2 + ["novacompat has not answered lately, it is asked again in 2 s"]:
+            reason, _ = self.check(silent)
+            self.assertEqual(f"{expected} (on_error = reject)", reason)
+        self.assertEqual(2, len(self.service.asked))
+        time.sleep(2.5)
+        for _ in range(3):
+            self.assertEqual((None, []), self.check({"allowed": True}))
