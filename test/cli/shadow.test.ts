@@ -46,10 +46,7 @@ beforeAll(async () => {
 			return startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest: () => scanNow(scan), log });
 		}),
 	);
-	const connection = await amqp.connect(broker.url.replace("rabbit:", "amqp:"));
-	connection.on("error", () => undefined);
-	nova = await connection.createChannel();
-	await nova.assertExchange("nova", "topic", { durable: false });
+	nova = await joinAsNova();
 	const config = {
 		shadow: { cell1: { transport_url: await addTapUser(broker, "/", PASSWORD) } },
 		agents: { test_compute0: agents[0]?.url, test_compute1: agents[1]?.url },
@@ -71,6 +68,15 @@ afterAll(async () => {
 	await broker?.stop();
 	rmSync(directory, { recursive: true });
 });
+
+/** A channel of Nova's, who declares her exchange. */
+async function joinAsNova(): Promise<Channel> {
+	const connection = await amqp.connect(broker.url.replace("rabbit:", "amqp:"));
+	connection.on("error", () => undefined);
+	const channel = await connection.createChannel();
+	await channel.assertExchange("nova", "topic", { durable: false });
+	return channel;
+}
 
 /** The first line that says so, once it is there. */
 async function line(says: RegExp): Promise<string> {
@@ -152,6 +158,20 @@ describe("serve with nothing but a section of shadow", () => {
 		expect(queues.trim()).toMatch(/^novacompat\.tap\.cell1\.[0-9a-f]{32}\ttrue$/);
 	});
 
+	test("outlives the broker; what became of a migration meanwhile it does not know", { timeout: 60_000 }, async () => {
+		const check = "2026.1.pci-alias+sriov-port+numa.check_can_live_migrate_destination.request.json";
+		send(check);
+		await vi.waitFor(async () => expect(await broker.ctl("list_queues", "messages")).not.toMatch(/[1-9]/));
+		lines.length = 0;
+		await broker.kill();
+		await broker.start();
+		nova = await joinAsNova();
+		await line(/instance: e9df6467.*would accept, what Nova did was not seen/);
+		send("2025.1.pci-alias-vfio-variant.check_can_live_migrate_destination.request.json");
+		send("2025.1.pci-alias-vfio-variant.live_migration.request.json", { pci_dev_map_src_dst: {} });
+		await line(/instance: 0002587c.*would accept, Nova accepted/);
+	});
+
 	test("says at the end how often it agreed with Nova, and what was left open", { timeout: 30_000 }, async () => {
 		child.kill("SIGTERM");
 		expect(await once(child, "exit")).toEqual([0, null]);
@@ -159,7 +179,7 @@ describe("serve with nothing but a section of shadow", () => {
 			/ INFO novacompat.serve \[-\] shadow cell1: \d+ checks: agreed with Nova on \d+; would have rejected \d+ that Nova accepted/,
 		);
 		const text = lines.join("\n");
-		expect(text).toMatch(/instance: 510765c3.*what Nova did was not seen; accept/);
+		expect(text).toMatch(/instance: 0002587c.*Nova accepted; accept/);
 		expect(text).not.toContain(PASSWORD);
 		expect(text).not.toContain(CANARY);
 	});
