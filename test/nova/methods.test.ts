@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Checked } from "../../src/attempt.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
-import type { Checked } from "../../src/precheck.ts";
 import { startService } from "../support/service.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";

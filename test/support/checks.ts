@@ -1,5 +1,6 @@
+import type { Attempt } from "../../src/attempt.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
-import { type Attempt, createPrecheck, type MadeCheck, type PrecheckRequest } from "../../src/precheck.ts";
+import { createPrecheck, type MadeCheck, type PrecheckRequest } from "../../src/precheck.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../../src/snapshot/source.ts";
 import { mdev } from "./devices.ts";
