@@ -33,28 +33,55 @@ export interface MadeCheck {
 	readonly basis: Basis;
 	readonly decision: Checked;
 	readonly options: CheckOptions;
+	/** When it was begun, in milliseconds since 1970. */
+	readonly at: number;
 	/** Milliseconds. */
 	readonly duration: number;
+	/** Left out where we were asked. */
+	readonly shadow?: Shadowed | undefined;
 }
 
+/** What Nova did with a destination that it asked; `unseen` when that cannot be told. */
+export type Outcome = "accepted" | "refused" | "unseen";
+
+/** What became of a check that Nova knows nothing of. */
+export interface Shadowed {
+	readonly cell: string;
+	readonly nova: Outcome;
+	/** The decision about the devices that Nova has chosen. */
+	readonly exact?: Decision | undefined;
+}
+
+/** Takes note of a check; must not throw. */
+export type Witness = (made: MadeCheck) => void;
+export type Check = (request: PrecheckRequest, options: CheckOptions) => Promise<MadeCheck>;
 export type Precheck = (request: PrecheckRequest, options: CheckOptions) => Promise<Checked>;
 
-/** The use case: take both snapshots, pick the devices and what is free for them, decide. `witness` must not throw. */
+/** The use case, for who answers: the check, and a witness of it. */
 export function createPrecheck(
 	snapshots: SnapshotSource,
 	policy: () => Policy,
-	witness: (made: MadeCheck) => void = () => undefined,
+	witness: Witness = () => undefined,
 ): Precheck {
+	const makeCheck = createCheck(snapshots, policy);
 	return async (request, options) => {
-		const started = performance.now();
+		const made = await makeCheck(request, options);
+		witness(made);
+		return made.decision;
+	};
+}
+
+/** The use case: take both snapshots, pick the devices and what is free for them, decide. */
+export function createCheck(snapshots: SnapshotSource, policy: () => Policy): Check {
+	return async (request, options) => {
+		const [at, started] = [Date.now(), performance.now()];
 		const { source_host, dest_host } = request;
 		const ask = async (host: string): Promise<Asked> =>
 			hasNothingButPorts(request) ? "not asked" : attempt(snapshots, host, options);
 		const [source, target] = await Promise.all([ask(source_host), ask(dest_host)]);
 		const basis = { source, target, policy: policy() };
 		const decision = checkAgain(request, basis);
-		witness({ request, basis, decision, options, duration: performance.now() - started });
-		return decision;
+		return { request, basis, decision, options, at, duration: performance.now() - started };
 	};
 }
 
