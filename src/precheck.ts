@@ -76,8 +76,7 @@ export function createCheck(snapshots: SnapshotSource, policy: () => Policy): Ch
 	return async (request, options) => {
 		const [at, started] = [Date.now(), performance.now()];
 		const { source_host, dest_host } = request;
-		const ask = async (host: string): Promise<Asked> =>
-			hasNothingButPorts(request) ? "not asked" : attempt(snapshots, host, options);
+		const ask = askAbout(request, snapshots, options);
 		const [source, target] = await Promise.all([ask(source_host), ask(dest_host)]);
 		const basis = { source, target, policy: policy() };
 		const decision = checkAgain(request, basis);
@@ -85,16 +84,20 @@ export function createCheck(snapshots: SnapshotSource, policy: () => Policy): Ch
 	};
 }
 
-/** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */
-export function checkAgain(request: PrecheckRequest, { source, target, policy }: Basis): Checked {
-	if (source === "not asked" || target === "not asked") return unasked(request, policy);
-	return withVersions(check(request, source, target, policy), [source, target]);
+/** Asks the agents of hosts, if there is something to ask about this instance. */
+export function askAbout(
+	departure: Departure,
+	snapshots: SnapshotSource,
+	options: FetchOptions,
+): (host: string) => Promise<Asked> {
+	const isAsked = !hasNothingButPorts(departure);
+	return async (host) => (isAsked ? attempt(snapshots, host, options) : "not asked");
 }
 
-function unasked(request: PrecheckRequest, policy: Policy): Decision {
-	const message = `instance ${request.instance_uuid} has no device that stays attached, by its flavor and PCI requests: no agent was asked`;
-	const decision = withoutComparison("accept", [reason("device.none", "precheck", message)], request, policy);
-	return annotate(decision, repluggedPorts(request));
+/** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */
+export function checkAgain(request: PrecheckRequest, basis: Basis): Checked {
+	const question = questionOf(request, basis);
+	return question ? compared(decide(question), request, basis) : uncompared(request, basis);
 }
 
 /** What the engine was asked in a check; undefined where no device could be compared. */
@@ -107,27 +110,35 @@ export function questionOf(request: PrecheckRequest, { source: ofSource, target:
 	return { source_host, target_host, devices: outset.devices, candidates: freeDevices(target.snapshot), policy };
 }
 
-function check(request: PrecheckRequest, ofSource: Attempt, ofTarget: Attempt, policy: Policy): Decision {
-	const [source, target] = [usable(ofSource, policy), usable(ofTarget, policy)];
-	const outset = outsetOf(source, request);
-	const notes = [...notesOf(source), ...repluggedPorts(request, source)];
-	if ("reasons" in outset) {
-		const reasons = source instanceof SnapshotError ? failures(source, target) : outset.reasons;
-		return annotate(withoutComparison(outset.verdict, reasons, request, policy), notes);
-	}
-	if (target instanceof SnapshotError) return annotate(unanswered(target, request, policy), notes);
-	const { source_host, dest_host: target_host } = request;
-	const candidates = freeDevices(target.snapshot);
-	const decision = decide({ source_host, target_host, devices: outset.devices, candidates, policy });
-	return annotate(decision, [...notes, ...target.notes]);
+/** The engine's decision, with what there is to say beside it. */
+export function compared(decision: Decision, request: PrecheckRequest, { source, target, policy }: Basis): Checked {
+	if (source === "not asked" || target === "not asked") return decision;
+	const [from, to] = [usable(source, policy), usable(target, policy)];
+	const notes = [...notesOf(from), ...repluggedPorts(request, from), ...notesOf(to)];
+	return withVersions(annotate(decision, notes), [source, target]);
 }
 
-export function unanswered(failure: SnapshotError, request: PrecheckRequest, policy: Policy): Decision {
-	return withoutComparison("unknown", failures(failure), request, policy);
+/** The decision where no device can be compared. */
+export function uncompared(request: PrecheckRequest, { source, target, policy }: Basis): Checked {
+	if (source === "not asked" || target === "not asked") return unasked(request, policy);
+	const [from, to] = [usable(source, policy), usable(target, policy)];
+	const outset = outsetOf(from, request);
+	const { verdict, reasons } =
+		"reasons" in outset && !(from instanceof SnapshotError)
+			? outset
+			: { verdict: "unknown" as const, reasons: failures(from, to) };
+	const decision = withoutComparison(verdict, reasons, request, policy);
+	return withVersions(annotate(decision, [...notesOf(from), ...repluggedPorts(request, from)]), [source, target]);
 }
 
-/** A decision that no device was compared for; an override may apply to it all the same. */
-export function withoutComparison(
+function unasked(request: PrecheckRequest, policy: Policy): Decision {
+	const message = `instance ${request.instance_uuid} has no device that stays attached, by its flavor and PCI requests: no agent was asked`;
+	const decision = withoutComparison("accept", [reason("device.none", "precheck", message)], request, policy);
+	return annotate(decision, repluggedPorts(request));
+}
+
+/** An override may apply to it all the same. */
+function withoutComparison(
 	verdict: Verdict,
 	reasons: readonly Reason[],
 	request: PrecheckRequest,

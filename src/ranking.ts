@@ -1,11 +1,9 @@
-import { attempt, notesOf, usable } from "./attempt.ts";
-import { annotate, type Decision } from "./compat/decision.ts";
+import { type Checked, usable } from "./attempt.ts";
 import { fleetOf, type HostOffer } from "./compat/fleet.ts";
 import type { Policy } from "./compat/policy.ts";
 import { byStanding, decisionsIn, type Ranking, rank, rankingOf, unplaced } from "./compat/rank.ts";
-import type { Reason } from "./compat/reason.ts";
 import { type Departure, freeDevices, outsetOf } from "./departure.ts";
-import { type CheckOptions, unanswered, withoutComparison } from "./precheck.ts";
+import { type Asked, askAbout, type CheckOptions, compared, uncompared } from "./precheck.ts";
 import { SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
 /** The question of whoever chooses the destination: to which of these hosts best? */
@@ -17,36 +15,53 @@ export interface RankRequest extends Departure {
 
 export type RankDestinations = (request: RankRequest, options: CheckOptions) => Promise<Ranking>;
 
-/** The same for many destinations: all snapshots at once, the hosts in order; one that cannot be asked is unknown. */
+/**
+ * The pre-check for many destinations: all snapshots at once, the hosts in order, and of each what a check of it alone says; one
+ * that cannot be asked is unknown.
+ */
 export function createRanking(snapshots: SnapshotSource, policy: () => Policy): RankDestinations {
 	return async ({ dest_hosts, limit, ...departure }, options) => {
 		const { source_host } = departure;
 		const hosts = [...new Set(dest_hosts)];
-		const attempts = await Promise.all([source_host, ...hosts].map((host) => attempt(snapshots, host, options)));
+		const ask = askAbout(departure, snapshots, options);
+		const [source, targets] = await Promise.all([ask(source_host), Promise.all(hosts.map(ask))]);
 		const current = policy();
-		const [source, ...targets] = attempts.map((one) => usable(one, current));
-		const outset = outsetOf(source, departure);
-		const uncompared = new Map<string, Decision>();
+		const bases = new Map(hosts.map((host, index) => [host, basisOf(source, targets[index], current)]));
+		const devices = devicesOf(source, departure, current);
 		const offers: HostOffer[] = [];
-		const notes = new Map<string, readonly Reason[]>();
-		for (const [index, dest_host] of hosts.entries()) {
-			const target = targets[index];
-			const request = { ...departure, dest_host };
-			if ("reasons" in outset) {
-				uncompared.set(dest_host, withoutComparison(outset.verdict, outset.reasons, request, current));
-			} else if (target instanceof SnapshotError) {
-				uncompared.set(dest_host, unanswered(target, request, current));
-			} else if (target) {
-				offers.push({ host: dest_host, candidates: freeDevices(target.snapshot) });
-				notes.set(dest_host, target.notes);
-			}
+		const others = new Map<string, Checked>();
+		for (const [host, basis] of bases) {
+			const candidates = devices && candidatesOf(basis.target, current);
+			if (candidates) offers.push({ host, candidates });
+			else others.set(host, uncompared({ ...departure, dest_host: host }, basis));
 		}
-		const asker = { source_host, devices: "devices" in outset ? outset.devices : [], policy: current };
+		const asker = { source_host, devices: devices ?? [], policy: current };
 		const fleet = fleetOf(offers);
-		const compared = decisionsIn(fleet, asker);
-		const standings = [...rank(asker, fleet), ...[...uncompared].map(unplaced)].sort(byStanding);
-		const decisionOn = (host: string) =>
-			annotate(uncompared.get(host) ?? compared(host), [...notesOf(source), ...(notes.get(host) ?? [])]);
+		const decided = decisionsIn(fleet, asker);
+		const standings = [...rank(asker, fleet), ...[...others].map(unplaced)].sort(byStanding);
+		const decisionOn = (host: string): Checked =>
+			others.get(host) ??
+			compared(
+				decided(host),
+				{ ...departure, dest_host: host },
+				bases.get(host) ?? basisOf(source, undefined, current),
+			);
 		return rankingOf(standings, decisionOn, limit);
 	};
+}
+
+function basisOf(source: Asked, target: Asked = "not asked", policy: Policy) {
+	return { source, target, policy };
+}
+
+/** What must continue; undefined where no device is to be compared, whatever the destination. */
+function devicesOf(source: Asked, departure: Departure, policy: Policy) {
+	if (source === "not asked") return undefined;
+	const outset = outsetOf(usable(source, policy), departure);
+	return "devices" in outset ? outset.devices : undefined;
+}
+
+function candidatesOf(target: Asked, policy: Policy) {
+	const offered = target === "not asked" ? undefined : usable(target, policy);
+	return offered === undefined || offered instanceof SnapshotError ? undefined : freeDevices(offered.snapshot);
 }
