@@ -113,7 +113,12 @@ class ScenarioTest(unittest.TestCase):
         status, body, request_id = self.migrate(server, "cmp-02", "2.25")
         self.assertEqual(400, status)
         self.assertIn(f"Migration pre-check error: {TOO_OLD}", body["badRequest"]["message"])
-        self.assert_stayed(server, request_id, TOO_OLD)
+        events = self.assert_stayed(server, request_id, TOO_OLD)
+        self.assertEqual(events[EVENT], events["conductor_migrate_server"])
+        migration, = self.cloud.api("GET", f"/os-migrations?instance_uuid={server}")[1]["migrations"]
+        self.assertEqual("cmp-02", migration["dest_compute"])
+        self.cloud.processes["super-conductor"].wait_for_log(
+            rf"{request_id}.* Failed to compute_task_migrate_server: Migration pre-check error: {re.escape(TOO_OLD)}")
 
     def test_4_stopped(self):
         """SIGTERM while it works: it finishes what it has begun. Then nobody answers, until it is back."""
