@@ -32,8 +32,8 @@ export function usable(attempted: Attempt, policy: Policy): Usable | SnapshotErr
 	return { snapshot: stale.snapshot, notes: [reason("snapshot.stale_used", "snapshot", text)] };
 }
 
-export function notesOf(source: Usable | SnapshotError | undefined): readonly Reason[] {
-	return source && "notes" in source ? source.notes : [];
+export function notesOf(attempted: Usable | SnapshotError): readonly Reason[] {
+	return "notes" in attempted ? attempted.notes : [];
 }
 
 export function failures(...results: readonly (Usable | SnapshotError)[]): readonly Reason[] {

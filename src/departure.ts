@@ -32,14 +32,12 @@ export function hasNothingButPorts({ devices, announced }: Departure): boolean {
 
 /** The devices that must continue; or what can be said whatever the destination has. */
 export function outsetOf(
-	source: Usable | SnapshotError | undefined,
+	source: Usable | SnapshotError,
 	departure: Departure,
 ):
 	| { readonly devices: readonly SnapshotDevice[] }
 	| { readonly verdict: "accept" | "unknown"; readonly reasons: readonly Reason[] } {
-	if (source === undefined || source instanceof SnapshotError) {
-		return { verdict: "unknown", reasons: source ? failures(source) : [] };
-	}
+	if (source instanceof SnapshotError) return { verdict: "unknown", reasons: failures(source) };
 	const devices = devicesThatStay(source.snapshot, departure);
 	const missing = missingDevices(source.snapshot, departure, devices);
 	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
