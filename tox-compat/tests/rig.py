@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 import uuid
 import warnings
 
@@ -312,6 +313,14 @@ def snapshot(host, *devices):
     return {"schema_version": "1.0", "host": host, "devices": list(devices)}
 
 
+def _is_healthy(agent):
+    try:
+        with urllib.request.urlopen(f"{agent}/healthcheck", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 class Cloud:
     """Hosts, agents, services and one oslo.messaging client in a vhost of their own, or on a broker of their own."""
 
@@ -343,6 +352,9 @@ class Cloud:
         }
         for name, process in started.items():
             self.agents[name] = process.wait_for_log(r"listening on (http://127\.0\.0\.1:\d+)").group(1)
+        for name in started:
+            # On a busy machine the first scan may be given up, and the next one is half a minute later.
+            wait_until(lambda: _is_healthy(self.agents[name]), 60, f"the first scan of {name}")
 
     def http_agent(self, name, answer):
         agent = HttpAgent(answer)

@@ -68,7 +68,9 @@ class NovasOwnTest(unittest.TestCase):
         log, chosen = self.run_novas(name)
         self.assertRegex(log, r"\] live migration .*: accept \[\w+\]; \S+ -> ")
         self.assertNotEqual({}, chosen)
-        exact = re.search(r"Nova accepted; .*; with the devices that Nova chose: accept \[\w+\]; (.*)", log).group(1)
+        pattern = r"Nova accepted; .*; with the devices that Nova chose: accept \[\w+\]; (.*)"
+        self.assertRegex(log, pattern)
+        exact = re.search(pattern, log).group(1)
         self.assertEqual(sorted(f"{source} -> {target}" for source, target in chosen.items()), sorted(exact.split(", ")))
         self.assertIn("with the devices that Nova chose: 1 of 1 accepted", log)
         report.tell(self, "migrated", [])
