@@ -17,7 +17,8 @@ import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/m
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { loadPolicy } from "../policy/policy.ts";
-import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
+import { createPrecheck, type Witness } from "../precheck.ts";
+import { createRanking } from "../ranking.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
@@ -139,7 +140,7 @@ export interface ServiceOptions {
 	/** Left out, those of the agents that the configuration names. */
 	readonly snapshots?: SnapshotSource;
 	readonly notifyCheck?: NotifyCheck;
-	readonly witness?: (made: MadeCheck) => void;
+	readonly witness?: Witness;
 }
 
 /** The service on any transport: the demo runs it in memory. */

@@ -65,13 +65,17 @@ export const Entry = z.discriminatedUnion("type", [
 		policy: Digest,
 		duration_ms: z.number(),
 		decision: DecisionSchema,
+		/** Of a check in the shadow, since 1.1: on which bus, what Nova did, and what is said of the devices that it chose. */
+		shadow: z
+			.object({ cell: z.string(), nova: z.enum(["accepted", "refused", "unseen"]), exact: DecisionSchema.optional() })
+			.optional(),
 	}),
 ]);
 export type Entry = z.infer<typeof Entry>;
 export type DecisionEntry = Extract<Entry, { readonly type: "decision" }>;
 export type SnapshotEntry = Extract<Entry, { readonly type: "snapshot" }>;
 
-export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.0" };
+export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.1" };
 
 const digestOf = (value: unknown) =>
 	createHash("sha256")
@@ -89,8 +93,8 @@ const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 /** All that is kept of a check. */
 export type KeptCheck = Omit<MadeCheck, "options"> & { readonly options: Omit<MadeCheck["options"], "signal"> };
 
-/** A check as entries: what it refers to, in order, then the decision. `at`: milliseconds since 1970. */
-export function entriesOf({ request, basis, decision, options, duration }: KeptCheck, at: number): readonly Entry[] {
+/** A check as entries: what it refers to, in order, then the decision. */
+export function entriesOf({ request, basis, decision, options, at, duration, shadow }: KeptCheck): readonly Entry[] {
 	const { request_id, global_request_id } = options;
 	const { snapshots: _, ...decided } = decision;
 	const policy = policyEntry(basis.policy);
@@ -109,6 +113,7 @@ export function entriesOf({ request, basis, decision, options, duration }: KeptC
 			policy: policy.digest,
 			duration_ms: Math.round(duration * 1000) / 1000,
 			decision: decided,
+			...(shadow && { shadow }),
 		} as DecisionEntry,
 	];
 }
