@@ -16,15 +16,17 @@ import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
-import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
-import { createSnapshots } from "../snapshot/agents.ts";
+import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { CurrentPolicy } from "./current-policy.ts";
+import { live } from "./life.ts";
+import { Reloads } from "./reload.ts";
 import { createShadows } from "./shadow.ts";
-import { untilSignal } from "./signals.ts";
+import { reportState } from "./state-report.ts";
 
 /** Characters; what does not fit is dropped. */
 const MAX_UNWRITTEN = 4 * 1024 * 1024;
@@ -35,23 +37,52 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
 	}
 	boundLookups();
-	const config = readConfig(configFile, readNovaConf(novaConfFiles));
+	const read = () => readConfig(configFile, readNovaConf(novaConfFiles));
+	const config = read();
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
-	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
+	const current = new CurrentPolicy(config.policy_file, log);
 	const snapshots = agentSnapshots(config, log);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy, snapshots, log, ...(journal && { witness: journal.record }) };
+	const options = { config, policy: current.policy, snapshots, log, ...(journal && { witness: journal.record }) };
 	const parts = [
 		...(config.transport_url ? [createAnswering(config.transport_url, options)] : []),
 		...createShadows(options),
 	];
-	const stopped = untilSignal();
-	await Promise.race([Promise.all(parts.map((part) => part.start())), stopped]);
-	const signal = await stopped;
-	log.info(`stopping on ${signal}: finishing what is in flight`);
-	await Promise.all(parts.map((part) => part.stop()));
-	await journal?.close();
+	const reloads = new Reloads({
+		config,
+		files: [configFile, ...novaConfFiles],
+		read,
+		prepare: [
+			({ debug }) =>
+				() => {
+					log.level = debug ? "debug" : "info";
+				},
+			({ policy_file }) => current.prepare(policy_file),
+			({ agent_tls }) => prepareTls(snapshots, agent_tls),
+		],
+		log,
+	});
+	await live({
+		start: () => Promise.all(parts.map((part) => part.start())),
+		stop: async () => {
+			await Promise.all(parts.map((part) => part.stop()));
+			await journal?.close();
+		},
+		reload: () => reloads.request(),
+		report: () =>
+			reportState(
+				{
+					...Object.assign({}, ...parts.map((part) => part.state())),
+					agents: snapshots.state(),
+					policy: current.state(),
+					...(journal && { journal: journal.state() }),
+					reloads: reloads.counts,
+				},
+				log,
+			),
+		log,
+	});
 }
 
 /** The service on its own bus. */
@@ -77,6 +108,7 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 			await notifier.settled();
 			await transport.close();
 		},
+		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
 	};
 }
 
@@ -167,9 +199,18 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 	});
 }
 
-function agentSnapshots(config: Config, log: Logger) {
+function agentSnapshots(config: Config, log: Logger): AgentSnapshots {
+	return withTlsFiles(() => createSnapshots(config, log));
+}
+
+function prepareTls(snapshots: AgentSnapshots, files: Config["agent_tls"]): () => void {
+	return files ? withTlsFiles(() => snapshots.prepareTls(files)) : () => undefined;
+}
+
+/** Certificates that cannot be used are a mistake in the configuration. */
+function withTlsFiles<T>(work: () => T): T {
 	try {
-		return createSnapshots(config, (text) => log.warning(text));
+		return work();
 	} catch (error) {
 		if (error instanceof InvalidTlsFiles) throw new ConfigError(error.message, { cause: error });
 		throw error;

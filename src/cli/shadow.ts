@@ -72,5 +72,6 @@ function createShadow(cell: string, { config, policy, snapshots, log }: ShadowsO
 			tell();
 			await transport.close();
 		},
+		state: () => ({ [`shadow ${cell}`]: { ...transport.state(), checks: shadow.agreement.summary() } }),
 	};
 }

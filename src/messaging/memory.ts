@@ -1,7 +1,7 @@
 import { setImmediate as handedOut } from "node:timers/promises";
 import { newId } from "./message.ts";
 import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "./transport.ts";
 
 interface Message {
 	readonly routingKey: string;
@@ -63,6 +63,10 @@ export class MemoryTransport implements Transport {
 			this.#drain(queue);
 		}
 		return queues.size > 0 ? "routed" : "unroutable";
+	}
+
+	state(): TransportState {
+		return { connected: "memory", connections: 1 };
 	}
 
 	async close(): Promise<void> {

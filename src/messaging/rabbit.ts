@@ -13,7 +13,7 @@ import { type Tap, tapTopology } from "./tap.ts";
 import type { ServerTarget } from "./target.ts";
 import { tlsOptions } from "./tls.ts";
 import { type Declaration, fanoutQueueName, replyQueueName, replyTopology, serverTopology } from "./topology.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "./transport.ts";
 import type { TransportHost, TransportUrl } from "./transport-url.ts";
 
 /** What the rest of this directory knows of amqplib. */
@@ -48,6 +48,7 @@ export class RabbitTransport implements Transport {
 	readonly #closing = new AbortController();
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
+	#connections = 0;
 	/** Resolves with the session, or with the next one. */
 	#connected = deferred<Session>();
 
@@ -65,6 +66,10 @@ export class RabbitTransport implements Transport {
 			log,
 			stop: this.#closing.signal,
 		});
+	}
+
+	state(): TransportState {
+		return { connected: this.#session && nameOf(this.#session.host), connections: this.#connections };
 	}
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
@@ -190,6 +195,7 @@ export class RabbitTransport implements Transport {
 		signal.addEventListener("abort", dropped, { once: true });
 		this.#log.info(`connected to ${nameOf(session.host)}`);
 		this.#session = session;
+		this.#connections++;
 		this.#connected.resolve(session);
 		for (const subscription of this.#subscriptions) subscription.serve(session);
 	}

@@ -70,6 +70,11 @@ export class RpcServer<Context> {
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
 	}
 
+	/** Requests that were handed to us and have not been ended. */
+	get inFlight(): number {
+		return this.#inFlight;
+	}
+
 	/** Resolves once all targets are being consumed. */
 	async start(): Promise<void> {
 		const { transport, targets, maxInFlight } = this.#options;

@@ -68,6 +68,10 @@ export class AgentSource implements Agents {
 		this.#options = options;
 	}
 
+	breakers() {
+		return this.#breaker.state();
+	}
+
 	refusal(host: string): SnapshotError | undefined {
 		return this.#breaker.refusal(host);
 	}

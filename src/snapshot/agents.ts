@@ -3,12 +3,26 @@ import { AgentHttp } from "./agent-http.ts";
 import { lookupWithin } from "./agent-networks.ts";
 import { type AgentOptions, directoryOf, insecureAgents } from "./agent-options.ts";
 import { AgentSource } from "./agent-source.ts";
-import { TlsMaterial } from "./agent-tls.ts";
+import { type TlsFiles, TlsMaterial } from "./agent-tls.ts";
 import { SnapshotCache } from "./cache.ts";
+import type { Log } from "./log.ts";
+import { Outage, type OutageState } from "./outage.ts";
 import type { SnapshotSource } from "./source.ts";
 
-/** Snapshots from agents as the options say. Throws InvalidTlsFiles; `warn` is told what an operator should know. */
-export function createSnapshots(options: AgentOptions, warn: (text: string) => void): SnapshotSource {
+/** Snapshots from agents, and how it stands with them: numbers, without a host. */
+export interface AgentSnapshots extends SnapshotSource {
+	/** Reads certificates, and returns what takes them into use. Throws InvalidTlsFiles; nothing has changed then. */
+	prepareTls(files: TlsFiles): () => void;
+	state(): AgentsState;
+}
+
+export interface AgentsState extends OutageState, ReturnType<SnapshotCache["state"]> {
+	readonly breakers: ReturnType<AgentSource["breakers"]>;
+}
+
+/** Snapshots from agents as the options say. Throws InvalidTlsFiles; the log is told what an operator should know. */
+export function createSnapshots(options: AgentOptions, log: Log): AgentSnapshots {
+	const warn = (text: string) => log.warning(text);
 	const insecure = insecureAgents(options);
 	if (insecure.length > 0) {
 		const names = insecure.length > 3 ? `${insecure.slice(0, 3).join(", ")} ...` : insecure.join(", ");
@@ -20,5 +34,11 @@ export function createSnapshots(options: AgentOptions, warn: (text: string) => v
 	const http = new AgentHttp(new AgentConnections(lookupWithin(options.agent_networks), tls));
 	const agents = new AgentSource({ http, directory: directoryOf(options), timeout: options.agent_timeout, warn });
 	const { snapshot_max_age: maxAge, snapshot_stale_after: staleAfter, snapshot_stale_max: staleMax } = options;
-	return new SnapshotCache(agents, { maxAge, staleAfter, staleMax });
+	const outage = new Outage(log);
+	const cache = new SnapshotCache(agents, { maxAge, staleAfter, staleMax }, (...heard) => outage.heard(...heard));
+	return {
+		fetch: (...question) => cache.fetch(...question),
+		prepareTls: (files) => tls?.prepare(files) ?? (() => undefined),
+		state: () => ({ ...cache.state(), ...outage.state(), breakers: agents.breakers() }),
+	};
 }

@@ -49,6 +49,14 @@ export class Breaker {
 		return open;
 	}
 
+	/** How many agents are not asked now: those of an open breaker, and those that have only just failed. */
+	state() {
+		const now = performance.now();
+		const quiet = [...this.#hosts.values()].filter(({ quietUntil }) => now < quietUntil);
+		const open = quiet.filter(({ times }) => isOpen(times)).length;
+		return { open, quiet: quiet.length - open };
+	}
+
 	answered(host: string): void {
 		this.#hosts.delete(host);
 	}
