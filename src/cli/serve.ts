@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
@@ -27,9 +26,7 @@ import { live } from "./life.ts";
 import { Reloads } from "./reload.ts";
 import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
-
-/** Characters; what does not fit is dropped. */
-const MAX_UNWRITTEN = 4 * 1024 * 1024;
+import { standardError, writerTo } from "./writer.ts";
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
@@ -110,21 +107,6 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 		},
 		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
 	};
-}
-
-/** Nobody reads any more: that is no reason to stop checking. */
-function standardError(): (line: string) => void {
-	return writerTo({ dest: process.stderr.fd }, () => undefined);
-}
-
-/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
-function writerTo(
-	options: { dest: number | string; mode?: number },
-	onError: (error: Error) => void,
-): (line: string) => void {
-	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN });
-	destination.on("error", onError);
-	return (line) => void destination.write(line);
 }
 
 /** Writes down what passes, when the configuration says so. */

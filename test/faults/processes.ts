@@ -11,8 +11,6 @@ const READY_AFTER_MS = 30_000;
 
 /** How a service is started. */
 export interface Launch {
-	/** A command that becomes the service's, as `prlimit --nofile=64` does. */
-	readonly wrap?: readonly string[];
 	/** Of Node.js. */
 	readonly flags?: readonly string[];
 	readonly env?: Readonly<Record<string, string>>;
@@ -41,13 +39,11 @@ export class Process {
 	}
 
 	private constructor(command: readonly string[], directory?: string, launch: Launch = {}) {
-		const { wrap = [], flags = [], env = {}, stderr = "pipe" } = launch;
+		const { flags = [], env = {}, stderr = "pipe" } = launch;
 		this.#directory = directory;
 		const monitor = `--import=file://${DIST}/test/faults/loop-monitor.js`;
-		const [program = "", ...words] = [...wrap, process.execPath, monitor, ...flags, ...command];
 		const stdio: StdioOptions = ["ignore", "pipe", stderr, "ipc"];
-		this.#child = spawn(program, words, { stdio, env: { ...process.env, ...env } });
-		this.#child.on("error", () => undefined);
+		this.#child = spawn(process.execPath, [monitor, ...flags, ...command], { stdio, env: { ...process.env, ...env } });
 		for (const stream of [this.#child.stdout, this.#child.stderr]) {
 			stream?.on("data", (chunk: Buffer) => {
 				this.#log += chunk.toString();

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { quantile } from "../bench/statistics.ts";
 import type { Caller, Question } from "../faults/caller.ts";
 
+const PATIENCE_MS = 16_000;
+
 /** Asks so many times a second until the end of `work`; returns what was asked meanwhile, once all of it has had time for an answer. */
 export async function underLoad(
 	caller: Caller,
@@ -18,9 +20,14 @@ export async function underLoad(
 		stop.abort();
 		await load;
 	}
-	await caller.settle(15_000);
-	const answeredAt = new Map(caller.answers.filter(({ ending }) => ending).map(({ id, at }) => [id, at]));
-	return caller.asked.slice(before).map(({ id, sentAt }) => ({ sentAt, answeredAt: answeredAt.get(id) }));
+	const asked = caller.asked.slice(before);
+	const answers = () => new Map(caller.answers.filter(({ ending }) => ending).map(({ id, at }) => [id, at]));
+	for (const giveUp = performance.now() + PATIENCE_MS; performance.now() < giveUp; await sleep(100)) {
+		const answeredAt = answers();
+		if (asked.every(({ id }) => answeredAt.has(id))) break;
+	}
+	const answeredAt = answers();
+	return asked.map(({ id, sentAt }) => ({ sentAt, answeredAt: answeredAt.get(id) }));
 }
 
 /** By `performance.now()`. */
