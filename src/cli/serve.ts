@@ -21,8 +21,10 @@ import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { createSnapshots } from "../snapshot/agents.ts";
-import type { SnapshotSource } from "../snapshot/source.ts";
+import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { Monitor } from "./monitor.ts";
+import type { Bus } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
 import { untilSignal } from "./signals.ts";
 
@@ -39,19 +41,28 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const snapshots = agentSnapshots(config, log);
+	const monitor = new Monitor({ policy, log });
+	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy, snapshots, log, ...(journal && { witness: journal.record }) };
-	const parts = [
-		...(config.transport_url ? [createAnswering(config.transport_url, options)] : []),
-		...createShadows(options),
-	];
+	const options = { config, policy, snapshots, log };
+	const witness = (made: MadeCheck) => {
+		journal?.record(made);
+		monitor.checked("service", made);
+	};
+	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
+	if (config.http) await monitor.serve(config.http, () => snapshots.hosts());
+	const answering = config.transport_url && createAnswering(config.transport_url, { ...options, witness });
+	const shadows = createShadows({ ...options, witness: (made) => monitor.checked("shadow", made) });
+	monitor.watch(answering || undefined, shadows);
+	const parts = [...(answering ? [answering] : []), ...shadows];
 	const stopped = untilSignal();
 	await Promise.race([Promise.all(parts.map((part) => part.start())), stopped]);
 	const signal = await stopped;
 	log.info(`stopping on ${signal}: finishing what is in flight`);
+	monitor.stopping();
 	await Promise.all(parts.map((part) => part.stop()));
 	await journal?.close();
+	await monitor.close();
 }
 
 /** The service on its own bus. */
@@ -77,6 +88,8 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 			await notifier.settled();
 			await transport.close();
 		},
+		bus: (): Bus => ({ role: "service", state: transport.state() }),
+		server,
 	};
 }
 
@@ -167,9 +180,9 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 	});
 }
 
-function agentSnapshots(config: Config, log: Logger) {
+function agentSnapshots(config: Config, log: Logger, witness?: SnapshotWitness) {
 	try {
-		return createSnapshots(config, (text) => log.warning(text));
+		return createSnapshots(config, (text) => log.warning(text), witness);
 	} catch (error) {
 		if (error instanceof InvalidTlsFiles) throw new ConfigError(error.message, { cause: error });
 		throw error;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Agents, Collected } from "../../src/snapshot/agent-source.ts";
+import type { Failing } from "../../src/snapshot/breaker.ts";
 import { type CacheOptions, SnapshotCache } from "../../src/snapshot/cache.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError } from "../../src/snapshot/source.ts";
@@ -26,6 +27,7 @@ class CountingAgents implements Agents {
 	readonly asked: string[] = [];
 	readonly known: (Collected | undefined)[] = [];
 	refused: SnapshotError | undefined;
+	failed: readonly Failing[] = [];
 	answer: (host: string) => Promise<Collected> = async (host) => collected(snapshotOf(host));
 
 	refusal(): SnapshotError | undefined {
@@ -33,6 +35,10 @@ class CountingAgents implements Agents {
 	}
 
 	join(): void {}
+
+	failing(): readonly Failing[] {
+		return this.failed;
+	}
 
 	async ask(host: string, { known }: { known?: Collected | undefined }): Promise<Collected> {
 		this.asked.push(host);
