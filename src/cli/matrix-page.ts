@@ -11,6 +11,8 @@ export const MATRIX_STYLE = `
 .matrix tbody th { position: sticky; left: 0; text-align: right; padding-right: .6em; }
 .matrix td { min-width: 1.7em; height: 1.7em; text-align: center; border-radius: 2px; }
 .matrix td.none { color: var(--line); }
+.maps { display: flex; flex-wrap: wrap; gap: 0 4em; }
+.maps section { max-width: 100%; }
 .legend span { display: inline-block; padding: .1em .6em; margin: 0 .6em .4em 0; border-radius: 2px; }
 `;
 
@@ -28,7 +30,9 @@ export function matrixSections({ hosts, classes }: Matrix): string {
 	return `<p>A row is the host that a device leaves, a column the host that shall take it, whatever is in use now. Point at a cell for the reason.
 ${hosts.length} hosts, ${classes.length} types of devices.</p>
 <p class="legend">${legend.join("\n")}</p>
-${classes.map((found) => section(found, hosts)).join("\n")}`;
+<div class="maps">
+${classes.map((found) => section(found, hosts)).join("\n")}
+</div>`;
 }
 
 function section({ device_type, rows }: MatrixClass, hosts: readonly string[]): string {

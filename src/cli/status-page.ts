@@ -7,6 +7,7 @@ import type { HostState } from "../snapshot/source.ts";
 import { escapeHtml, htmlPage } from "./html.ts";
 import { MATRIX_STYLE, matrixSections } from "./matrix-page.ts";
 import type { RecentCheck } from "./recent-checks.ts";
+import { CELLS } from "./render-matrix.ts";
 import type { Bus, ShadowState } from "./service-state.ts";
 import { version } from "./version.ts";
 
@@ -33,7 +34,8 @@ const STYLE = `${MATRIX_STYLE}
 .list small { opacity: .75; }
 .badge { padding: .1em .5em; border-radius: 3px; white-space: nowrap; }
 .reasons { min-width: 30em; }
-.id { font-family: ui-monospace, monospace; font-size: .9em; white-space: nowrap; }
+.id { font-family: ui-monospace, monospace; font-size: .9em; }
+.id, .line { white-space: nowrap; }
 details summary { cursor: pointer; }
 ul { margin: .3em 0; padding-left: 1.2em; }
 `;
@@ -66,19 +68,17 @@ function checksTable({ checks }: Status): string {
 
 function checkRow(check: RecentCheck): readonly string[] {
 	const { at, role, duration, verdict, allowed, id, source_host, dest_host, reasons, reasonCount } = check;
-	const kind = verdict === "accept" && reasons.length > 0 ? "warnings" : verdict;
-	const word = verdict === "unknown" ? `unknown, ${allowed ? "allowed" : "refused"}` : verdict;
+	const kind = verdict === "accept" && reasonCount > 0 ? "warnings" : verdict;
+	const word = { ...CELLS, unknown: { word: `unknown, ${allowed ? "allowed" : "refused"}` } }[kind].word;
 	const [first, ...others] = reasons;
-	const more =
-		others.length === 0
-			? ""
-			: `<details><summary>${reasonCount - 1} more</summary><ul>${others.map((one) => `<li>${reasonText(one)}</li>`).join("")}</ul></details>`;
+	const list = others.map((one) => `<li>${reasonText(one)}</li>`).join("");
+	const more = list && `<details><summary>${reasonCount - 1} more</summary><ul>${list}</ul></details>`;
 	const ids = [check.request_id, check.global_request_id].filter((one) => one !== undefined && one !== null);
 	return [
-		`${localTime(at)}<br><small>${duration.toFixed(1)} ms${role === "shadow" ? ", in the shadow" : ""}</small>`,
+		`<span class="line">${localTime(at)}</span><br><small>${duration.toFixed(1)} ms${role === "shadow" ? ", in the shadow" : ""}</small>`,
 		`${badge(kind, word)}<br><small class="id">${escapeHtml(id)}</small>`,
-		`${escapeHtml(source_host)}<br>→ ${escapeHtml(dest_host)}`,
-		`<div class="reasons">${first ? reasonText(first) : "none"}${more}</div>`,
+		`<span class="line">${escapeHtml(source_host)}<br>→ ${escapeHtml(dest_host)}</span>`,
+		`<div class="reasons">${first ? reasonText(first) : "-"}${more}</div>`,
 		[check.instance_uuid, ...ids].map((one) => `<span class="id">${escapeHtml(String(one))}</span>`).join("<br>"),
 	];
 }
@@ -96,13 +96,13 @@ function agentsTable({ hosts }: Status): string {
 	return table(["host", "agent", "snapshot", "devices", "last failure"], rows) + more;
 }
 
-const BREAKER_KINDS = { closed: "accept", quiet: "conditional", open: "reject" } as const;
-const BREAKER_WORDS = { closed: "asked", quiet: "left alone for a moment", open: "breaker open" } as const;
+/** How an agent stands that failed. */
+const FAILED = { closed: "failed, asked again", quiet: "failed, left alone", open: "breaker open" } as const;
 
 function agentRow({ host, breaker, snapshot, age, failure }: HostState): readonly string[] {
 	return [
 		escapeHtml(host),
-		badge(BREAKER_KINDS[breaker], BREAKER_WORDS[breaker]),
+		failure ? badge(breaker === "open" ? "reject" : "conditional", FAILED[breaker]) : badge("accept", "answers"),
 		age === undefined ? "none" : `${age.toFixed(0)} s old`,
 		String(snapshot?.devices.length ?? "-"),
 		failure ? `<b>${failure.code}</b> ${escapeHtml(failure.message)}, ${failure.age.toFixed(0)} s ago` : "-",

@@ -63,7 +63,7 @@ export function healthcheck<Sources>(
 			return { ...json({ detailed: false, reasons }), status };
 		},
 		async HEAD(sources) {
-			return { status: (await ailment(sources)) === undefined ? 204 : 503 };
+			return (await ailment(sources)) === undefined ? { status: 204 } : { status: 503, type: TEXT_TYPE };
 		},
 	};
 }

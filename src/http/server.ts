@@ -29,7 +29,7 @@ const PART_BYTES = 64 * 1024;
 const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
 
 /** Clients need a certificate then. What is new is taken without a restart. */
-export interface ServerTls {
+interface ServerTls {
 	readonly context: SecureContextOptions;
 	watch(use: (context: SecureContextOptions) => void): void;
 	stop(): void;
