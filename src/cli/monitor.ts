@@ -15,6 +15,8 @@ import { statusPage } from "./status-page.ts";
 const PAGE_MAX_AGE_MS = 2_000;
 
 export interface MonitorOptions {
+	/** Of this service on the bus. */
+	readonly name: string;
 	readonly policy: () => Policy;
 	readonly log: Logger;
 }
@@ -104,8 +106,9 @@ export class Monitor {
 		if (this.#page === undefined || now - this.#page.at > PAGE_MAX_AGE_MS) {
 			const { buses, shadows } = this.#state();
 			const checks = this.#recent?.list() ?? [];
-			const policy = this.#options.policy();
-			const status = { notReady: this.#notReady(), buses, shadows, checks, hosts: hosts(), policy, now: Date.now() };
+			const { name, policy } = this.#options;
+			const state = { name, notReady: this.#notReady(), policy: policy(), now: Date.now() };
+			const status = { ...state, buses, shadows, checks, hosts: hosts() };
 			this.#page = { at: now, html: statusPage(status) };
 		}
 		return this.#page.html;

@@ -6,7 +6,7 @@ import type { Role } from "./service-state.ts";
 export interface RecentCheck
 	extends Pick<PrecheckRequest, "instance_uuid" | "source_host" | "dest_host">,
 		Pick<CheckOptions, "request_id" | "global_request_id">,
-		Pick<Decision, "id" | "verdict" | "allowed" | "reasons"> {
+		Pick<Decision, "id" | "verdict" | "allowed" | "reasons" | "mapping"> {
 	readonly role: Role;
 	/** Milliseconds since 1970. */
 	readonly at: number;
@@ -28,7 +28,7 @@ export class RecentChecks {
 	add(role: Role, { request, decision, options, duration }: MadeCheck): void {
 		const { instance_uuid, source_host, dest_host } = request;
 		const { request_id, global_request_id } = options;
-		const { id, verdict, allowed, reasons } = decision;
+		const { id, verdict, allowed, mapping, reasons } = decision;
 		this.#checks[this.#next] = {
 			role,
 			at: Date.now(),
@@ -41,6 +41,7 @@ export class RecentChecks {
 			id,
 			verdict,
 			allowed,
+			mapping,
 			reasons: reasons.slice(0, REASONS),
 			reasonCount: reasons.length,
 		};

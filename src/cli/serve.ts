@@ -41,7 +41,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const monitor = new Monitor({ policy, log });
+	const monitor = new Monitor({ name: config.host, policy, log });
 	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
 	const options = { config, policy, snapshots, log };

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { type HostDevices, matrix } from "../compat/matrix.ts";
 import type { Policy } from "../compat/policy.ts";
 import type { Reason } from "../compat/reason.ts";
@@ -13,6 +12,8 @@ import { version } from "./version.ts";
 
 /** What the page shows of the service. */
 export interface Status {
+	/** Of this service on the bus. */
+	readonly name: string;
 	readonly notReady: string | undefined;
 	readonly buses: readonly Bus[];
 	readonly checks: readonly RecentCheck[];
@@ -26,6 +27,8 @@ export interface Status {
 /** A heat map grows with the square of the hosts, and checks wait while it is made. */
 const MAX_MATRIX_HOSTS = 32;
 const MAX_AGENTS = 200;
+/** Of devices, in a check. */
+const MAX_PAIRS = 8;
 
 const STYLE = `${MATRIX_STYLE}
 .list { border-collapse: collapse; }
@@ -37,32 +40,33 @@ const STYLE = `${MATRIX_STYLE}
 .id { font-family: ui-monospace, monospace; font-size: .9em; }
 .id, .line { white-space: nowrap; }
 details summary { cursor: pointer; }
+h2 + h3, .maps h3 { margin-top: 1em; }
 ul { margin: .3em 0; padding-left: 1.2em; }
 `;
 
 /** The state of the service for people. All names and texts come from hosts and messages. */
 export function statusPage(status: Status): string {
-	const { notReady, now, buses, shadows } = status;
+	const { name, notReady, now, buses, shadows } = status;
 	const state =
 		notReady === undefined ? badge("accept", "ready") : `${badge("reject", "not ready")} ${escapeHtml(notReady)}`;
-	const body = `<h1>novacompat on ${escapeHtml(hostname())}</h1>
+	const body = `<h1>novacompat on ${escapeHtml(name)}</h1>
 <p>${state}</p>
 <p><small>version ${escapeHtml(version())}, ${localTime(now)}; this page does not change by itself</small></p>
 <h2>Recent checks</h2>
 ${checksTable(status)}
 <h2>Agents</h2>
 ${agentsTable(status)}
-<h2>Buses</h2>
-${table(["bus", "connected", "consuming", "reconnects"], buses.map(busRow))}
-${shadows.length > 0 ? `<h2>In the shadow</h2>\n${shadows.map(shadowSection).join("\n")}` : ""}
 <h2>Which host takes which devices</h2>
-${heatMap(status)}`;
+${heatMap(status)}
+${shadows.length > 0 ? `<h2>In the shadow</h2>\n${shadows.map(shadowSection).join("\n")}` : ""}
+<h2>Buses</h2>
+${table(["bus", "connected", "consuming", "reconnects"], buses.map(busRow))}`;
 	return htmlPage({ title: "novacompat status", style: STYLE, body });
 }
 
 function checksTable({ checks }: Status): string {
 	if (checks.length === 0) return "<p>None since the start.</p>";
-	const header = ["time", "verdict", "from → to", "reasons", "instance, request"];
+	const header = ["time", "verdict", "from → to", "reasons, or devices", "instance, request"];
 	return table(header, checks.map(checkRow));
 }
 
@@ -78,13 +82,20 @@ function checkRow(check: RecentCheck): readonly string[] {
 		`<span class="line">${localTime(at)}</span><br><small>${duration.toFixed(1)} ms${role === "shadow" ? ", in the shadow" : ""}</small>`,
 		`${badge(kind, word)}<br><small class="id">${escapeHtml(id)}</small>`,
 		`<span class="line">${escapeHtml(source_host)}<br>→ ${escapeHtml(dest_host)}</span>`,
-		`<div class="reasons">${first ? reasonText(first) : "-"}${more}</div>`,
+		`<div class="reasons">${first ? reasonText(first) : devicesText(check)}${more}</div>`,
 		[check.instance_uuid, ...ids].map((one) => `<span class="id">${escapeHtml(String(one))}</span>`).join("<br>"),
 	];
 }
 
 function reasonText({ code, message }: Reason): string {
 	return `<b>${escapeHtml(code)}</b> ${escapeHtml(message)}`;
+}
+
+function devicesText({ mapping }: RecentCheck): string {
+	const pairs = Object.entries(mapping).map((pair) => pair.map(escapeHtml).join(" → "));
+	return pairs.length > MAX_PAIRS
+		? `${pairs.slice(0, MAX_PAIRS).join("<br>")}<br>${pairs.length - MAX_PAIRS} more`
+		: pairs.join("<br>");
 }
 
 /** Those that failed come first. */

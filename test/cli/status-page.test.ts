@@ -15,6 +15,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const STATE = { connected: "rabbit h:5672", connections: 1, consuming: true, blocked: false };
 const EMPTY: Status = {
+	name: "novacompat-1",
 	notReady: undefined,
 	buses: [{ role: "service", state: STATE }],
 	checks: [],
@@ -70,12 +71,19 @@ test("a check: time, verdict, way, reasons, instance and request ids, and nothin
 	const [check] = await everyCheck();
 	const { request_id, instance_uuid, id } = check ?? {};
 	const page = statusPage({ ...EMPTY, checks: await everyCheck() });
-	for (const word of [request_id, instance_uuid, id, "version.minor_downgrade", "→ cmp-02"]) {
+	for (const word of [
+		request_id,
+		instance_uuid,
+		id,
+		"version.minor_downgrade",
+		"→ cmp-02",
+		"cmp-01-gpu → cmp-02-gpu",
+	]) {
 		expect(page).toContain(word);
 	}
 	expect(Object.keys(check ?? {}).sort()).toEqual(
 		[
-			"allowed at dest_host duration global_request_id id instance_uuid",
+			"allowed at dest_host duration global_request_id id instance_uuid mapping",
 			"reasonCount reasons request_id role source_host verdict",
 		]
 			.join(" ")
@@ -155,6 +163,7 @@ describe("in Chromium", { timeout: 60_000 }, () => {
 		recent.add("service", await makeCheck({ source, target: new SnapshotError("agent.timeout", EVIL) }, request));
 		const page = statusPage({
 			...EMPTY,
+			name: EVIL,
 			notReady: EVIL,
 			checks: recent.list(),
 			hosts: [
