@@ -11,7 +11,7 @@ const QUIET_MS = 500;
 const PATIENCE_MS = 10_000;
 
 /** Reads what the configuration names, and returns what takes it into use. Throws ConfigError; nothing has changed then. */
-export type Prepare = (config: Config) => () => void;
+type Prepare = (config: Config) => () => void;
 
 export interface ReloadCounts {
 	readonly success: number;

@@ -19,11 +19,13 @@ import { createPrecheck, createRanking, type MadeCheck } from "../precheck.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
-import type { SnapshotSource } from "../snapshot/source.ts";
+import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { live } from "./life.ts";
+import { Monitor } from "./monitor.ts";
 import { Reloads } from "./reload.ts";
+import type { Bus } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
 import { standardError, writerTo } from "./writer.ts";
@@ -39,13 +41,15 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
 	const current = new CurrentPolicy(config.policy_file, log);
-	const snapshots = agentSnapshots(config, log);
+	const policy = current.policy;
+	const monitor = new Monitor({ name: config.host, policy, log });
+	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy: current.policy, snapshots, log, ...(journal && { witness: journal.record }) };
-	const parts = [
-		...(config.transport_url ? [createAnswering(config.transport_url, options)] : []),
-		...createShadows(options),
-	];
+	const options = { config, policy, snapshots, log };
+	const witness = (made: MadeCheck) => {
+		journal?.record(made);
+		monitor.checked("service", made);
+	};
 	const reloads = new Reloads({
 		config,
 		files: [configFile, ...novaConfFiles],
@@ -60,24 +64,29 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		],
 		log,
 	});
+	const state = () => ({
+		...Object.assign({}, ...parts.map((part) => part.state())),
+		agents: snapshots.state(),
+		policy: current.state(),
+		...(journal && { journal: journal.state() }),
+		reloads: reloads.counts,
+	});
+	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
+	if (config.http) await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts });
+	const answering = config.transport_url && createAnswering(config.transport_url, { ...options, witness });
+	const shadows = createShadows({ ...options, witness: (made) => monitor.checked("shadow", made) });
+	monitor.watch(answering || undefined, shadows);
+	const parts = [...(answering ? [answering] : []), ...shadows];
 	await live({
 		start: () => Promise.all(parts.map((part) => part.start())),
 		stop: async () => {
+			monitor.stopping();
 			await Promise.all(parts.map((part) => part.stop()));
 			await journal?.close();
+			await monitor.close();
 		},
 		reload: () => reloads.request(),
-		report: () =>
-			reportState(
-				{
-					...Object.assign({}, ...parts.map((part) => part.state())),
-					agents: snapshots.state(),
-					policy: current.state(),
-					...(journal && { journal: journal.state() }),
-					reloads: reloads.counts,
-				},
-				log,
-			),
+		report: () => reportState(state(), log),
 		log,
 	});
 }
@@ -106,6 +115,8 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 			await transport.close();
 		},
 		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
+		bus: (): Bus => ({ role: "service", state: transport.state() }),
+		server,
 	};
 }
 
@@ -181,8 +192,8 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 	});
 }
 
-function agentSnapshots(config: Config, log: Logger): AgentSnapshots {
-	return withTlsFiles(() => createSnapshots(config, log));
+function agentSnapshots(config: Config, log: Logger, witness?: SnapshotWitness): AgentSnapshots {
+	return withTlsFiles(() => createSnapshots(config, log, witness));
 }
 
 function prepareTls(snapshots: AgentSnapshots, files: Config["agent_tls"]): () => void {

@@ -7,8 +7,9 @@ import type { Consumer } from "../messaging/transport.ts";
 import { COMPUTE_TOPICS } from "../nova/methods.ts";
 import { Shadow } from "../nova/shadow.ts";
 import { createPlacementCheck } from "../placement.ts";
-import { createPrecheck } from "../precheck.ts";
+import { createPrecheck, type MadeCheck } from "../precheck.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
+import type { Bus } from "./service-state.ts";
 
 /** How often the log says how much we and Nova agree, if there is something new to say. */
 const SUMMARY_MS = 3_600_000;
@@ -18,6 +19,7 @@ export interface ShadowsOptions {
 	readonly policy: () => Policy;
 	readonly snapshots: SnapshotSource;
 	readonly log: Logger;
+	readonly witness?: (made: MadeCheck) => void;
 }
 
 /** Listens in on the bus of each cell that the configuration names under `shadow`. */
@@ -25,7 +27,7 @@ export function createShadows(options: ShadowsOptions): readonly ReturnType<type
 	return Object.keys(options.config.shadow).map((cell) => createShadow(cell, options));
 }
 
-function createShadow(cell: string, { config, policy, snapshots, log }: ShadowsOptions) {
+function createShadow(cell: string, { config, policy, snapshots, log, witness }: ShadowsOptions) {
 	const { transport_url: url, control_exchange, oslo_messaging_rabbit } = config.shadow[cell] ?? {};
 	if (!url) throw new Error(`no section shadow.${cell}`);
 	const exchange = control_exchange ?? config.control_exchange;
@@ -37,7 +39,7 @@ function createShadow(cell: string, { config, policy, snapshots, log }: ShadowsO
 	});
 	const shadow = new Shadow({
 		cell,
-		precheck: createPrecheck(snapshots, policy),
+		precheck: createPrecheck(snapshots, policy, witness),
 		checkPlacement: createPlacementCheck(snapshots, policy),
 		log,
 		maxCheckTime: config.max_check_time,
@@ -73,5 +75,7 @@ function createShadow(cell: string, { config, policy, snapshots, log }: ShadowsO
 			await transport.close();
 		},
 		state: () => ({ [`shadow ${cell}`]: { ...transport.state(), checks: shadow.agreement.summary() } }),
+		bus: (): Bus => ({ role: "shadow", cell, state: transport.state() }),
+		shadow: { cell, agreement: shadow.agreement },
 	};
 }

@@ -26,6 +26,11 @@ export class MemoryTransport implements Transport {
 	readonly #bindings = new Map<string, Set<string>>();
 	#fanouts = 0;
 
+	state(): TransportState {
+		const consuming = [...this.#queues.values()].some(({ consumers }) => consumers.length > 0);
+		return { connected: "memory", connections: 1, consuming, blocked: false };
+	}
+
 	async listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
 		const fanoutQueue = `${fanoutExchange(target)}_${++this.#fanouts}`;
 		this.#bind(target.topic, `${target.exchange} ${target.topic}`);
@@ -63,10 +68,6 @@ export class MemoryTransport implements Transport {
 			this.#drain(queue);
 		}
 		return queues.size > 0 ? "routed" : "unroutable";
-	}
-
-	state(): TransportState {
-		return { connected: "memory", connections: 1 };
 	}
 
 	async close(): Promise<void> {

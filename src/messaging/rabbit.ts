@@ -49,6 +49,8 @@ export class RabbitTransport implements Transport {
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
 	#connections = 0;
+	/** Roles of connections that the broker takes no messages on. */
+	readonly #blocked = new Set<string>();
 	/** Resolves with the session, or with the next one. */
 	#connected = deferred<Session>();
 
@@ -69,7 +71,13 @@ export class RabbitTransport implements Transport {
 	}
 
 	state(): TransportState {
-		return { connected: this.#session && nameOf(this.#session.host), connections: this.#connections };
+		const subscriptions = [...this.#subscriptions];
+		return {
+			connected: this.#session && nameOf(this.#session.host),
+			connections: this.#connections,
+			consuming: subscriptions.length > 0 && subscriptions.every(({ isConsuming }) => isConsuming),
+			blocked: this.#blocked.size > 0,
+		};
 	}
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
@@ -190,6 +198,7 @@ export class RabbitTransport implements Transport {
 		signal.throwIfAborted();
 		const dropped = () => {
 			this.#session = undefined;
+			this.#blocked.clear();
 			this.#connected = deferred();
 		};
 		signal.addEventListener("abort", dropped, { once: true });
@@ -219,8 +228,14 @@ export class RabbitTransport implements Transport {
 		);
 		watch(connection, lost);
 		coalesceWrites(connection);
-		connection.on("blocked", (why) => this.#log.warning(`${nameOf(host)} takes no messages (${role}): ${why}`));
-		connection.on("unblocked", () => this.#log.info(`${nameOf(host)} takes messages again (${role})`));
+		connection.on("blocked", (why) => {
+			this.#blocked.add(role);
+			this.#log.warning(`${nameOf(host)} takes no messages (${role}): ${why}`);
+		});
+		connection.on("unblocked", () => {
+			this.#blocked.delete(role);
+			this.#log.info(`${nameOf(host)} takes messages again (${role})`);
+		});
 		return connection;
 	}
 }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { keepWaiting } from "./call-monitor.ts";
+import { noRequests, outcomeOfFailure, type ReplyCounts, type RequestCounts } from "./counts.ts";
 import { callBudget, Deadline } from "./deadline.ts";
 import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -47,10 +48,13 @@ interface Taken {
 	readonly deadline: Deadline;
 	/** Absent when the time of the call was up before one was free. */
 	readonly slot: Slot | undefined;
+	/** Set when its time is over. */
+	isLate: boolean;
 }
 
 /** Serves RPC as oslo.messaging's server does (oslo_messaging/rpc/server.py, _drivers/amqpdriver.py). */
 export class RpcServer<Context> {
+	readonly requests: RequestCounts = noRequests();
 	readonly #options: RpcServerOptions<Context>;
 	readonly #endpoints: readonly Endpoint<Context>[];
 	readonly #slots: Slots;
@@ -70,7 +74,11 @@ export class RpcServer<Context> {
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
 	}
 
-	/** Requests that were handed to us and have not been ended. */
+	get replies(): ReplyCounts {
+		return this.#replies.counts;
+	}
+
+	/** Requests that are here and not answered yet. */
 	get inFlight(): number {
 		return this.#inFlight;
 	}
@@ -116,13 +124,14 @@ export class RpcServer<Context> {
 		const waiting = request.replyTo && this.#deadline(delivery);
 		const slot = await this.#slots.take(waiting);
 		const deadline = waiting ?? this.#deadline(delivery);
-		const taken = { delivery, target, request, deadline, slot: slot instanceof Slot ? slot : undefined };
+		const held = slot instanceof Slot ? slot : undefined;
+		const taken = { delivery, target, request, deadline, slot: held, isLate: false };
 		try {
 			if (slot === "closed") delivery.requeue();
 			else await this.#serve(taken);
 		} finally {
 			deadline.clear();
-			taken.slot?.free();
+			held?.free();
 		}
 	}
 
@@ -131,6 +140,7 @@ export class RpcServer<Context> {
 			return readRequest(openEnvelope(delivery));
 		} catch (error) {
 			if (!(error instanceof InvalidMessage)) throw error;
+			this.requests[delivery.tooLarge === undefined ? "invalid" : "oversize"]++;
 			this.#options.log.warning(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);
 			return undefined;
 		}
@@ -159,7 +169,10 @@ export class RpcServer<Context> {
 			const reply = await this.#work(taken);
 			this.#duplicates.answered(uniqueId, reply);
 			if (replyTo) await this.#replies.send(replyTo.queue, reply, taken.deadline.end);
-		} else if (earlier !== "being worked on" && taken.delivery.redelivered && replyTo) {
+			return;
+		}
+		this.requests.duplicate++;
+		if (earlier !== "being worked on" && taken.delivery.redelivered && replyTo) {
 			// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
 			await this.#replies.send(replyTo.queue, earlier.reply, taken.deadline.end);
 		} else {
@@ -172,6 +185,7 @@ export class RpcServer<Context> {
 		const { request } = taken;
 		const endHeartbeats = keepWaiting(this.#options.transport, request);
 		const msgId = request.replyTo?.msgId ?? "";
+		let outcome: keyof RequestCounts = "ok";
 		try {
 			return resultReply(msgId, await this.#result(taken));
 		} catch (error) {
@@ -179,20 +193,24 @@ export class RpcServer<Context> {
 				const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 				this.#options.log.error(`${request.method} failed: ${text}`);
 			}
+			outcome = outcomeOfFailure(error);
 			return failureReply(msgId, encodeFailure(error));
 		} finally {
+			this.requests[taken.isLate ? "expired" : outcome]++;
 			await endHeartbeats?.();
 		}
 	}
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
-	async #result({ request, target, deadline, slot }: Taken): Promise<unknown> {
+	async #result(taken: Taken): Promise<unknown> {
+		const { request, target, deadline, slot } = taken;
 		const { method, args } = request;
 		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
 		const context = this.#options.deserializeContext(request.context);
 		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;
+		taken.isLate = true;
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);
 		if (onTimeUp) return onTimeUp(args, call);
 		throw new RpcFailure("InternalError", "novacompat", `${method}() was not finished in time`);

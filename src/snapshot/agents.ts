@@ -7,21 +7,27 @@ import { type TlsFiles, TlsMaterial } from "./agent-tls.ts";
 import { SnapshotCache } from "./cache.ts";
 import type { Log } from "./log.ts";
 import { Outage, type OutageState } from "./outage.ts";
-import type { SnapshotSource } from "./source.ts";
+import { type HostState, NO_WITNESS, type SnapshotSource, type SnapshotWitness } from "./source.ts";
 
-/** Snapshots from agents, and how it stands with them: numbers, without a host. */
+/** Snapshots from agents, and how it stands with them. */
 export interface AgentSnapshots extends SnapshotSource {
 	/** Reads certificates, and returns what takes them into use. Throws InvalidTlsFiles; nothing has changed then. */
 	prepareTls(files: TlsFiles): () => void;
+	/** Every host that is known, by name. */
+	hosts(): readonly HostState[];
+	/** Numbers, without a host. */
 	state(): AgentsState;
 }
 
-export interface AgentsState extends OutageState, ReturnType<SnapshotCache["state"]> {
-	readonly breakers: ReturnType<AgentSource["breakers"]>;
-}
+/** How many agents were asked of late, how many snapshots are known, in how many bytes, and how many are being fetched. */
+interface AgentsState extends OutageState, ReturnType<SnapshotCache["state"]> {}
 
 /** Snapshots from agents as the options say. Throws InvalidTlsFiles; the log is told what an operator should know. */
-export function createSnapshots(options: AgentOptions, log: Log): AgentSnapshots {
+export function createSnapshots(
+	options: AgentOptions,
+	log: Log,
+	witness: SnapshotWitness = NO_WITNESS,
+): AgentSnapshots {
 	const warn = (text: string) => log.warning(text);
 	const insecure = insecureAgents(options);
 	if (insecure.length > 0) {
@@ -32,13 +38,21 @@ export function createSnapshots(options: AgentOptions, log: Log): AgentSnapshots
 	}
 	const tls = options.agent_tls && new TlsMaterial(options.agent_tls, warn);
 	const http = new AgentHttp(new AgentConnections(lookupWithin(options.agent_networks), tls));
-	const agents = new AgentSource({ http, directory: directoryOf(options), timeout: options.agent_timeout, warn });
+	const agents = new AgentSource({
+		http,
+		directory: directoryOf(options),
+		timeout: options.agent_timeout,
+		warn,
+		witness,
+	});
 	const { snapshot_max_age: maxAge, snapshot_stale_after: staleAfter, snapshot_stale_max: staleMax } = options;
 	const outage = new Outage(log);
-	const cache = new SnapshotCache(agents, { maxAge, staleAfter, staleMax }, (...heard) => outage.heard(...heard));
+	const times = { maxAge, staleAfter, staleMax };
+	const cache = new SnapshotCache(agents, times, witness, (...heard) => outage.heard(...heard));
 	return {
 		fetch: (...question) => cache.fetch(...question),
 		prepareTls: (files) => tls?.prepare(files) ?? (() => undefined),
-		state: () => ({ ...cache.state(), ...outage.state(), breakers: agents.breakers() }),
+		hosts: () => cache.hosts(),
+		state: () => ({ ...cache.state(), ...outage.state() }),
 	};
 }

@@ -3,7 +3,15 @@ import { LRUCache } from "lru-cache";
 import { TAMPERING } from "../compat/unknown.ts";
 import type { Agents, Collected } from "./agent-source.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { type FetchOptions, SnapshotError, type SnapshotSource, type StaleSnapshot } from "./source.ts";
+import {
+	type FetchOptions,
+	type HostState,
+	NO_WITNESS,
+	SnapshotError,
+	type SnapshotSource,
+	type SnapshotWitness,
+	type StaleSnapshot,
+} from "./source.ts";
 
 /** Far above what one decision needs; the rest of a large cloud is fetched again. */
 const MAX_HOSTS = 1_024;
@@ -36,6 +44,7 @@ export class SnapshotCache implements SnapshotSource {
 	readonly #agents: Agents;
 	readonly #options: CacheOptions;
 	readonly #heard: Heard;
+	readonly #witness: SnapshotWitness;
 	readonly #kept = new LRUCache<string, Kept>({
 		max: MAX_HOSTS,
 		maxSize: MAX_BYTES,
@@ -44,9 +53,10 @@ export class SnapshotCache implements SnapshotSource {
 	readonly #underway = new Map<string, Promise<Snapshot>>();
 
 	/** `heard` is told what came of asking a host: a snapshot, or why there is none. */
-	constructor(agents: Agents, options: CacheOptions, heard: Heard = () => undefined) {
+	constructor(agents: Agents, options: CacheOptions, witness = NO_WITNESS, heard: Heard = () => undefined) {
 		this.#agents = agents;
 		this.#options = options;
+		this.#witness = witness;
 		this.#heard = heard;
 	}
 
@@ -55,9 +65,25 @@ export class SnapshotCache implements SnapshotSource {
 		return { kept: this.#kept.size, bytes: this.#kept.calculatedSize, underway: this.#underway.size };
 	}
 
+	/** Every host that is known, by name. */
+	hosts(): readonly HostState[] {
+		const failing = new Map(this.#agents.failing().map((one) => [one.host, one]));
+		const names = new Set([...this.#kept.keys(), ...failing.keys()]);
+		return [...names].sort().map((host) => {
+			const collected = this.#kept.peek(host)?.collected;
+			const failed = failing.get(host);
+			return {
+				host,
+				breaker: failed?.state ?? "closed",
+				...(collected && { snapshot: collected.snapshot, age: ageOf(collected) }),
+				...(failed && { failure: { code: failed.last.code, message: failed.last.message, age: failed.age } }),
+			};
+		});
+	}
+
 	async fetch(host: string, options: FetchOptions): Promise<Snapshot> {
 		const kept = this.#kept.get(host);
-		if (kept && this.#isFresh(kept)) return kept.collected.snapshot;
+		if (kept && this.#isFresh(kept)) return this.#used(kept.collected);
 		const refusal = this.#agents.refusal(host);
 		if (refusal) throw this.#withStale(host, refusal);
 		const late = () =>
@@ -92,10 +118,15 @@ export class SnapshotCache implements SnapshotSource {
 		const [age, limit] = [ageOf(collected), this.#options.staleAfter];
 		if (age <= limit) {
 			this.#heard(host);
-			return collected.snapshot;
+			return this.#used(collected);
 		}
 		const message = `the agent of ${host} has not read its devices for ${age.toFixed(0)} s (limit ${limit} s)`;
 		throw new SnapshotError("snapshot.stale", message);
+	}
+
+	#used(collected: Collected): Snapshot {
+		this.#witness.used(ageOf(collected));
+		return collected.snapshot;
 	}
 
 	/** Adds what was last known of the host; nothing, when somebody may be lying about it or nobody knows of which boot it is. */
