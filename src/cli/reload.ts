@@ -17,7 +17,7 @@ export interface ReloadCounts {
 	readonly success: number;
 	readonly failure: number;
 	/** Seconds since 1970; the start counts. */
-	readonly lastSuccess: number;
+	readonly last_success: number;
 }
 
 export interface ReloadsOptions {
@@ -45,7 +45,7 @@ export class Reloads {
 	}
 
 	get counts(): ReloadCounts {
-		return { success: this.#success, failure: this.#failure, lastSuccess: this.#lastSuccess / 1000 };
+		return { success: this.#success, failure: this.#failure, last_success: this.#lastSuccess / 1000 };
 	}
 
 	/** Never throws; who asks while a reload is under way gets one more after it. */

@@ -107,7 +107,7 @@ export class ServiceMetrics implements SnapshotWitness {
 			gauge(
 				"novacompat_config_last_reload_success_timestamp_seconds",
 				"When the configuration was read well, in seconds since 1970.",
-				reloads.lastSuccess,
+				reloads.last_success,
 			),
 			family("novacompat_build_info", "gauge", "Always 1, with the version as a label.", [[{ version: version() }, 1]]),
 			...(await this.#lagFamilies()),

@@ -20,7 +20,10 @@ export interface AgentSnapshots extends SnapshotSource {
 }
 
 /** How many agents were asked of late, how many snapshots are known, in how many bytes, and how many are being fetched. */
-interface AgentsState extends OutageState, ReturnType<SnapshotCache["state"]> {}
+interface AgentsState extends OutageState, ReturnType<SnapshotCache["state"]> {
+	/** Agents that nobody asks now: several failures, or one just now. */
+	readonly breakers: { readonly open: number; readonly quiet: number };
+}
 
 /** Snapshots from agents as the options say. Throws InvalidTlsFiles; the log is told what an operator should know. */
 export function createSnapshots(
@@ -53,6 +56,10 @@ export function createSnapshots(
 		fetch: (...question) => cache.fetch(...question),
 		prepareTls: (files) => tls?.prepare(files) ?? (() => undefined),
 		hosts: () => cache.hosts(),
-		state: () => ({ ...cache.state(), ...outage.state() }),
+		state() {
+			const states = agents.failing().map(({ state }) => state);
+			const count = (which: "open" | "quiet") => states.filter((state) => state === which).length;
+			return { ...cache.state(), ...outage.state(), breakers: { open: count("open"), quiet: count("quiet") } };
+		},
 	};
 }

@@ -129,14 +129,14 @@ test("SIGUSR2 reports the state of each part, without hosts and secrets", async 
 	await says(
 		/INFO novacompat.serve \[-\] state report: process: node v\d+\S*, uptime_s \d+, rss_mib \d+, .*open_files \d+/,
 	);
-	await says("state report: bus: connected memory, connections 1\n");
+	await says("state report: bus: connected memory, connections 1, consuming true, blocked false\n");
 	await says("state report: requests: in_flight 0\n");
 	await says(
 		/state report: agents: kept 0, bytes 0, underway 0, asked 0, failing 0, systemic false, breakers \(open 0, quiet 0\)\n/,
 	);
 	await says(/state report: policy: digest \w{32}, overrides 0\n/);
 	await says("state report: journal: waiting 0, lost 0\n");
-	await says(/state report: reloads: success 0, failure 0, lastSuccess \d+/);
+	await says(/state report: reloads: success 0, failure 0, last_success \d+/);
 	expect(log()).not.toContain("cmp-secret");
 });
 
