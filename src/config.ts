@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
+import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
@@ -56,6 +57,25 @@ const JournalSection = z.strictObject({
 /** Where messages are written down, for harnesses. */
 const RecordingSection = z.strictObject({ file: z.string().min(1), max_file_size: FileSize });
 
+const ListenText = z.string("expected address:port").transform((text, context) => {
+	const listen = parseListen(text);
+	if (listen) return listen;
+	context.addIssue(`got ${JSON.stringify(text)}, expected address:port`);
+	return z.NEVER;
+});
+
+/** Where the service says how it is. */
+const HttpSection = z
+	.strictObject({
+		listen: ListenText.default({ address: "127.0.0.1", port: 9876 }),
+		status_page: z.boolean().default(false),
+		allow_insecure: z.boolean().default(false),
+	})
+	.refine(({ listen, allow_insecure }) => allow_insecure || isLoopback(listen.address), {
+		path: ["listen"],
+		message: "others can reach this address, and there is no TLS: expected a loopback address, or allow_insecure: true",
+	});
+
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
 	.strictObject({
@@ -75,6 +95,7 @@ export const Config = z
 		versioned_notifications_topics: z.array(Topic).default([]),
 		journal: JournalSection.optional(),
 		recording: RecordingSection.optional(),
+		http: HttpSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
 	})

@@ -98,6 +98,17 @@ heartbeat_timeout_threshold = 60
 	});
 });
 
+test("http is off, listens on loopback when it is on, and elsewhere only if the operator means it", () => {
+	const httpOf = (http: string) => readConfig(file(`transport_url: memory://\n${http}`)).http;
+	expect(httpOf("")).toBeUndefined();
+	expect(httpOf("http: {}\n")).toEqual({
+		listen: { address: "127.0.0.1", port: 9876 },
+		status_page: false,
+		allow_insecure: false,
+	});
+	expect(httpOf('http: { listen: "[::]:80", allow_insecure: true }\n')?.listen).toEqual({ address: "::", port: 80 });
+});
+
 describe("a mistake in the configuration is named with its place", () => {
 	/** text, line and column, what is said */
 	const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
@@ -196,6 +207,18 @@ describe("a mistake in the configuration is named with its place", () => {
 			"3:60",
 			/shadow\.c\.oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither/,
 		],
+		[
+			"transport_url: memory://\nhttp:\n  listen: 0.0.0.0:9876\n",
+			"3:11",
+			/http\.listen: others can reach this address, and there is no TLS: expected a loopback address, or allow_insecure: true/,
+		],
+		["transport_url: memory://\nhttp:\n  listen: 9876\n", "3:11", /http\.listen: expected address:port/],
+		[
+			"transport_url: memory://\nhttp:\n  listen: localhost\n",
+			"3:11",
+			/http\.listen: got "localhost", expected address:port/,
+		],
+		["transport_url: memory://\nhttp: { page: true }\n", "2:9", /unknown option "page"/],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
 		["- 1\n", "1:1", /expected object/],

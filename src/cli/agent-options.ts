@@ -4,13 +4,14 @@ import { parseArgs } from "node:util";
 import type { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { type Listen, parseListen } from "../http/listen.ts";
 import { readYaml, type Schema } from "../yaml.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */
 export interface AgentOptions {
 	readonly host: string;
-	readonly listen: { readonly address: string; readonly port: number };
+	readonly listen: Listen;
 	readonly sysfs_root: string;
 	readonly libvirt_dir: string;
 	readonly overlay_dir: string;
@@ -42,7 +43,7 @@ const SECONDS: Kind = {
 	placeholder: "seconds",
 	parse: (value) => (Number(value) >= 1 && Number(value) <= 3600 ? Number(value) : undefined),
 };
-const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: listenOf };
+const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: parseListen };
 
 /** Keys of the configuration file; a flag is called the same with `-` for `_`, and goes before the file. */
 const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
@@ -154,10 +155,4 @@ function flagOf(name: string): string {
 
 function textOf(value: unknown): string | undefined {
 	return typeof value === "string" && value !== "" ? value : undefined;
-}
-
-function listenOf(value: unknown): AgentOptions["listen"] | undefined {
-	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(String(value)) ?? [];
-	const address = bracketed ?? plain;
-	return address === undefined || Number(port) > 65535 ? undefined : { address, port: Number(port) };
 }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { keepWaiting } from "./call-monitor.ts";
+import { noRequests, outcomeOfFailure, type ReplyCounts, type RequestCounts } from "./counts.ts";
 import { callBudget, Deadline } from "./deadline.ts";
 import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -47,6 +48,8 @@ interface Taken {
 	readonly deadline: Deadline;
 	/** Absent when the time of the call was up before one was free. */
 	readonly slot: Slot | undefined;
+	/** Set when its time is over. */
+	isLate: boolean;
 }
 
 /** What is left to do for a request that was served. */
@@ -58,6 +61,7 @@ interface Served extends Pick<Taken, "deadline" | "slot"> {
 
 /** Serves RPC as oslo.messaging's server does (oslo_messaging/rpc/server.py, _drivers/amqpdriver.py). */
 export class RpcServer<Context> {
+	readonly requests: RequestCounts = noRequests();
 	readonly #options: RpcServerOptions<Context>;
 	readonly #endpoints: readonly Endpoint<Context>[];
 	readonly #slots: Slots;
@@ -75,6 +79,15 @@ export class RpcServer<Context> {
 		this.#endpoints = ping ? [...endpoints, PING_ENDPOINT] : endpoints;
 		this.#slots = new Slots(maxInFlight);
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
+	}
+
+	get replies(): ReplyCounts {
+		return this.#replies.counts;
+	}
+
+	/** Requests that are here and not answered yet. */
+	get inFlight(): number {
+		return this.#inFlight;
 	}
 
 	/** Resolves once all targets are being consumed. */
@@ -143,7 +156,7 @@ export class RpcServer<Context> {
 		let served: Served | undefined;
 		try {
 			if (outcome === "closed") delivery.requeue();
-			else served = await this.#answer({ delivery, target, request, deadline, slot });
+			else served = await this.#answer({ delivery, target, request, deadline, slot, isLate: false });
 			return served;
 		} finally {
 			if (served === undefined) {
@@ -158,6 +171,7 @@ export class RpcServer<Context> {
 			return readRequest(openEnvelope(delivery));
 		} catch (error) {
 			if (!(error instanceof InvalidMessage)) throw error;
+			this.requests[delivery.tooLarge === undefined ? "invalid" : "oversize"]++;
 			this.#options.log.warning(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);
 			return undefined;
 		}
@@ -189,6 +203,7 @@ export class RpcServer<Context> {
 			this.#duplicates.answered(uniqueId, reply);
 			return reply;
 		}
+		this.requests.duplicate++;
 		// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
 		if (earlier !== "being worked on" && taken.delivery.redelivered && taken.request.replyTo) return earlier.reply;
 		this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(taken.target)}`);
@@ -200,6 +215,7 @@ export class RpcServer<Context> {
 		const { request } = taken;
 		const endHeartbeats = keepWaiting(this.#options.transport, request);
 		const msgId = request.replyTo?.msgId ?? "";
+		let outcome: keyof RequestCounts = "ok";
 		try {
 			return resultReply(msgId, await this.#result(taken));
 		} catch (error) {
@@ -207,20 +223,24 @@ export class RpcServer<Context> {
 				const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 				this.#options.log.error(`${request.method} failed: ${text}`);
 			}
+			outcome = outcomeOfFailure(error);
 			return failureReply(msgId, encodeFailure(error));
 		} finally {
+			this.requests[taken.isLate ? "expired" : outcome]++;
 			await endHeartbeats?.();
 		}
 	}
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
-	async #result({ request, target, deadline, slot }: Taken): Promise<unknown> {
+	async #result(taken: Taken): Promise<unknown> {
+		const { request, target, deadline, slot } = taken;
 		const { method, args } = request;
 		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
 		const context = this.#options.deserializeContext(request.context);
 		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;
+		taken.isLate = true;
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);
 		if (onTimeUp) return onTimeUp(args, call);
 		throw new RpcFailure("InternalError", "novacompat", `${method}() was not finished in time`);
