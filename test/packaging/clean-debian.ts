@@ -1,17 +1,19 @@
 import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A minimal Debian in a directory, with its own packages and the network of this machine. Root only. */
+/** The oldest Debian whose Node.js is new enough. */
+const RELEASE = "trixie";
+
+/** A minimal Debian in a directory, with its own Node.js and the network of this machine. Root only. */
 export class CleanDebian {
 	readonly root: string;
 
 	constructor() {
 		if (process.getuid?.() !== 0) throw new Error("a chroot needs root: run `npm run test:deb` as root");
 		this.root = mkdtempSync(join(tmpdir(), "novacompat-debian-"));
-		const release = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "stable";
-		const words = ["--variant=minbase", "--quiet", "--include=adduser,libstdc++6", release, this.root];
+		const words = ["--variant=minbase", "--quiet", "--include=adduser,nodejs", RELEASE, this.root];
 		execFileSync("mmdebstrap", words, { stdio: ["ignore", "ignore", "inherit"] });
 		execFileSync("mount", ["-t", "proc", "proc", join(this.root, "proc")]);
 	}
@@ -50,27 +52,3 @@ const ENVIRONMENT = {
 	LC_ALL: "C.UTF-8",
 	DEBIAN_FRONTEND: "noninteractive",
 };
-
-/**
- * The Node.js that runs this, as a Debian package called nodejs: Debian 12 has 18, which is too old, and a test installs nothing
- * from anywhere else.
- */
-export function packNode(directory: string): string {
-	const root = join(directory, "nodejs");
-	mkdirSync(join(root, "DEBIAN"), { recursive: true });
-	mkdirSync(join(root, "usr/bin"), { recursive: true });
-	copyFileSync(process.execPath, join(root, "usr/bin/node"));
-	const architecture = execFileSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).trim();
-	const fields = {
-		Package: "nodejs",
-		Version: process.versions.node,
-		Architecture: architecture,
-		Maintainer: "nobody <nobody@example.org>",
-		Description: "Node.js of the machine that tests",
-	};
-	const control = Object.entries(fields).map(([field, value]) => `${field}: ${value}\n`);
-	writeFileSync(join(root, "DEBIAN/control"), control.join(""));
-	const file = join(directory, "nodejs.deb");
-	execFileSync("dpkg-deb", ["--root-owner-group", "-Zgzip", "-z1", "--build", root, file], { stdio: "ignore" });
-	return file;
-}
