@@ -94,6 +94,8 @@ describe.each(VERSIONS)("on Node.js %s", (version) => {
 			"run",
 			"--config",
 			"test/vitest.config.ts",
+			"--retry",
+			"2",
 			"--reporter",
 			"dot",
 			...UNIT.map((name) => `test/${name}`),
