@@ -14,12 +14,17 @@ export type Examples = Readonly<Record<string, unknown>>;
 export function configSample(head: string, section: string, names: readonly string[], examples: Examples): string {
 	const rows = rowsOf(section);
 	const options = names.map((name) => {
-		const { meaning, preset } = rows.get(name) ?? { meaning: `no row in ${section}`, preset: "" };
+		const { meaning, preset } = rows.get(name) ?? fail(`no row for ${name} in ${section} of config/README.md`);
+		if (preset === "none" && !(name in examples)) fail(`${name} has no default: give an example of it`);
 		const value =
 			name in examples ? stringify(examples[name], { collectionStyle: "flow", lineWidth: 0 }) : `${preset}\n`;
 		return `${comment(meaning)}#${name}: ${value}`;
 	});
 	return `${comment(head)}\n${options.join("\n")}`;
+}
+
+function fail(message: string): never {
+	throw new Error(message);
 }
 
 /** The same with every option in force. */
