@@ -8,7 +8,7 @@ import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
-import { readYaml } from "./yaml.ts";
+import { type Placed, readYamlWithPlaces } from "./yaml.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
 	try {
@@ -129,20 +129,24 @@ export type Config = z.infer<typeof Config>;
  * Reads a configuration file; what it does not set is as in nova.conf. Throws ConfigError with file:line:column. Paths in
  * it are relative to the file.
  */
-export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Config {
-	const config = readYaml(
-		file,
-		z.preprocess((written) => overlay(novaConf, written), Config),
-	);
+export function readConfig(file: string, novaConf?: NovaConf): Config {
+	return readConfigWithPlaces(file, novaConf).value;
+}
+
+/** The same as `readConfig`, for whoever has more to say about what is in the file. */
+export function readConfigWithPlaces(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Placed<Config> {
+	const schema = z.preprocess((written) => overlay(novaConf, written), Config);
+	const { value: config, placeOf } = readYamlWithPlaces(file, schema, "core");
 	const absolute = (path: string) => resolve(dirname(file), path);
 	const { policy_file, journal, recording, agent_tls: tls } = config;
-	return {
+	const value = {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
 		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
 		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
 		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
 	};
+	return { value, placeOf };
 }
 
 function overlay(novaConf: NovaConf, written: unknown): unknown {

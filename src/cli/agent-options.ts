@@ -63,7 +63,7 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 	allow_insecure: { kind: FLAG, help: "allow plain HTTP where others can reach it" },
 	debug: { kind: FLAG, help: "log every request" },
 };
-const NAMES = Object.keys(OPTIONS) as (keyof AgentOptions)[];
+export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOptions)[];
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -76,8 +76,8 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | undef
 	if (values["help"]) return undefined;
 	const file = values["config-file"];
 	const written = file === undefined ? {} : readFile(file);
-	const defaults = NAMES.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
-	const flags = NAMES.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
+	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
+	const flags = AGENT_OPTIONS.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
 		const value = values[flagOf(name)];
 		const option = OPTIONS[name].kind.parse(value);
 		if (option !== undefined) return [name, option];
@@ -87,7 +87,7 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | undef
 }
 
 export function agentHelp(): string {
-	const rows = NAMES.map((name) => {
+	const rows = AGENT_OPTIONS.map((name) => {
 		const { kind, help, default: standard } = OPTIONS[name];
 		const value = kind.placeholder ? ` <${kind.placeholder}>` : "";
 		return [`--${flagOf(name)}${value}`, standard ? `${help} (default: ${standard()})` : help];
@@ -99,7 +99,7 @@ export function agentHelp(): string {
 }
 
 function parseWords(words: readonly string[]): { readonly "config-file"?: string; readonly [flag: string]: unknown } {
-	const flags = NAMES.map((name) => {
+	const flags = AGENT_OPTIONS.map((name) => {
 		const type = OPTIONS[name].kind.placeholder ? ("string" as const) : ("boolean" as const);
 		return [flagOf(name), { type }] as const;
 	});
