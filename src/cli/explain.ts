@@ -17,14 +17,15 @@ export interface ExplainOptions {
 }
 
 /** Decides offline and shows what every device met; the exit code is the verdict, of several targets that of the best. */
-export function explain({ source: path, target, device, policy: file, format }: ExplainOptions): number {
+export async function explain(options: ExplainOptions): Promise<number> {
+	const { source: path, target, device, policy: file, format } = options;
 	if (path === undefined || target === undefined) {
 		throw new UsageError("which hosts? expected --source and --target, or --journal for a decision that was made");
 	}
-	const source = readHost(path);
+	const source = await readHost(path);
 	const devices = chosenDevices(source, device);
 	const policy = policyOf(file);
-	const decisions = readHosts(target).map((host) => {
+	const decisions = (await readHosts(target)).map((host) => {
 		const hosts = { source_host: source.host, target_host: host.host };
 		return explainDecision({ ...hosts, devices, candidates: freeDevices(host), policy });
 	});

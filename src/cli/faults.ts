@@ -3,7 +3,7 @@ import { OverlayError } from "../agent/overlay-file.ts";
 import { SysfsError } from "../agent/sysfs.ts";
 import { TlsError } from "../agent/tls.ts";
 import { DamagedLine } from "../journal/line.ts";
-import { InvalidRecording } from "../recording/recording.ts";
+import { InvalidRecording } from "../recording/invalid-recording.ts";
 import { ConfigError } from "../yaml.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
 

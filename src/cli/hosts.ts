@@ -5,11 +5,12 @@ import { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
+import { askHost } from "../agent/tools.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** One host: a snapshot file, a sysfs root, or a host tree that has `sys/` and perhaps `libvirt/`. */
-export function readHost(path: string): Snapshot {
+export async function readHost(path: string): Promise<Snapshot> {
 	if (!statSync(path).isDirectory()) return readSnapshot(path);
 	const root = isHostTree(path) ? join(path, "sys") : path;
 	// The domains of this machine use no device of a copy: beside it is where they were copied to.
@@ -17,12 +18,13 @@ export function readHost(path: string): Snapshot {
 	const beside = dirname(resolve(root));
 	const libvirtDir = isHere ? DEFAULT_LIBVIRT_DIR : join(beside, "libvirt");
 	const overlayDir = isHere ? DEFAULT_OVERLAY_DIR : join(beside, "overlay.d");
-	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir });
+	const told = await askHost(root);
+	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir, told });
 }
 
 /** Many hosts: each path is one, or a directory of them. Two with one name would be taken for each other. */
-export function readHosts(paths: readonly string[]): readonly Snapshot[] {
-	const snapshots = paths.flatMap(hostPaths).map(readHost);
+export async function readHosts(paths: readonly string[]): Promise<readonly Snapshot[]> {
+	const snapshots = await Promise.all(paths.flatMap(hostPaths).map(readHost));
 	const seen = new Set<string>();
 	for (const { host } of snapshots) {
 		if (seen.has(host)) throw new UsageError(`two of the snapshots are of host ${JSON.stringify(host)}`);

@@ -76,8 +76,8 @@ program
 		const { journal } = options;
 		process.exitCode =
 			journal === undefined
-				? (await import("./explain.ts")).explain(options)
-				: (await import("./what-if.ts")).whatIf(options);
+				? await (await import("./explain.ts")).explain(options)
+				: await (await import("./what-if.ts")).whatIf(options);
 	});
 
 program
@@ -92,7 +92,7 @@ program
 	.option("--limit <hosts>", "how many hosts to show (default: all)", readLimit)
 	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.action(async (options) => {
-		process.exitCode = (await import("./rank.ts")).rank(options);
+		process.exitCode = await (await import("./rank.ts")).rank(options);
 	});
 
 program

@@ -11,8 +11,9 @@ export interface MatrixOptions {
 }
 
 /** Shows every pair of hosts; a Neutron port is nobody's to give or to take. */
-export function matrix({ hosts, policy, format }: MatrixOptions): void {
-	const known = readHosts(hosts).map(({ host, devices }) => ({ host, devices: devices.filter(({ port }) => !port) }));
+export async function matrix({ hosts, policy, format }: MatrixOptions): Promise<void> {
+	const snapshots = await readHosts(hosts);
+	const known = snapshots.map(({ host, devices }) => ({ host, devices: devices.filter(({ port }) => !port) }));
 	const found = compute(known, policyOf(policy));
 	const render = { json: () => `${JSON.stringify(found, null, 2)}\n`, html: () => matrixPage(found) };
 	process.stdout.write(format === "json" || format === "html" ? render[format]() : renderMatrix(found));

@@ -18,9 +18,10 @@ export interface RankOptions {
 }
 
 /** Orders hosts by how well they can take the devices of another one; the exit code is that of the first. */
-export function rank({ source: path, targets, device, policy, limit, format }: RankOptions): number {
-	const source = readHost(path);
-	const offers = readHosts(targets)
+export async function rank(options: RankOptions): Promise<number> {
+	const { source: path, targets, device, policy, limit, format } = options;
+	const source = await readHost(path);
+	const offers = (await readHosts(targets))
 		.filter(({ host }) => host !== source.host)
 		.map((snapshot) => ({ host: snapshot.host, candidates: freeDevices(snapshot) }));
 	const asker = { source_host: source.host, devices: chosenDevices(source, device), policy: policyOf(policy) };

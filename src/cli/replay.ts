@@ -52,7 +52,7 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
 	const isLive = [options.transportUrl, options.configFile, options.novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
-	const service = isLive ? undefined : serviceFor(transport, conversations, recordings, options);
+	const service = isLive ? undefined : await serviceFor(transport, conversations, recordings, options);
 	await service?.start();
 	const client = new RpcClient(transport);
 	try {
@@ -71,7 +71,7 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	}
 }
 
-function serviceFor(
+async function serviceFor(
 	transport: Transport,
 	conversations: readonly Conversation[],
 	recordings: Recordings,
@@ -83,7 +83,7 @@ function serviceFor(
 	const distinct = new Map(targets.map((target) => [`${target.exchange} ${routingKey(target)}`, target]));
 	return replayService(transport, [...distinct.values()], {
 		entries: [...recordings.entries, ...readJournal(journal, complain)],
-		hosts: readHosts(hosts),
+		hosts: await readHosts(hosts),
 		policy: policyOf(policy),
 		isPolicyGiven: policy !== undefined,
 	});

@@ -27,9 +27,9 @@ export interface WhatIfOptions {
 }
 
 /** `novacompat explain --journal`: what a decision would be if something were otherwise; the exit code is its verdict. */
-export function whatIf(options: WhatIfOptions): number {
+export async function whatIf(options: WhatIfOptions): Promise<number> {
 	const { entry } = findDecision(options.directory, options.journal);
-	const basis = otherwise(entry.basis(), options);
+	const basis = await otherwise(entry.basis(), options);
 	const { snapshots, ...decision } = checkAgain(entry.request, basis);
 	process.stdout.write(
 		options.format === "json"
@@ -39,12 +39,13 @@ export function whatIf(options: WhatIfOptions): number {
 	return exitCodeOf(decision);
 }
 
-function otherwise(basis: Basis, { source, target, policy, set = [], unset = [] }: WhatIfOptions): Basis {
+async function otherwise(basis: Basis, options: WhatIfOptions): Promise<Basis> {
+	const { source, target, policy, set = [], unset = [] } = options;
 	const [file] = target ?? [];
 	const given = {
 		...basis,
-		...(source !== undefined && { source: readHost(source) }),
-		...(file !== undefined && { target: readHost(file) }),
+		...(source !== undefined && { source: await readHost(source) }),
+		...(file !== undefined && { target: await readHost(file) }),
 		...(policy !== undefined && { policy: policyOf(policy) }),
 	};
 	return edited(given, readEdits(set, unset));

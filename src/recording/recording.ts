@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseJson } from "../messaging/json.ts";
+import { InvalidRecording } from "./invalid-recording.ts";
 
 /** One recorded message: where it went and its fields, without the envelope. A reply goes to its queue on exchange "". */
 const Decoded = z.object({
@@ -37,11 +38,6 @@ const Firehose = z
 const RecordedLine = z.union([Decoded, Raw, Firehose]);
 
 export type RecordedMessage = z.infer<typeof Decoded>;
-
-/** What is no recording; the message says where, as `file:line`. */
-export class InvalidRecording extends Error {
-	override readonly name = "InvalidRecording";
-}
 
 /** Reads the recording of one message; throws when it has neither shape. */
 export function readRecording(text: string): RecordedMessage {

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compareOutcomes, outcomeOf } from "../../src/recording/compare.ts";
 import { conversationsOf } from "../../src/recording/conversation.ts";
+import { InvalidRecording } from "../../src/recording/invalid-recording.ts";
 import { Pseudonyms } from "../../src/recording/pseudonyms.ts";
-import { InvalidRecording, linesOf, readLine } from "../../src/recording/recording.ts";
+import { linesOf, readLine } from "../../src/recording/recording.ts";
 
 const FIREHOSE = `${import.meta.dirname}/firehose`;
 

@@ -161,6 +161,7 @@ class Broker:
         """Starts it, or starts it again after `kill` with the same port and data."""
         self._process = Process("broker", RABBITMQ, self._folder, self.port, self._dist_port)
         wait_until(self._greets, 60, "AMQP Connection.Start of the broker")
+        self.control("await_startup")  # on a busy machine it greets before its parts are ready for rabbitmqctl
 
     def kill(self):
         self._process.kill()

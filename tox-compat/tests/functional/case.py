@@ -69,8 +69,11 @@ class Case(test_vgpu.VGPUTestBase):
         return self.boot(**{"resources:VGPU": "1"})
 
     def boot_foreign_mdev(self):
-        """A server with an mdev that Nova knows nothing of: with a vGPU of its own, Nova would not let it be forced."""
-        server = self.boot()
+        """A server with an mdev that only the agent knows: with a vGPU of its own, Nova would not let it be forced.
+
+        Its flavor names a resource, and none of it: it does not say that there can be no device.
+        """
+        server = self.boot(**{"resources:CUSTOM_FOREIGN": "0"})
         hosts.attach(self.computes[SOURCE], server["id"], str(uuid.uuid4()))
         return server
 
