@@ -1,9 +1,9 @@
+import { type Attempt, attempt, type Checked, failures, usable, withVersions } from "./attempt.ts";
 import { decide } from "./compat/decide.ts";
 import { annotate, conclude, type Decision } from "./compat/decision.ts";
 import type { Policy } from "./compat/policy.ts";
 import { reason } from "./compat/reason.ts";
 import { worst } from "./compat/settle.ts";
-import { type Attempt, attempt, type Checked, failures, usable, withVersions } from "./precheck.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 

@@ -52,7 +52,8 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./messaging/target.ts", "./nova/objects.ts", "./config.ts"],
 		["./compat/decide.ts", "./snapshot/source.ts"],
 	],
-	["src/placement.ts", ["./messaging/target.ts", "./nova/objects.ts"], ["./precheck.ts", "./compat/decide.ts"]],
+	["src/placement.ts", ["./messaging/target.ts", "./nova/objects.ts"], ["./attempt.ts", "./compat/decide.ts"]],
+	["src/ranking.ts", ["./messaging/target.ts", "./journal/journal.ts"], ["./precheck.ts", "./departure.ts"]],
 	[
 		"src/config.ts",
 		["./cli/main.ts", "./precheck.ts", "./snapshot/agents.ts"],

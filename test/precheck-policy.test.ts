@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { inForce } from "../src/compat/override.ts";
 import { DEFAULT_POLICY, type Override, type Policy } from "../src/compat/policy.ts";
-import { createPrecheck, createRanking } from "../src/precheck.ts";
+import { createPrecheck } from "../src/precheck.ts";
+import { createRanking } from "../src/ranking.ts";
 import { SnapshotError, type SnapshotSource } from "../src/snapshot/source.ts";
 
 const NOW = Date.parse("2026-08-21T12:00:00Z");

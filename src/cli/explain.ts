@@ -1,7 +1,7 @@
 import { type ExplainedDecision, explain as explainDecision } from "../compat/explain.ts";
 import type { Policy } from "../compat/policy.ts";
+import { freeDevices } from "../departure.ts";
 import { loadPolicy } from "../policy/policy.ts";
-import { freeDevices } from "../precheck.ts";
 import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { terminalColour } from "./render.ts";

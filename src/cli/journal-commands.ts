@@ -13,6 +13,12 @@ export function addJournalCommands(program: Command): void {
 		.option("--verdict <verdict...>", "accept, conditional, reject or unknown")
 		.action(async (options) => (await import("./journal.ts")).journalList(options));
 
+	readingOptions(journal.command("report"))
+		.description("how often `serve` in the shadow and Nova came to the same, and what would be refused in mode enforce")
+		.addOption(sinceOption())
+		.option("--host <name>", "from or to this host")
+		.action(async (options) => (await import("./journal.ts")).journalReport(options));
+
 	readingOptions(journal.command("show <id>"))
 		.description("one decision with all that was looked at, by its id or request id")
 		.action(async (id, options) => (await import("./journal.ts")).journalShow(id, options));

@@ -3,6 +3,7 @@ import { complain } from "./complain.ts";
 import { UsageError } from "./exit-codes.ts";
 import { terminalColour } from "./render.ts";
 import { renderEntries, renderEntry, renderHistory } from "./render-journal.ts";
+import { renderReport, reportOf } from "./render-report.ts";
 
 interface JournalCommandOptions {
 	readonly directory: readonly string[];
@@ -22,6 +23,12 @@ interface JournalFilter {
 export function journalList({ directory, format, ...filter }: JournalCommandOptions & JournalFilter): void {
 	const entries = filtered(decisionsOf(directory), filter);
 	print(format === "json" ? json([...entries]) : renderEntries([...entries], terminalColour(process.stdout)));
+}
+
+/** `novacompat journal report`: what a service in the shadow would have kept Nova from. */
+export function journalReport({ directory, format, ...filter }: JournalCommandOptions & JournalFilter): void {
+	const report = reportOf(filtered(decisionsOf(directory), filter));
+	print(format === "json" ? json(report) : renderReport(report));
 }
 
 /** `novacompat journal why`: what was decided about an instance and why, decision by decision. */

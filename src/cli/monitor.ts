@@ -4,8 +4,10 @@ import { isLoopback } from "../http/listen.ts";
 import { type HttpServer, startHttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import type { MadeCheck } from "../precheck.ts";
+import type { AgentSnapshots } from "../snapshot/agents.ts";
 import type { HostState } from "../snapshot/source.ts";
 import { RecentChecks } from "./recent-checks.ts";
+import type { ReloadCounts } from "./reload.ts";
 import { type MetricsSources, ServiceMetrics } from "./service-metrics.ts";
 import { answer } from "./service-routes.ts";
 import { type Bus, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
@@ -31,6 +33,12 @@ interface Answering {
 interface Shadowing {
 	bus(): Bus;
 	readonly shadow: ShadowState;
+}
+
+/** What is looked at besides. */
+interface Watched {
+	readonly agents: Pick<AgentSnapshots, "hosts" | "state">;
+	readonly reloads: () => ReloadCounts;
 }
 
 /** What the service tells of itself over HTTP: whether it is well, numbers, and a page for people. */
@@ -61,14 +69,18 @@ export class Monitor {
 		this.#shadows = shadows;
 	}
 
-	/** Listens. `hosts` are those whose snapshots are known. */
-	async serve({ listen, status_page }: NonNullable<Config["http"]>, hosts: () => readonly HostState[]): Promise<void> {
+	/** Listens. */
+	async serve({ listen, status_page }: NonNullable<Config["http"]>, watched: Watched): Promise<void> {
 		const { log } = this.#options;
 		if (status_page) this.#recent = new RecentChecks();
 		const sources = {
 			notReady: () => this.#notReady(),
-			metrics: () => this.metrics.render({ ...this.#state(), hosts: hosts() }),
-			page: status_page ? () => this.#pageOf(hosts) : undefined,
+			metrics: () => {
+				const { agents, reloads } = watched;
+				const { systemic } = agents.state();
+				return this.metrics.render({ ...this.#state(), hosts: agents.hosts(), systemic, reloads: reloads() });
+			},
+			page: status_page ? () => this.#pageOf(() => watched.agents.hosts()) : undefined,
 		};
 		this.#http = await startHttpServer({
 			listen,

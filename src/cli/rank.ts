@@ -1,7 +1,7 @@
 import { fleetOf } from "../compat/fleet.ts";
 import { type Ranking, rankDecisions } from "../compat/rank.ts";
 import { countsText, hostCount } from "../compat/summary.ts";
-import { freeDevices } from "../precheck.ts";
+import { freeDevices } from "../departure.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";

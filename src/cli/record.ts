@@ -64,10 +64,10 @@ function journalLines(entries: readonly JournalEntry[]): readonly object[] {
 }
 
 function linesOfEntry(entry: JournalEntry): ReturnType<typeof entriesOf> {
-	const { time, basis, request, decision, duration_ms: duration, request_id, global_request_id } = entry;
+	const { time, basis, request, decision, duration_ms: duration, request_id, global_request_id, shadow } = entry;
 	try {
 		const options = { request_id, global_request_id };
-		return entriesOf({ request, basis: basis(), decision, options, duration }, Date.parse(time));
+		return entriesOf({ request, basis: basis(), decision, options, at: Date.parse(time), duration, shadow });
 	} catch (error) {
 		if (!(error instanceof DamagedLine)) throw error;
 		damaged(`left out: ${error.message}`);

@@ -1,9 +1,10 @@
 import { canonicalJson } from "../compat/digest.ts";
 import { explain } from "../compat/explain.ts";
+import { summary } from "../compat/summary.ts";
 import { DamagedLine } from "../journal/line.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log.ts";
-import { type Asked, type Basis, checkAgain, questionOf } from "../precheck.ts";
+import { type Asked, type Basis, checkAgain, questionOf, type Shadowed } from "../precheck.ts";
 import { SnapshotError } from "../snapshot/source.ts";
 import { leadReason, paint, type RenderOptions, renderDecision } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
@@ -11,13 +12,15 @@ import { table } from "./table.ts";
 
 /** A decision on a line, with the first of its reasons. */
 export function renderEntries(entries: readonly JournalEntry[], { colour }: RenderOptions): string {
-	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "VERDICT", "REASON"];
-	const rows = entries.map(({ time, request, decision }) => [
+	const nova = entries.some(({ shadow }) => shadow) ? ["NOVA"] : [];
+	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", ...nova, "VERDICT", "REASON"];
+	const rows = entries.map(({ time, request, decision, shadow }) => [
 		localTime(Date.parse(time)),
 		decision.id,
 		request.instance_uuid,
 		request.source_host,
 		request.dest_host,
+		...nova.map(() => shadow?.nova ?? "asks us"),
 		decision.verdict,
 		leadReason(decision.reasons),
 	]);
@@ -35,16 +38,22 @@ export function renderHistory(entries: readonly JournalEntry[], options: RenderO
 
 /** One decision with all that is known of it. `count`: how many have its id. */
 export function renderEntry(entry: JournalEntry, count: number, options: RenderOptions): string {
-	const { time, place, request_id, global_request_id, request, duration_ms } = entry;
+	const { time, place, request_id, global_request_id, request, duration_ms, shadow } = entry;
 	const rows = [
 		["time", `${localTime(Date.parse(time))}${count > 1 ? `, the last of ${count}` : ""}`],
 		["instance", request.instance_uuid],
 		["request", [request_id, global_request_id].filter((id) => id !== undefined).join(", ") || "-"],
 		["took", `${duration_ms} ms`],
+		...(shadow ? shadowRows(shadow) : []),
 		...basisRows(entry),
 		["journal", place],
 	];
 	return `${text(table(rows))}\n${explanationOf(entry, options)}`;
+}
+
+function shadowRows({ cell, nova, exact }: Shadowed): readonly (readonly string[])[] {
+	const chosen = exact ? [["chosen", `with the devices that Nova chose: ${summary(exact)}`]] : [];
+	return [["shadow", `${cell}, Nova: ${nova}`], ...chosen];
 }
 
 function basisRows({ basis, policy }: JournalEntry): readonly (readonly string[])[] {

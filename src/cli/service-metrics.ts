@@ -5,6 +5,7 @@ import { countFamily, family, Histogram, processFamilies } from "../http/metrics
 import type { ReplyCounts, RequestCounts } from "../messaging/counts.ts";
 import type { MadeCheck } from "../precheck.ts";
 import type { HostState, SnapshotWitness } from "../snapshot/source.ts";
+import type { ReloadCounts } from "./reload.ts";
 import type { Bus, Role, ShadowState } from "./service-state.ts";
 import { version } from "./version.ts";
 
@@ -24,14 +25,9 @@ export interface MetricsSources {
 	readonly buses: readonly Bus[];
 	readonly hosts: readonly HostState[];
 	readonly shadows: readonly ShadowState[];
-}
-
-/** How often the configuration was read again while the service ran. */
-export interface ReloadCounts {
-	success: number;
-	failure: number;
-	/** Seconds since 1970 of the last one that went well; the start is one. */
-	lastSuccess: number;
+	/** Agents fail everywhere: see Outage. */
+	readonly systemic: boolean;
+	readonly reloads: ReloadCounts;
 }
 
 /**
@@ -39,7 +35,6 @@ export interface ReloadCounts {
  * no host, no id.
  */
 export class ServiceMetrics implements SnapshotWitness {
-	readonly reloads: ReloadCounts = { success: 0, failure: 0, lastSuccess: Date.now() / 1000 };
 	readonly #checks: Readonly<Record<Role, Record<Verdict, number>>> = { service: noVerdicts(), shadow: noVerdicts() };
 	readonly #reasons = Object.fromEntries(Object.keys(REASON_CODES).map((code) => [code, 0])) as Record<
 		ReasonCode,
@@ -67,7 +62,7 @@ export class ServiceMetrics implements SnapshotWitness {
 	}
 
 	/** Prometheus' text format. */
-	async render({ server, buses, hosts, shadows }: MetricsSources): Promise<string> {
+	async render({ server, buses, hosts, shadows, systemic, reloads }: MetricsSources): Promise<string> {
 		const families = [
 			family(
 				"novacompat_checks_total",
@@ -101,17 +96,18 @@ export class ServiceMetrics implements SnapshotWitness {
 					...countBy(hosts.map(({ breaker }) => breaker)),
 				},
 			),
+			gauge("novacompat_systemic_unknown", "1 while agents fail everywhere and not here and there.", Number(systemic)),
 			this.#ages.family("novacompat_snapshot_age_seconds", "Age of snapshots when they were decided with."),
 			...busFamilies(buses),
 			...(shadows.length > 0 ? [shadowFamily(shadows)] : []),
 			countFamily("novacompat_config_reload_total", "Reloads of the configuration.", "result", {
-				success: this.reloads.success,
-				failure: this.reloads.failure,
+				success: reloads.success,
+				failure: reloads.failure,
 			}),
 			gauge(
 				"novacompat_config_last_reload_success_timestamp_seconds",
 				"When the configuration was read well, in seconds since 1970.",
-				this.reloads.lastSuccess,
+				reloads.last_success,
 			),
 			family("novacompat_build_info", "gauge", "Always 1, with the version as a label.", [[{ version: version() }, 1]]),
 			...(await this.#lagFamilies()),

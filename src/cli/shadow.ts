@@ -7,7 +7,7 @@ import type { Consumer } from "../messaging/transport.ts";
 import { COMPUTE_TOPICS } from "../nova/methods.ts";
 import { Shadow } from "../nova/shadow.ts";
 import { createPlacementCheck } from "../placement.ts";
-import { createPrecheck, type MadeCheck } from "../precheck.ts";
+import { createCheck, type Witness } from "../precheck.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import type { Bus } from "./service-state.ts";
 
@@ -19,7 +19,7 @@ export interface ShadowsOptions {
 	readonly policy: () => Policy;
 	readonly snapshots: SnapshotSource;
 	readonly log: Logger;
-	readonly witness?: (made: MadeCheck) => void;
+	readonly witness?: Witness;
 }
 
 /** Listens in on the bus of each cell that the configuration names under `shadow`. */
@@ -39,8 +39,9 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness }:
 	});
 	const shadow = new Shadow({
 		cell,
-		precheck: createPrecheck(snapshots, policy, witness),
+		check: createCheck(snapshots, policy),
 		checkPlacement: createPlacementCheck(snapshots, policy),
+		witness,
 		log,
 		maxCheckTime: config.max_check_time,
 	});
@@ -74,6 +75,7 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness }:
 			tell();
 			await transport.close();
 		},
+		state: () => ({ [`shadow ${cell}`]: { ...transport.state(), checks: shadow.agreement.summary() } }),
 		bus: (): Bus => ({ role: "shadow", cell, state: transport.state() }),
 		shadow: { cell, agreement: shadow.agreement },
 	};

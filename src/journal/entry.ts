@@ -65,13 +65,17 @@ export const Entry = z.discriminatedUnion("type", [
 		policy: Digest,
 		duration_ms: z.number(),
 		decision: DecisionSchema,
+		/** Of a check in the shadow, since 1.1: on which bus, what Nova did, and what is said of the devices that it chose. */
+		shadow: z
+			.object({ cell: z.string(), nova: z.enum(["accepted", "refused", "unseen"]), exact: DecisionSchema.optional() })
+			.optional(),
 	}),
 ]);
 export type Entry = z.infer<typeof Entry>;
 export type DecisionEntry = Extract<Entry, { readonly type: "decision" }>;
 export type SnapshotEntry = Extract<Entry, { readonly type: "snapshot" }>;
 
-export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.0" };
+export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.1" };
 
 const digestOf = (value: unknown) =>
 	createHash("sha256")
@@ -81,6 +85,8 @@ const digestOf = (value: unknown) =>
 
 const deviceEntry = once((device: SnapshotDevice) => ({ type: "device", digest: digestOf(device), device }) as const);
 const policyEntry = once((policy: Policy) => ({ type: "policy", digest: digestOf(policy), policy }) as const);
+/** By which the journal knows a policy. */
+export const policyDigest = (policy: Policy): string => policyEntry(policy).digest;
 const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 	const snapshot = { ...host, devices: host.devices.map((device) => deviceEntry(device).digest) };
 	return { type: "snapshot", digest: digestOf(snapshot), snapshot } as const;
@@ -89,8 +95,8 @@ const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 /** All that is kept of a check. */
 export type KeptCheck = Omit<MadeCheck, "options"> & { readonly options: Omit<MadeCheck["options"], "signal"> };
 
-/** A check as entries: what it refers to, in order, then the decision. `at`: milliseconds since 1970. */
-export function entriesOf({ request, basis, decision, options, duration }: KeptCheck, at: number): readonly Entry[] {
+/** A check as entries: what it refers to, in order, then the decision. */
+export function entriesOf({ request, basis, decision, options, at, duration, shadow }: KeptCheck): readonly Entry[] {
 	const { request_id, global_request_id } = options;
 	const { snapshots: _, ...decided } = decision;
 	const policy = policyEntry(basis.policy);
@@ -109,6 +115,7 @@ export function entriesOf({ request, basis, decision, options, duration }: KeptC
 			policy: policy.digest,
 			duration_ms: Math.round(duration * 1000) / 1000,
 			decision: decided,
+			...(shadow && { shadow }),
 		} as DecisionEntry,
 	];
 }

@@ -15,9 +15,6 @@ interface Log {
 	info(text: string): void;
 }
 
-/** A check, and when it was made (milliseconds since 1970). */
-type Waiting = readonly [made: MadeCheck, at: number];
-
 /**
  * Writes down what was decided and from what, beside the work: no check waits for the disk, and what cannot be written is counted
  * and lost. A snapshot, device or policy that is in the file already is only referred to.
@@ -26,7 +23,7 @@ export class Journal {
 	readonly #files: JournalFiles;
 	readonly #directory: string;
 	readonly #log: Log;
-	readonly #waiting: Waiting[] = [];
+	readonly #waiting: MadeCheck[] = [];
 	/** What the current file has, by digest. */
 	readonly #known = new Set<string>();
 	#work: Promise<void> | undefined;
@@ -34,6 +31,7 @@ export class Journal {
 	#retryAt = 0;
 	/** Decisions, since the last one that was written; said once when it begins and once when it ends. */
 	#lost = 0;
+	#lostEver = 0;
 
 	constructor(options: JournalOptions, log: Log) {
 		this.#files = new JournalFiles(options);
@@ -46,12 +44,17 @@ export class Journal {
 		if (performance.now() < this.#retryAt) this.#lose(1, "");
 		else if (this.#waiting.length >= MAX_WAITING) this.#lose(1, "the disk is too slow");
 		else {
-			this.#waiting.push([made, Date.now()]);
+			this.#waiting.push(made);
 			this.#work ??= this.#write().finally(() => {
 				this.#work = undefined;
 			});
 		}
 	};
+
+	/** Decisions that wait to be written, and those that were lost since the service started. */
+	state() {
+		return { waiting: this.#waiting.length, lost: this.#lostEver };
+	}
 
 	/** Writes what waits, if that takes no longer than two seconds. */
 	async close(): Promise<void> {
@@ -76,23 +79,23 @@ export class Journal {
 		}
 	}
 
-	async #append(waiting: Waiting): Promise<void> {
+	async #append(made: MadeCheck): Promise<void> {
 		if (await this.#files.begin()) this.#known.clear();
-		let written = this.#lines(waiting);
+		let written = this.#lines(made);
 		if (this.#files.isFullFor(written.text.length)) {
 			await this.#files.next();
 			this.#known.clear();
-			written = this.#lines(waiting);
+			written = this.#lines(made);
 		}
 		await this.#files.append(written.text);
 		for (const digest of written.digests) this.#known.add(digest);
 	}
 
 	/** A check with all that it refers to and the file does not have. */
-	#lines([made, at]: Waiting): { readonly text: Buffer; readonly digests: ReadonlySet<string> } {
+	#lines(made: MadeCheck): { readonly text: Buffer; readonly digests: ReadonlySet<string> } {
 		const digests = new Set<string>();
 		const lines = this.#known.size === 0 ? [sealLine(JOURNAL_ENTRY)] : [];
-		for (const entry of entriesOf(made, at)) {
+		for (const entry of entriesOf(made)) {
 			if ("digest" in entry) {
 				if (this.#known.has(entry.digest) || digests.has(entry.digest)) continue;
 				digests.add(entry.digest);
@@ -109,6 +112,7 @@ export class Journal {
 			);
 		}
 		this.#lost += count;
+		this.#lostEver += count;
 	}
 
 	#regained(): void {

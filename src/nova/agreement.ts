@@ -1,8 +1,6 @@
 import type { Decision } from "../compat/decision.ts";
 import type { Verdict } from "../compat/reason.ts";
-
-/** What Nova did with a destination that it asked; `unseen` when that cannot be told. */
-export type Outcome = "accepted" | "refused" | "unseen";
+import type { Outcome } from "../precheck.ts";
 
 interface Labels {
 	readonly verdict: Verdict;

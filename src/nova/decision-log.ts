@@ -1,9 +1,11 @@
+import type { Checked } from "../attempt.ts";
 import type { Decision } from "../compat/decision.ts";
 import type { Ranking } from "../compat/rank.ts";
 import type { ReasonCode } from "../compat/reason.ts";
 import { hostCount, rankSummary, summary } from "../compat/summary.ts";
 import type { LogContext, Logger } from "../log.ts";
-import type { Checked, PrecheckRequest, RankRequest } from "../precheck.ts";
+import type { PrecheckRequest } from "../precheck.ts";
+import type { RankRequest } from "../ranking.ts";
 import type { RequestContext } from "./context.ts";
 
 /** What somebody should look at although the migration may go on. */

@@ -1,4 +1,4 @@
-import type { Departure } from "../precheck.ts";
+import type { Departure } from "../departure.ts";
 import { announcedDevices, fieldsOf, networkInfo, portsOf, requiredText } from "./objects.ts";
 
 /** All that is kept of Nova's Instance object: its other fields hold keys, user data, addresses and metadata. */

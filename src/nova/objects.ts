@@ -1,5 +1,5 @@
+import type { Departure, Port } from "../departure.ts";
 import { toJson } from "../messaging/json.ts";
-import type { Departure, Port } from "../precheck.ts";
 
 /** The primitive of a Nova versioned object (nova/objects/base.py): only the fields that are set are there. */
 type Fields = Readonly<Record<string, unknown>>;

@@ -5,8 +5,8 @@ import type { Logger } from "../log.ts";
 import { InvalidMessage } from "../messaging/errors.ts";
 import type { Delivery } from "../messaging/transport.ts";
 import type { CheckPlacement } from "../placement.ts";
-import type { Precheck, PrecheckRequest } from "../precheck.ts";
-import { Agreement, type Outcome } from "./agreement.ts";
+import type { Check, CheckOptions, MadeCheck, Outcome, PrecheckRequest, Witness } from "../precheck.ts";
+import { Agreement } from "./agreement.ts";
 import type { RequestContext } from "./context.ts";
 import { InvalidRequest } from "./objects.ts";
 import { type Observed, observe } from "./observed.ts";
@@ -14,8 +14,10 @@ import { type Observed, observe } from "./observed.ts";
 export interface ShadowOptions {
 	/** What the log calls the bus. */
 	readonly cell: string;
-	readonly precheck: Precheck;
+	readonly check: Check;
 	readonly checkPlacement: CheckPlacement;
+	/** Told of each check when it is known what became of it. */
+	readonly witness?: Witness | undefined;
 	readonly log: Logger;
 	/** Seconds that one decision may take. */
 	readonly maxCheckTime: number;
@@ -37,7 +39,7 @@ const LOOKS = 5;
 interface Open {
 	readonly request: PrecheckRequest;
 	readonly context: RequestContext;
-	readonly decided: Promise<Decision | undefined>;
+	readonly made: Promise<MadeCheck | undefined>;
 	readonly timer: NodeJS.Timeout;
 }
 
@@ -95,12 +97,12 @@ export class Shadow {
 		// Nova never asks the same destination twice: that is the same message once more.
 		if (this.#open.get(key)?.request.dest_host === request.dest_host) return;
 		this.#end(key, "refused");
-		const { precheck, patience = PATIENCE } = this.#options;
-		const decided = this.#attempt((options) => precheck(request, options), context);
+		const { check, patience = PATIENCE } = this.#options;
+		const made = this.#attempt((options) => check(request, options), context);
 		const timer = setTimeout(() => this.#end(key, "refused"), patience * 1000).unref();
-		this.#open.set(key, { request, context, decided, timer });
+		this.#open.set(key, { request, context, made, timer });
 		if (this.#open.size > MAX_OPEN) this.#end(this.#open.keys().next().value, "unseen");
-		await decided;
+		await made;
 	}
 
 	#started({ instance_uuid, dest_host, mapping, context }: Extract<Observed, { kind: "start" }>): void {
@@ -123,8 +125,9 @@ export class Shadow {
 	async #report(open: Open, outcome: Outcome, mapping: Readonly<Record<string, string>>): Promise<void> {
 		const { request, context } = open;
 		const { instance_uuid, source_host, dest_host } = request;
-		const decision = await open.decided;
-		if (decision === undefined) return;
+		const made = await open.made;
+		if (made === undefined) return;
+		const { decision } = made;
 		this.agreement.add(decision, outcome);
 		const exact = outcome === "accepted" ? await this.#exact(open, mapping) : undefined;
 		if (exact) this.agreement.add(exact, outcome, true);
@@ -133,7 +136,8 @@ export class Shadow {
 			summary(decision),
 			...(exact ? [`with the devices that Nova chose: ${summary(exact)}`] : []),
 		];
-		const { cell, log } = this.#options;
+		const { cell, log, witness } = this.#options;
+		witness?.({ ...made, shadow: { cell, nova: outcome, ...(exact && { exact }) } });
 		log.info(`shadow ${cell}: live migration ${source_host} -> ${dest_host}: ${words.join("; ")}`, {
 			...context,
 			instance: instance_uuid,
@@ -157,13 +161,13 @@ export class Shadow {
 	}
 
 	/** A decision that fails for a reason of its own is our fault, and nothing to count. */
-	async #attempt(
-		decide: (options: Parameters<Precheck>[1]) => Promise<Decision>,
-		{ request_id }: RequestContext,
-	): Promise<Decision | undefined> {
+	async #attempt<Made>(
+		decide: (options: CheckOptions) => Promise<Made>,
+		{ request_id, global_request_id }: RequestContext,
+	): Promise<Made | undefined> {
 		const { cell, log, maxCheckTime } = this.#options;
 		try {
-			return await decide({ signal: AbortSignal.timeout(maxCheckTime * 1000), request_id });
+			return await decide({ signal: AbortSignal.timeout(maxCheckTime * 1000), request_id, global_request_id });
 		} catch (error) {
 			log.error(`shadow ${cell}: check failed: ${error instanceof Error ? error.stack : String(error)}`);
 			return undefined;

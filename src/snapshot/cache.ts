@@ -28,6 +28,8 @@ export interface CacheOptions {
 	readonly staleMax: number;
 }
 
+type Heard = (host: string, failure?: SnapshotError["code"]) => void;
+
 interface Kept {
 	readonly collected: Collected;
 	/** On the clock of `performance.now()`. */
@@ -41,6 +43,7 @@ interface Kept {
 export class SnapshotCache implements SnapshotSource {
 	readonly #agents: Agents;
 	readonly #options: CacheOptions;
+	readonly #heard: Heard;
 	readonly #witness: SnapshotWitness;
 	readonly #kept = new LRUCache<string, Kept>({
 		max: MAX_HOSTS,
@@ -49,10 +52,17 @@ export class SnapshotCache implements SnapshotSource {
 	});
 	readonly #underway = new Map<string, Promise<Snapshot>>();
 
-	constructor(agents: Agents, options: CacheOptions, witness = NO_WITNESS) {
+	/** `heard` is told what came of asking a host: a snapshot, or why there is none. */
+	constructor(agents: Agents, options: CacheOptions, witness = NO_WITNESS, heard: Heard = () => undefined) {
 		this.#agents = agents;
 		this.#options = options;
 		this.#witness = witness;
+		this.#heard = heard;
+	}
+
+	/** Of how many hosts something is known, in how many bytes, and how many are being asked. */
+	state() {
+		return { kept: this.#kept.size, bytes: this.#kept.calculatedSize, underway: this.#underway.size };
 	}
 
 	/** Every host that is known, by name. */
@@ -94,7 +104,9 @@ export class SnapshotCache implements SnapshotSource {
 			.ask(host, { known, request_id, asker: signal })
 			.then((collected) => this.#keep(host, collected))
 			.catch((error: unknown) => {
-				throw error instanceof SnapshotError ? this.#withStale(host, error) : error;
+				if (!(error instanceof SnapshotError)) throw error;
+				this.#heard(host, error.code);
+				throw this.#withStale(host, error);
 			})
 			.finally(() => this.#underway.delete(host));
 		this.#underway.set(host, asked);
@@ -104,7 +116,10 @@ export class SnapshotCache implements SnapshotSource {
 	#keep(host: string, collected: Collected): Snapshot {
 		this.#kept.set(host, { collected, answeredAt: performance.now() });
 		const [age, limit] = [ageOf(collected), this.#options.staleAfter];
-		if (age <= limit) return this.#used(collected);
+		if (age <= limit) {
+			this.#heard(host);
+			return this.#used(collected);
+		}
 		const message = `the agent of ${host} has not read its devices for ${age.toFixed(0)} s (limit ${limit} s)`;
 		throw new SnapshotError("snapshot.stale", message);
 	}

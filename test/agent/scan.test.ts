@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { askHost } from "../../src/agent/tools.ts";
-import { freeDevices } from "../../src/precheck.ts";
+import { freeDevices } from "../../src/departure.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { replug } from "../support/replug.ts";
 import {

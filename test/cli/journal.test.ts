@@ -53,6 +53,60 @@ describe("journal list", () => {
 	});
 });
 
+describe("a journal of the shadow", () => {
+	/** verdict, what Nova did */
+	const CHECKS = [
+		["accept", "accepted"],
+		["reject", "accepted"],
+		["reject", "accepted"],
+		["unknown, source", "accepted"],
+		["reject", "refused"],
+		["accept", "unseen"],
+	] as const;
+	let shadowed: string;
+	beforeAll(async () => {
+		shadowed = temporaryDirectory(afterAll);
+		const journal = new Journal({ directory: shadowed, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
+		for (const [way, nova] of CHECKS) {
+			const made = await makeCheck(WAYS[way] ?? expect.fail());
+			journal.record({ ...made, shadow: { cell: "cell1", nova, ...(way === "accept" && { exact: made.decision }) } });
+		}
+		journal.record(await makeCheck(WAYS["reject"] ?? expect.fail()));
+		await journal.close();
+	});
+	const run = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", shadowed).stdout;
+
+	test("list says what Nova did, or that it asked", () => {
+		const [header, ...rows] = run("list").trimEnd().split("\n");
+		expect(header).toMatch(/ TO +NOVA +VERDICT +REASON$/);
+		expect(rows.map((row) => row.split(/ {2,}/)[5])).toEqual([...CHECKS.map(([, nova]) => nova), "asks us"]);
+	});
+
+	test("show says it of one, with what is said of the devices that Nova chose", () => {
+		const [{ decision }] = JSON.parse(run("list", "--verdict", "accept", "--format", "json"));
+		expect(run("show", decision.id)).toMatch(
+			/\nshadow +cell1, Nova: unseen\nchosen +with the devices that Nova chose: accept \[\w{12}\]; cmp-01-gpu -> cmp-02-gpu\n/,
+		);
+	});
+
+	test("report sums up what enforce would have refused, and leaves out what was asked", () => {
+		const [summary, , title, , header, ...rows] = run("report").trimEnd().split("\n");
+		expect(summary).toMatch(
+			/^6 checks: agreed with Nova on 2; would have rejected 3 that Nova accepted \(1 of them unknown\);/,
+		);
+		expect(title).toBe("Nova accepted, and would not in mode enforce:");
+		expect(header).toMatch(/^COUNT +FROM +TO +CODE +LAST +ID +REASON$/);
+		expect(rows).toEqual([
+			expect.stringMatching(/^2 +cmp-01 +cmp-02 +version.minor_downgrade .* software_version 1\.1\.0 needs/),
+			expect.stringMatching(/^1 +cmp-01 +cmp-02 +agent.timeout .* no answer$/),
+		]);
+	});
+
+	test("report of a journal without any", () => {
+		expect(read("report").stdout).toMatch(/^0 checks: [^\n]*\n$/);
+	});
+});
+
 describe("journal show", () => {
 	test("a decision by its id: from what it was made, and what every device met", () => {
 		const [reject] = listed("--verdict", "reject");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Checked } from "../../src/attempt.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
-import type { Checked } from "../../src/precheck.ts";
 import { startService } from "../support/service.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -206,8 +206,8 @@ describe("rank_destinations", () => {
 		const { instance_uuid, source_host } = request;
 		const dest_host = best?.host;
 		const checked = await call("check_live_migration", { request: { instance_uuid, source_host, dest_host } });
-		const { snapshots, ...decision } = checked as Checked;
-		expect(Object.keys(snapshots ?? {})).toEqual([source_host, dest_host]);
+		const decision = checked as Checked;
+		expect(Object.keys(decision.snapshots ?? {})).toEqual([source_host, dest_host]);
 		expect(best).toEqual({ host: dest_host, bugfix: 4, free_capacity: 1, ...decision });
 	});
 

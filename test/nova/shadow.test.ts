@@ -5,7 +5,7 @@ import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { newId, sealEnvelope } from "../../src/messaging/message.ts";
 import { Shadow, type ShadowOptions } from "../../src/nova/shadow.ts";
 import { createPlacementCheck } from "../../src/placement.ts";
-import { createPrecheck } from "../../src/precheck.ts";
+import { createCheck, type MadeCheck } from "../../src/precheck.ts";
 import { readRecording } from "../../src/recording/recording.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import type { SnapshotSource } from "../../src/snapshot/source.ts";
@@ -53,10 +53,12 @@ function watch(options: Partial<ShadowOptions> = {}) {
 		fetch: async (host) => ({ schema_version: "1.0", host, devices: hosts.get(host) ?? [] }),
 	};
 	const { log, lines } = recordingLog();
+	const witnessed: MadeCheck[] = [];
 	const shadow = new Shadow({
 		cell: "cell1",
-		precheck: createPrecheck(snapshots, () => DEFAULT_POLICY),
+		check: createCheck(snapshots, () => DEFAULT_POLICY),
 		checkPlacement: createPlacementCheck(snapshots, () => DEFAULT_POLICY),
+		witness: (made) => witnessed.push(made),
 		log,
 		maxCheckTime: 5,
 		...options,
@@ -68,7 +70,7 @@ function watch(options: Partial<ShadowOptions> = {}) {
 		await expect.poll(() => lines.length, { timeout: 3_000 }).toBe(count);
 		return lines.map((line) => line.replace(/^.*?\] (?=\[instance|shadow)/, "").trim());
 	};
-	return { shadow, hosts, lines, take, told };
+	return { shadow, hosts, lines, witnessed, take, told };
 }
 
 describe("one line for each destination that Nova asks", () => {
@@ -116,6 +118,22 @@ describe("one line for each destination that Nova asks", () => {
 		expect(lines[0]).toContain("-> test_compute2: would reject, Nova refused; ");
 		expect(lines[1]).toContain("-> test_compute1: would accept, Nova accepted; ");
 		expect(shadow.agreement.summary()).toContain("2 checks: agreed with Nova on 2;");
+	});
+
+	test("a witness is told of each, with what Nova did and what is said of the devices that it chose", async () => {
+		const { take, told, witnessed } = watch();
+		await take(check("test_compute2"), check("test_compute1"), start("test_compute1"));
+		await told(2);
+		expect(witnessed).toMatchObject([
+			{
+				request: { instance_uuid: INSTANCE, dest_host: "test_compute2" },
+				options: { request_id: REQUEST },
+				decision: { verdict: "reject" },
+				shadow: { cell: "cell1", nova: "refused" },
+			},
+			{ decision: { verdict: "accept" }, shadow: { nova: "accepted", exact: { verdict: "accept" } } },
+		]);
+		expect(witnessed[0]?.shadow).not.toHaveProperty("exact");
 	});
 
 	test("no cast in time: Nova has refused it", async () => {

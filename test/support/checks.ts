@@ -1,5 +1,6 @@
+import type { Attempt } from "../../src/attempt.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
-import { type Attempt, createPrecheck, type MadeCheck, type PrecheckRequest } from "../../src/precheck.ts";
+import { createPrecheck, type MadeCheck, type PrecheckRequest } from "../../src/precheck.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../../src/snapshot/source.ts";
 import { mdev } from "./devices.ts";
@@ -42,22 +43,23 @@ export const WAYS: Readonly<Record<string, { source: Attempt; target: Attempt; p
 	},
 };
 
+/** Agents that answer so, by host. */
+export function answering(attempts: Readonly<Record<string, Attempt>>): SnapshotSource {
+	return {
+		async fetch(host) {
+			const attempt = attempts[host];
+			if (!attempt || attempt instanceof SnapshotError) throw attempt;
+			return attempt;
+		},
+	};
+}
+
 /** The check as the service makes it. */
 export async function makeCheck(
 	{ source, target, policy = DEFAULT_POLICY }: { source: Attempt; target: Attempt; policy?: Policy },
 	request: PrecheckRequest = REQUEST,
 ): Promise<MadeCheck> {
-	const attempts = new Map([
-		[request.source_host, source],
-		[request.dest_host, target],
-	]);
-	const snapshots: SnapshotSource = {
-		async fetch(host) {
-			const attempt = attempts.get(host);
-			if (!attempt || attempt instanceof SnapshotError) throw attempt;
-			return attempt;
-		},
-	};
+	const snapshots = answering({ [request.source_host]: source, [request.dest_host]: target });
 	const made: MadeCheck[] = [];
 	const precheck = createPrecheck(
 		snapshots,

@@ -13,7 +13,8 @@ LOG = logging.getLogger(__name__)
 
 
 def main():
-    # Nova does both again. Here they make what the hook says a line of nova-conductor's own log.
+    # They make what the hook says a line of nova-conductor's own log. Nova does both again, and oslo.config registers no option
+    # for the command line while one is parsed.
     config.parse_args(sys.argv, configure_db=False, init_rpc=False)
     logging.setup(nova.conf.CONF, "nova")
     try:
@@ -21,4 +22,5 @@ def main():
         hook.install()
     except Exception:
         LOG.exception("Live migrations are NOT checked for device compatibility")
+    nova.conf.CONF.clear()
     nova.cmd.conductor.main()

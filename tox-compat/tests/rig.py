@@ -82,14 +82,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, seconds, what, every=0.05):
     """Polls until the condition is true and returns its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
@@ -131,6 +131,9 @@ class Process:
     def pause(self):
         """It stops where it is, with all its connections open."""
         self._child.send_signal(signal.SIGSTOP)
+
+    def send(self, number):
+        self._child.send_signal(number)
 
     def kill(self):
         if self.running():
@@ -331,11 +334,11 @@ class Cloud:
         self._hosts[name] = Host(name)
         return self._hosts[name]
 
-    def start_agents(self):
+    def start_agents(self, *options):
         """One real agent for each host, started at the same time."""
         started = {
             name: self._start(f"agent-{name}", "agent", "--host", name, "--sysfs-root", host.sysfs,
-                              "--libvirt-dir", host.libvirt, "--listen", "127.0.0.1:0")
+                              "--libvirt-dir", host.libvirt, "--listen", "127.0.0.1:0", *options)
             for name, host in self._hosts.items()
         }
         for name, process in started.items():
@@ -398,6 +401,10 @@ class Cloud:
         if devices:
             request["devices"] = list(devices)
         return self.call("check_live_migration", timeout=timeout, request=request)
+
+    def process(self, name):
+        """The last one of this name: agent-<host>, or the server of a service."""
+        return [process for process in self._processes if process.name == name][-1]
 
     def raw(self):
         return RawClient(self.broker.port, self.vhost)

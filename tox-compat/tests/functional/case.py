@@ -79,8 +79,14 @@ class Case(test_vgpu.VGPUTestBase):
 
     def start_agents(self, **versions):
         """Of all hosts. A vGPU of the source has version 2.0.1: a host with 2.1.0 takes it, one with 1.0.0 does not."""
-        hosts.build(self.cloud, self.computes, **{SOURCE: "2.0.1", **versions})
-        self.cloud.start_agents()
+        self.hosts = hosts.build(self.cloud, self.computes, **{SOURCE: "2.0.1", **versions})
+        self.cloud.start_agents("--scan-interval", 1)
+
+    def serve_in_the_shadow(self):
+        """Nova asks nobody; a service listens in on its bus, and writes a journal."""
+        self.useFixture(fixtures.MockPatchObject(hook, "check"))
+        journal = {"directory": f"{rig.FOLDER}/journal-{self.id()}"}
+        return self.cloud.serve(transport_url=None, shadow={"cell1": {"transport_url": self.cloud.url}}, journal=journal)
 
     def migrate(self, server, host=None):
         self.api.post_server_action(server["id"], {"os-migrateLive": {"host": host, "block_migration": "auto"}})

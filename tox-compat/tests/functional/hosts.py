@@ -9,10 +9,11 @@ import rig
 
 
 def build(cloud, computes, **versions):
-    """A host for each nova-compute; `versions` are the software_version of all that it has, by host."""
+    """A host for each nova-compute; `versions` are the software_version of all that it has, by host. Returns them by name."""
+    built = {}
     for name, compute in computes.items():
         connection = compute.driver._host.get_connection()
-        host = cloud.host(name)
+        host = built[name] = cloud.host(name)
         attributes = {"software_version": versions[name]} if name in versions else {}
         mdevs = [_mdev(device) for device in _devices(connection.mdev_info)]
         for device in _devices(connection.pci_info):
@@ -21,6 +22,16 @@ def build(cloud, computes, **versions):
             host.mdev(*mdev)
         for domain in connection._vms.values():
             host.domain(domain.xml_of_nova)
+    return built
+
+
+def add_new_mdevs(built, computes):
+    """Those that Nova has made since."""
+    for name, compute in computes.items():
+        for device in _devices(compute.driver._host.get_connection().mdev_info):
+            parent, mdev_type, uuid = _mdev(device)
+            if not (built[name].sysfs / "bus/mdev/devices" / uuid).exists():
+                built[name].mdev(parent, mdev_type, uuid)
 
 
 def attach(compute, server_id, mdev):

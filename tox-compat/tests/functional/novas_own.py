@@ -1,6 +1,8 @@
 """Tests of Nova that live-migrate, as they are, with the hook in mode enforce, our service, and agents for their hosts."""
 
 import io
+import re
+import signal
 import unittest
 from unittest import mock
 
@@ -17,38 +19,58 @@ SUITE = "nova.tests.functional.libvirt"
 
 class NovasOwnTest(unittest.TestCase):
     def run_novas(self, name):
-        """Runs it; returns the service's line about the decision."""
+        """Runs it with a service that answers and listens in. Returns its log, and the devices that Nova chose."""
         loader = unittest.TestLoader()
         test, = loader.loadTestsFromName(f"{SUITE}.{name}")
         if loader.errors:
             self.skipTest(f"{name} is not in this Nova")
-        services = []
+        services, chosen = [], {}
         execute = live_migrate.LiveMigrationTask._execute
 
         def execute_with_agents(task):
             # Now all hosts are there, and the instance has its devices.
             cloud = nova_on_rabbit.cloud()
-            hosts.build(cloud, test.computes, **dict.fromkeys(test.computes, "2.0.1"))
-            cloud.start_agents()
-            services.append(cloud.serve())
+            built = hosts.build(cloud, test.computes, **dict.fromkeys(test.computes, "2.0.1"))
+            cloud.start_agents("--scan-interval", 1)
+            service = cloud.serve(shadow={"cell1": {"transport_url": cloud.url}})
+            service.wait_for_log("shadow cell1 ready")
+            services.append(service)
             nova.conf.CONF.set_override("mode", "enforce", group="migration_compat")
-            return execute(task)
+            result = execute(task)
+            for field in ("target_mdevs", "pci_dev_map_src_dst"):
+                if field in task.migrate_data.fields and task.migrate_data.obj_attr_is_set(field):
+                    chosen.update(getattr(task.migrate_data, field))
+            hosts.add_new_mdevs(built, test.computes)
+            service.wait_for_log("shadow cell1: live migration ")
+            service.send(signal.SIGTERM)
+            service.wait(20)
+            return result
 
         result = unittest.TextTestResult(unittest.runner._WritelnDecorator(io.StringIO()), True, 0)
         with mock.patch.object(live_migrate.LiveMigrationTask, "_execute", execute_with_agents):
             test.run(result)
         self.assertEqual([], [text for _, text in [*result.errors, *result.failures]])
-        decisions = [line for line in services[0].log().splitlines() if " live migration " in line]
-        self.assertEqual(1, len(decisions), services[0].log())
-        return decisions[0]
+        log = services[0].log()
+        self.assertEqual(1, len(re.findall(r"\] live migration ", log)), log)
+        self.assertRegex(log, "shadow cell1: 1 checks: agreed with Nova on 1; ")
+        return log, chosen
 
     def assert_ports_only(self, name):
         """Ports are unplugged before the migration, so nothing stays that could be incompatible."""
-        self.assertRegex(self.run_novas(name), r": accept \[\w+\]; warning device.none: ")
+        log, _ = self.run_novas(name)
+        self.assertRegex(log, r"\] live migration .*: accept \[\w+\]; warning device.none: ")
+        self.assertRegex(log, r"\] shadow cell1: live migration .*: would accept, Nova accepted; accept \[\w+\]; warning device.none: ")
+        self.assertIn("with the devices that Nova chose: 0 of 0 accepted", log)
         report.tell(self, "migrated", [])
 
     def assert_mapped(self, name):
-        self.assertRegex(self.run_novas(name), r": accept \[\w+\]; \S+ -> ")
+        """What Nova chose, the service in the shadow has seen in the cast, and decided about these very devices."""
+        log, chosen = self.run_novas(name)
+        self.assertRegex(log, r"\] live migration .*: accept \[\w+\]; \S+ -> ")
+        self.assertNotEqual({}, chosen)
+        exact = re.search(r"Nova accepted; .*; with the devices that Nova chose: accept \[\w+\]; (.*)", log).group(1)
+        self.assertEqual(sorted(f"{source} -> {target}" for source, target in chosen.items()), sorted(exact.split(", ")))
+        self.assertIn("with the devices that Nova chose: 1 of 1 accepted", log)
         report.tell(self, "migrated", [])
 
     def test_sriov(self):

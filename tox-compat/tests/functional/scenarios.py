@@ -1,11 +1,15 @@
 """What Nova does with an answer, and without one. One test, one scenario; its docstring is its row in ../../README.md."""
 
+import signal
 import threading
 
+import fixtures
+from nova import exception
 
 import rig
 from functional import case
 from functional import hosts
+from functional.case import SOURCE
 from functional.nova_on_rabbit import TOKEN
 
 TOO_OLD = "software_version 2.0.1 needs major version 2; {0} 0000:81:00.0/nvidia-11 has 1.0.0"
@@ -96,6 +100,41 @@ class AnswerTest(case.Case):
         self.assert_migrated(server, "host2")
         self.assert_events(server)
         self.assertIn("Host host2 would be rejected for live migration: software_version 2.0.1", self.log.output)
+
+
+class ShadowTest(case.Case):
+    def assert_told(self, service, *expected):
+        """One line for each destination; then the service ends, and counts them."""
+        hosts.add_new_mdevs(self.hosts, self.computes)
+        lines = [service.wait_for_log(f"shadow cell1: live migration {SOURCE} -> {text}.*").group() for text in expected]
+        service.send(signal.SIGTERM)
+        self.assertEqual(0, service.wait(20))
+        return lines, service.wait_for_log(r"shadow cell1: (\d+ checks: .*)").group(1)
+
+    def test_rejected(self):
+        """nobody is asked, a service in the shadow would reject: it says so, Nova knows nothing"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="1.0.0", host3="1.0.0")
+        service = self.serve_in_the_shadow()
+        self.migrate(server)
+        self.assert_migrated(server, "host2")
+        self.assert_events(server)
+        _, counts = self.assert_told(service, "host2: would reject, Nova accepted; reject .*version.major_mismatch")
+        self.assertIn("1 checks: agreed with Nova on 0; would have rejected 1 that Nova accepted", counts)
+
+    def test_refused_by_nova(self):
+        """nobody is asked, Nova refuses a host for a reason of its own: the service in the shadow sees it"""
+        server = self.boot_vgpu()
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        service = self.serve_in_the_shadow()
+        refusal = exception.MigrationPreCheckError(reason="not today")
+        self.useFixture(fixtures.MockPatchObject(
+            self.computes["host2"].driver, "check_can_live_migrate_destination", side_effect=refusal))
+        self.migrate(server)
+        self.assert_migrated(server, "host3")
+        _, counts = self.assert_told(service, "host2: would accept, Nova refused; accept", "host3: would accept, Nova accepted; accept")
+        self.assertIn("2 checks: agreed with Nova on 1; would have rejected 0 that Nova accepted", counts)
+        self.assertIn("would have accepted 1 that Nova refused; outcome not seen of 0", counts)
 
 
 class NoAnswerTest(case.Case):

@@ -1,0 +1,83 @@
+import { failures, type Usable } from "./attempt.ts";
+import { once } from "./compat/once.ts";
+import { type Reason, reason } from "./compat/reason.ts";
+import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
+import { SnapshotError } from "./snapshot/source.ts";
+
+/** Which instance shall leave which host. */
+export interface Departure {
+	readonly instance_uuid: string;
+	readonly source_host: string;
+	/** Device ids on the source; left out, what the source's snapshot says the instance uses. */
+	readonly devices?: readonly string[] | undefined;
+	readonly ports: readonly Port[];
+	/** How many devices that stay attached Nova knows of, in which words, and whether there can be no others. */
+	readonly announced: { readonly count: number; readonly names: string; readonly complete: boolean };
+}
+
+/** A Neutron port that has a device of its own on the source. */
+export interface Port {
+	readonly id: string | undefined;
+	readonly vnic_type: string | undefined;
+	/** Of its PCI function. */
+	readonly address: string | undefined;
+	/** Unplugged before the migration, and plugged in again after it. */
+	readonly isReplugged: boolean;
+}
+
+/** Whether nothing can stay attached, so that there is nobody to ask. */
+export function hasNothingButPorts({ devices, announced }: Departure): boolean {
+	return !devices && announced.count === 0 && announced.complete;
+}
+
+/** The devices that must continue; or what can be said whatever the destination has. */
+export function outsetOf(
+	source: Usable | SnapshotError,
+	departure: Departure,
+):
+	| { readonly devices: readonly SnapshotDevice[] }
+	| { readonly verdict: "accept" | "unknown"; readonly reasons: readonly Reason[] } {
+	if (source instanceof SnapshotError) return { verdict: "unknown", reasons: failures(source) };
+	const devices = devicesThatStay(source.snapshot, departure);
+	const missing = missingDevices(source.snapshot, departure, devices);
+	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
+	if (devices.length === 0) return { verdict: "accept", reasons: [nothingStays(departure)] };
+	return { devices };
+}
+
+/** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
+function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
+	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
+	const isPort = (id: string) => ports.some(({ address }) => address === id);
+	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !isPort(id));
+}
+
+function missingDevices(source: Snapshot, request: Departure, found: readonly SnapshotDevice[]): readonly Reason[] {
+	const { devices, announced, instance_uuid } = request;
+	if (devices) {
+		const ids = new Set(found.map(({ id }) => id));
+		return devices
+			.filter((id) => !ids.has(id))
+			.map((id) =>
+				reason("device.not_found", "precheck", `${source.host} has no device ${JSON.stringify(id)}`, { device: id }),
+			);
+	}
+	if (found.length >= announced.count) return [];
+	const message =
+		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
+		`the agent of ${source.host} sees ${found.length} in use by it`;
+	return [reason("device.unaccounted", "precheck", message)];
+}
+
+function nothingStays({ instance_uuid, source_host }: Departure): Reason {
+	return reason(
+		"device.none",
+		"precheck",
+		`instance ${instance_uuid} on ${source_host} has no device that stays attached`,
+	);
+}
+
+/** What the target can give: nothing that an instance has already. */
+export const freeDevices = once((target: Snapshot): readonly SnapshotDevice[] =>
+	target.devices.filter(({ instance, port }) => instance === undefined && !port),
+);
