@@ -1,7 +1,9 @@
 import { type HostDevices, matrix } from "../compat/matrix.ts";
 import type { Policy } from "../compat/policy.ts";
+import { poolsOf } from "../compat/pool.ts";
 import type { Reason } from "../compat/reason.ts";
 import { localTime } from "../log.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { HostState } from "../snapshot/source.ts";
 import { escapeHtml, htmlPage } from "./html.ts";
 import { MATRIX_STYLE, matrixSections } from "./matrix-page.ts";
@@ -24,8 +26,9 @@ export interface Status {
 	readonly now: number;
 }
 
-/** A heat map grows with the square of the hosts, and checks wait while it is made. */
+/** Checks wait while a heat map is made: each pool of devices, of all hosts together, is compared with each. */
 const MAX_MATRIX_HOSTS = 32;
+const MAX_MATRIX_POOLS = 128;
 const MAX_AGENTS = 200;
 /** Of devices, in a check. */
 const MAX_PAIRS = 8;
@@ -141,17 +144,26 @@ function shadowSection({ cell, agreement }: ShadowState): string {
 	return `<h3>${escapeHtml(cell)}</h3>\n<p>${escapeHtml(agreement.summary())}</p>\n${rows.length > 0 ? table(header, rows) : ""}`;
 }
 
-/** Of hosts whose snapshots are here; a Neutron port is nobody's to give or to take. */
+/** Of hosts whose snapshots are here. */
 function heatMap({ hosts, policy }: Status): string {
-	const known = hosts.flatMap(({ host, snapshot }): readonly HostDevices[] =>
-		snapshot ? [{ host, devices: snapshot.devices.filter(({ port }) => !port) }] : [],
-	);
+	const known = hosts.flatMap(({ host, snapshot }) => (snapshot ? [{ host, snapshot }] : []));
 	if (known.length < 2) return "<p>It needs the snapshots of two hosts.</p>";
-	const more =
-		known.length > MAX_MATRIX_HOSTS
-			? `<p>The first ${MAX_MATRIX_HOSTS} of ${known.length} hosts; <code>novacompat matrix</code> shows all.</p>\n`
-			: "";
-	return more + matrixSections(matrix(known.slice(0, MAX_MATRIX_HOSTS), policy));
+	const shown = firstOf(known);
+	const more = `<p>The first ${shown.length} of ${known.length} hosts; <code>novacompat matrix</code> shows all.</p>\n`;
+	return (shown.length < known.length ? more : "") + matrixSections(matrix(shown, policy));
+}
+
+/** As many as can be compared in a moment; a Neutron port is nobody's to give or to take. */
+function firstOf(hosts: readonly { readonly host: string; readonly snapshot: Snapshot }[]): readonly HostDevices[] {
+	let pools = 0;
+	const first: HostDevices[] = [];
+	for (const { host, snapshot } of hosts.slice(0, MAX_MATRIX_HOSTS)) {
+		const devices = snapshot.devices.filter(({ port }) => !port);
+		pools += poolsOf(devices).length;
+		if (pools > MAX_MATRIX_POOLS) break;
+		first.push({ host, devices });
+	}
+	return first;
 }
 
 /** Cells are markup. */

@@ -161,7 +161,8 @@ describe("serve with nothing but a section of shadow", () => {
 	test("outlives the broker; what became of a migration meanwhile it does not know", { timeout: 60_000 }, async () => {
 		const check = "2026.1.pci-alias+sriov-port+numa.check_can_live_migrate_destination.request.json";
 		send(check);
-		await vi.waitFor(async () => expect(await broker.ctl("list_queues", "messages")).not.toMatch(/[1-9]/));
+		const isTaken = async () => expect(await broker.ctl("list_queues", "messages")).not.toMatch(/[1-9]/);
+		await vi.waitFor(isTaken, 15_000);
 		lines.length = 0;
 		await broker.kill();
 		await broker.start();

@@ -136,6 +136,22 @@ test("of many hosts the heat map shows 32, and says so", () => {
 	expect(page.match(/<td class="accept" title=/g)).toHaveLength(32 * 31);
 });
 
+test("of hosts with hundreds of devices that differ it shows fewer, so that checks need not wait for it", () => {
+	const hosts = Array.from({ length: 32 }, (_, index) => {
+		const { devices, ...one } = snapshot(`cmp-${String(index).padStart(2, "0")}`, "1.1.0");
+		const [device] = devices;
+		const many = Array.from({ length: 200 }, (_, version) => ({
+			...(device as NonNullable<typeof device>),
+			id: `gpu-${version}`,
+			attributes: { ...device?.attributes, software_version: `1.${index < 2 ? 0 : version}.0` },
+		}));
+		return { host: one.host, breaker: "closed" as const, snapshot: { ...one, devices: many }, age: 1 };
+	});
+	const page = statusPage({ ...EMPTY, hosts });
+	expect(page).toContain("The first 2 of 32 hosts");
+	expect(page.match(/<td class="\w+" title=/g)).toHaveLength(2);
+});
+
 test("the page needs nothing from anywhere, and allows nothing but its own style sheet", () => {
 	const page = statusPage(EMPTY);
 	expect(page).toMatch(/content="default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='"/);
