@@ -1,13 +1,14 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
+import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
-import { readYaml } from "./yaml.ts";
+import { type Placed, readYamlWithPlaces } from "./yaml.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
 	try {
@@ -56,6 +57,25 @@ const JournalSection = z.strictObject({
 /** Where messages are written down, for harnesses. */
 const RecordingSection = z.strictObject({ file: z.string().min(1), max_file_size: FileSize });
 
+const ListenText = z.string("expected address:port").transform((text, context) => {
+	const listen = parseListen(text);
+	if (listen) return listen;
+	context.addIssue(`got ${JSON.stringify(text)}, expected address:port`);
+	return z.NEVER;
+});
+
+/** Where the service says how it is. */
+const HttpSection = z
+	.strictObject({
+		listen: ListenText.default({ address: "127.0.0.1", port: 9876 }),
+		status_page: z.boolean().default(false),
+		allow_insecure: z.boolean().default(false),
+	})
+	.refine(({ listen, allow_insecure }) => allow_insecure || isLoopback(listen.address), {
+		path: ["listen"],
+		message: "others can reach this address, and there is no TLS: expected a loopback address, or allow_insecure: true",
+	});
+
 /** The configuration file of `novacompat serve`; config/README.md describes every option. Names are a contract. */
 export const Config = z
 	.strictObject({
@@ -75,6 +95,7 @@ export const Config = z
 		versioned_notifications_topics: z.array(Topic).default([]),
 		journal: JournalSection.optional(),
 		recording: RecordingSection.optional(),
+		http: HttpSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
 	})
@@ -108,20 +129,24 @@ export type Config = z.infer<typeof Config>;
  * Reads a configuration file; what it does not set is as in nova.conf. Throws ConfigError with file:line:column. Paths in
  * it are relative to the file.
  */
-export function readConfig(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Config {
-	const config = readYaml(
-		file,
-		z.preprocess((written) => overlay(novaConf, written), Config),
-	);
+export function readConfig(file: string, novaConf?: NovaConf): Config {
+	return readConfigWithPlaces(file, novaConf).value;
+}
+
+/** The same as `readConfig`, for whoever has more to say about what is in the file. */
+export function readConfigWithPlaces(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Placed<Config> {
+	const schema = z.preprocess((written) => overlay(novaConf, written), Config);
+	const { value: config, placeOf } = readYamlWithPlaces(file, schema, "core");
 	const absolute = (path: string) => resolve(dirname(file), path);
 	const { policy_file, journal, recording, agent_tls: tls } = config;
-	return {
+	const value = {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
 		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
 		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
 		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
 	};
+	return { value, placeOf };
 }
 
 function overlay(novaConf: NovaConf, written: unknown): unknown {

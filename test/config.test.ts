@@ -2,7 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { z } from "zod";
+import { AGENT_OPTIONS, readAgentOptions } from "../src/cli/agent-options.ts";
 import { DEFAULT_POLICY } from "../src/compat/policy.ts";
 import { REASON_CODES } from "../src/compat/reason.ts";
 import { Config, readConfig } from "../src/config.ts";
@@ -10,6 +12,7 @@ import { RabbitOptions } from "../src/messaging/rabbit-options.ts";
 import { readNovaConf } from "../src/nova-conf.ts";
 import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
 import { Snapshot } from "../src/snapshot/snapshot.ts";
+import { configSample, uncommented } from "./support/config-sample.ts";
 
 const CONFIG = `${import.meta.dirname}/../config`;
 const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
@@ -31,6 +34,63 @@ test("the sample configuration loads, and names the sample policy", () => {
 test("config/snapshot.schema.json is the schema of the snapshot (vitest -u writes it anew)", async () => {
 	const schema = { $id: "urn:novacompat:snapshot:1", ...z.toJSONSchema(Snapshot) };
 	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);
+});
+
+describe("the samples with every option (vitest -u writes them anew)", () => {
+	const novacompat = configSample(
+		"Configuration of `novacompat serve`: every option with its default, or an example where there is none.",
+		"Options of `novacompat serve`",
+		Object.keys(Config.shape),
+		{
+			transport_url: "rabbit://novacompat:secret@192.0.2.21:5672,novacompat:secret@192.0.2.22:5672/",
+			shadow: { cell1: { transport_url: "rabbit://novacompat-tap:secret@192.0.2.21:5672/cell1" } },
+			oslo_messaging_rabbit: { ssl: true, ssl_ca_file: "/etc/novacompat/rabbit-ca.pem" },
+			host: "ctl-01",
+			agents: { "cmp-01": "https://192.0.2.11:9301" },
+			agent_url_template: "https://{host}.example.org:9301",
+			agent_hosts: ["cmp-*"],
+			agent_networks: ["192.0.2.0/24"],
+			agent_tls: { ca: "agents-ca.pem", cert: "service.pem", key: "service.key" },
+			stand_in_hosts: ["cmp-99"],
+			policy_file: "policy.yaml",
+			versioned_notifications_topics: ["versioned_notifications"],
+			journal: { directory: "/var/lib/novacompat/journal", max_file_size: 32, max_files: 16 },
+			recording: { file: "/var/lib/novacompat/recording.jsonl", max_file_size: 32 },
+		},
+	);
+	const agent = configSample(
+		"Configuration of `novacompat agent`: every option with its default, or an example where there is none.",
+		"Options of `novacompat agent`",
+		AGENT_OPTIONS,
+		{
+			host: "cmp-01",
+			tls_cert: "agent.pem",
+			tls_key: "agent.key",
+			tls_client_ca: "service-ca.pem",
+		},
+	);
+
+	test("config/novacompat.yaml.sample", async () => {
+		await expect(novacompat).toMatchFileSnapshot(`${CONFIG}/novacompat.yaml.sample`);
+		const { transport_url, host, agents: _, ...defaults } = Config.parse({ transport_url: "memory://" });
+		const config: Readonly<Record<string, unknown>> = readConfig(file(uncommented(novacompat)));
+		const set = Object.entries(defaults).filter(([, value]) => typeof value !== "object" || value === null);
+		for (const [option, value] of set) expect(config[option], option).toEqual(value);
+		expect(Object.keys(config).sort()).toEqual(Object.keys(Config.shape).sort());
+	});
+
+	test("config/agent.yaml.sample", async () => {
+		await expect(agent).toMatchFileSnapshot(`${CONFIG}/agent.yaml.sample`);
+		const path = file(uncommented(agent));
+		const [defaults, options] = [readAgentOptions([]), readAgentOptions(["--config-file", path])];
+		const tls = { tls_cert: "agent.pem", tls_key: "agent.key", tls_client_ca: "service-ca.pem" };
+		const paths = Object.entries(tls).map(([name, value]) => [name, join(directory, value)]);
+		expect(options).toEqual({ ...defaults, host: "cmp-01", ...Object.fromEntries(paths) });
+	});
+
+	test.each([novacompat, agent])("nothing is in force as long as nobody takes the # away", (sample) => {
+		expect(parse(sample)).toBe(null);
+	});
 });
 
 describe("config/README.md", () => {
@@ -96,6 +156,17 @@ heartbeat_timeout_threshold = 60
 			`${path}:2:3: oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither`,
 		);
 	});
+});
+
+test("http is off, listens on loopback when it is on, and elsewhere only if the operator means it", () => {
+	const httpOf = (http: string) => readConfig(file(`transport_url: memory://\n${http}`)).http;
+	expect(httpOf("")).toBeUndefined();
+	expect(httpOf("http: {}\n")).toEqual({
+		listen: { address: "127.0.0.1", port: 9876 },
+		status_page: false,
+		allow_insecure: false,
+	});
+	expect(httpOf('http: { listen: "[::]:80", allow_insecure: true }\n')?.listen).toEqual({ address: "::", port: 80 });
 });
 
 describe("a mistake in the configuration is named with its place", () => {
@@ -196,6 +267,18 @@ describe("a mistake in the configuration is named with its place", () => {
 			"3:60",
 			/shadow\.c\.oslo_messaging_rabbit: rabbit_ha_queues is set, expected neither/,
 		],
+		[
+			"transport_url: memory://\nhttp:\n  listen: 0.0.0.0:9876\n",
+			"3:11",
+			/http\.listen: others can reach this address, and there is no TLS: expected a loopback address, or allow_insecure: true/,
+		],
+		["transport_url: memory://\nhttp:\n  listen: 9876\n", "3:11", /http\.listen: expected address:port/],
+		[
+			"transport_url: memory://\nhttp:\n  listen: localhost\n",
+			"3:11",
+			/http\.listen: got "localhost", expected address:port/,
+		],
+		["transport_url: memory://\nhttp: { page: true }\n", "2:9", /unknown option "page"/],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
 		["- 1\n", "1:1", /expected object/],

@@ -28,8 +28,9 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/agent/x.ts",
 		["axios", "amqplib", "../precheck.ts", "../cli/main.ts"],
-		["node:fs", "../snapshot/snapshot.ts", "../log.ts"],
+		["node:fs", "../snapshot/snapshot.ts", "../http/server.ts", "../log.ts"],
 	],
+	["src/http/x.ts", ["axios", "amqplib", "../agent/routes.ts", "../compat/device.ts"], ["node:http", "../log.ts"]],
 	[
 		"src/agent/collectors/x.ts",
 		["../../precheck.ts", "../../messaging/target.ts"],
@@ -56,7 +57,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/config.ts",
 		["./cli/main.ts", "./precheck.ts", "./snapshot/agents.ts"],
-		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./nova-conf.ts", "./yaml.ts"],
+		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./http/listen.ts", "./nova-conf.ts", "./yaml.ts"],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],

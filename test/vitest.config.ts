@@ -4,8 +4,14 @@ export default defineConfig({
 	test: {
 		root: new URL("..", import.meta.url).pathname,
 		include: ["test/**/*.test.ts"],
-		// Those kill brokers and flood agents for minutes: `npm run test:faults`, `npm run test:agent-faults`.
-		exclude: [...configDefaults.exclude, "test/faults/**", "test/agent-faults/**"],
+		// Those kill brokers, flood agents and install a Debian for minutes: `npm run test:faults`, `test:agent-faults`, `test:deb`, `test:nodes`.
+		exclude: [
+			...configDefaults.exclude,
+			"test/faults/**",
+			"test/agent-faults/**",
+			"test/nodes/**",
+			"test/packaging/**",
+		],
 		testTimeout: 20_000,
 		hookTimeout: 90_000,
 	},

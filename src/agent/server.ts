@@ -1,139 +1,25 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
-import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
-import type { Logger } from "../log.ts";
-import { problem, problemOfParser } from "./problems.ts";
-import { type Answer, answer, type Sources } from "./routes.ts";
+import { type HttpServer, type HttpServerOptions, startHttpServer } from "../http/server.ts";
+import { answer, type Sources } from "./routes.ts";
 import { NO_SCANS, type ScanCounts } from "./scanner.ts";
 import type { AgentTls } from "./tls.ts";
 
-/** More than a flood of half-open ones that the time limits have not ended yet. */
-const MAX_CONNECTIONS = 1024;
-/** Answers that are on their way at once; who comes then shall ask again. */
-const MAX_ANSWERS = 64;
-const LIMITS = {
-	headersTimeout: 5_000,
-	requestTimeout: 10_000,
-	keepAliveTimeout: 30_000,
-	connectionsCheckingInterval: 1_000,
-};
-const MUTUAL = { handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized: true };
-/** So long may a client take nothing of its answer. */
-const INACTIVITY_MS = 60_000;
-/** How long `close()` waits for requests that are being answered. */
-const CLOSE_TIMEOUT_MS = 1000;
-/** A large body goes out in parts, or TLS would encrypt all of it before a slow client has taken the first. */
-const PART_BYTES = 64 * 1024;
-/** oslo.context's form; anything else in the header could forge log lines. */
-const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
-
-export interface AgentServerOptions {
-	readonly listen: { readonly address: string; readonly port: number };
+export interface AgentServerOptions extends Pick<HttpServerOptions, "listen" | "log"> {
 	readonly latest: Sources["latest"];
 	readonly scans?: () => ScanCounts;
 	/** Clients need a certificate; left out, plain HTTP. */
 	readonly tls?: AgentTls | undefined;
-	readonly log: Logger;
 }
 
-export interface AgentServer {
-	readonly url: string;
-	close(): Promise<void>;
-}
+export type AgentServer = HttpServer;
 
-/** Serves what one host says about its devices. Read-only, no parameters, no bodies, no compression. */
-export async function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
+/** Serves what one host says about its devices. Read-only, no parameters. */
+export function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
 	const { listen, log, tls, latest, scans = () => NO_SCANS } = options;
-	const answers = new Map<number, number>();
-	let open = 0;
-	let connections = 0;
-	const counts = () => ({ scans: scans(), answers, connections, tls: tls?.metrics });
-	const handle = async (request: IncomingMessage, response: ServerResponse) => {
-		const started = performance.now();
-		open++;
-		response.once("close", () => {
-			open--;
-			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
-			log.debug(requestLine(request, response.statusCode, performance.now() - started));
-		});
-		const { method = "", url = "", headers } = request;
-		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"] };
-		send(response, open > MAX_ANSWERS ? OVERLOADED : await answer(method, url, asked, { latest, counts }));
-	};
-	const listener = (request: IncomingMessage, response: ServerResponse) => {
-		handle(request, response).catch((error: unknown) => {
-			log.error(`request failed: ${error instanceof Error ? error.stack : String(error)}`);
-			response.destroy();
-		});
-	};
-	const server = tls
-		? createHttpsServer({ ...LIMITS, ...MUTUAL, ...tls.context }, listener)
-		: createHttpServer(LIMITS, listener);
-	if (server instanceof HttpsServer) tls?.watch((context) => server.setSecureContext(context));
-	server.maxConnections = MAX_CONNECTIONS;
-	server.setTimeout(INACTIVITY_MS);
-	server.on("connection", (socket) => {
-		connections++;
-		socket.once("close", () => connections--);
+	return startHttpServer({
+		listen,
+		log,
+		tls,
+		answer: (method, url, asked, counts) =>
+			answer(method, url, asked, { latest, counts: () => ({ scans: scans(), ...counts, tls: tls?.metrics }) }),
 	});
-	server.on("tlsClientError", (error, socket) => {
-		log.warning(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
-	});
-	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
-		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
-		const header = `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
-		// Who sends byte by byte does not close either.
-		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
-		return socket.end(text, () => socket.destroy());
-	});
-	await new Promise<void>((resolve, reject) => {
-		server.once("error", reject);
-		server.listen(listen.port, listen.address, () => {
-			server.off("error", reject);
-			resolve();
-		});
-	});
-	server.on("error", (error) => log.error(`agent server: ${error.message}`));
-	return {
-		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
-		close: () =>
-			new Promise((resolve) => {
-				tls?.stop();
-				server.close(() => resolve());
-				setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
-			}),
-	};
-}
-
-const OVERLOADED: Answer = {
-	...problem("overloaded", `at most ${MAX_ANSWERS} are answered at once`),
-	headers: { "Retry-After": "1" },
-};
-
-function send(response: ServerResponse, { status, type, body = "", headers = {} }: Answer): void {
-	const length = Buffer.byteLength(body);
-	response.writeHead(status, {
-		"Cache-Control": "no-store",
-		...(type !== undefined && { "Content-Type": type, "Content-Length": length }),
-		...headers,
-	});
-	if (typeof body === "string" || length <= PART_BYTES) response.end(body);
-	else Readable.from(partsOf(body)).pipe(response);
-}
-
-function* partsOf(body: Buffer): Generator<Buffer> {
-	for (let start = 0; start < body.length; start += PART_BYTES) yield body.subarray(start, start + PART_BYTES);
-}
-
-function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	const id = request.headers["x-openstack-request-id"];
-	const known = typeof id === "string" && REQUEST_ID.test(id) ? id : "-";
-	const target = JSON.stringify((request.url ?? "").slice(0, 100));
-	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
-}
-
-function urlOf(scheme: string, { address, family, port }: AddressInfo): string {
-	return `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }

@@ -4,13 +4,14 @@ import { parseArgs } from "node:util";
 import type { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { type Listen, parseListen } from "../http/listen.ts";
 import { readYaml, type Schema } from "../yaml.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */
 export interface AgentOptions {
 	readonly host: string;
-	readonly listen: { readonly address: string; readonly port: number };
+	readonly listen: Listen;
 	readonly sysfs_root: string;
 	readonly libvirt_dir: string;
 	readonly overlay_dir: string;
@@ -42,7 +43,7 @@ const SECONDS: Kind = {
 	placeholder: "seconds",
 	parse: (value) => (Number(value) >= 1 && Number(value) <= 3600 ? Number(value) : undefined),
 };
-const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: listenOf };
+const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: parseListen };
 
 /** Keys of the configuration file; a flag is called the same with `-` for `_`, and goes before the file. */
 const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
@@ -62,7 +63,7 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 	allow_insecure: { kind: FLAG, help: "allow plain HTTP where others can reach it" },
 	debug: { kind: FLAG, help: "log every request" },
 };
-const NAMES = Object.keys(OPTIONS) as (keyof AgentOptions)[];
+export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOptions)[];
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -75,8 +76,8 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | undef
 	if (values["help"]) return undefined;
 	const file = values["config-file"];
 	const written = file === undefined ? {} : readFile(file);
-	const defaults = NAMES.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
-	const flags = NAMES.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
+	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
+	const flags = AGENT_OPTIONS.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
 		const value = values[flagOf(name)];
 		const option = OPTIONS[name].kind.parse(value);
 		if (option !== undefined) return [name, option];
@@ -86,7 +87,7 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | undef
 }
 
 export function agentHelp(): string {
-	const rows = NAMES.map((name) => {
+	const rows = AGENT_OPTIONS.map((name) => {
 		const { kind, help, default: standard } = OPTIONS[name];
 		const value = kind.placeholder ? ` <${kind.placeholder}>` : "";
 		return [`--${flagOf(name)}${value}`, standard ? `${help} (default: ${standard()})` : help];
@@ -98,7 +99,7 @@ export function agentHelp(): string {
 }
 
 function parseWords(words: readonly string[]): { readonly "config-file"?: string; readonly [flag: string]: unknown } {
-	const flags = NAMES.map((name) => {
+	const flags = AGENT_OPTIONS.map((name) => {
 		const type = OPTIONS[name].kind.placeholder ? ("string" as const) : ("boolean" as const);
 		return [flagOf(name), { type }] as const;
 	});
@@ -154,10 +155,4 @@ function flagOf(name: string): string {
 
 function textOf(value: unknown): string | undefined {
 	return typeof value === "string" && value !== "" ? value : undefined;
-}
-
-function listenOf(value: unknown): AgentOptions["listen"] | undefined {
-	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(String(value)) ?? [];
-	const address = bracketed ?? plain;
-	return address === undefined || Number(port) > 65535 ? undefined : { address, port: Number(port) };
 }

@@ -1,10 +1,10 @@
-import { isIP } from "node:net";
 import { fileURLToPath } from "node:url";
 import { readOverlays } from "../agent/overlay-file.ts";
 import { Scanner } from "../agent/scanner.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls, type TlsFiles } from "../agent/tls.ts";
+import { isLoopback } from "../http/listen.ts";
 import { createLogger } from "../log.ts";
 import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -55,8 +55,4 @@ function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
 	throw new UsageError(
 		`listen is ${listen.address}, which others can reach: expected tls_cert, tls_key and tls_client_ca, or allow_insecure`,
 	);
-}
-
-function isLoopback(address: string): boolean {
-	return address === "::1" || address === "localhost" || (isIP(address) === 4 && address.startsWith("127."));
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { scanNow } from "../agent/scan-result.ts";
 import { startAgentServer } from "../agent/server.ts";
@@ -12,6 +12,7 @@ import { MemoryTransport } from "../messaging/memory.ts";
 import { COMPUTE_TOPIC, MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { fieldsOf, requiredText } from "../nova/objects.ts";
 import { readRecording } from "../recording/recording.ts";
+import { UsageError } from "./exit-codes.ts";
 import { renderDecision, terminalColour } from "./render.ts";
 import { createService } from "./serve.ts";
 
@@ -20,6 +21,11 @@ const TIMEOUT = 10;
 
 /** `novacompat demo`: the whole service in one process, on sample hosts, fed with messages recorded from real Nova. */
 export async function demo(): Promise<void> {
+	if (!existsSync(`${SAMPLES}/hosts`)) {
+		throw new UsageError(
+			"the sample hosts are in the repository and in the Debian package: npm packs no symbolic links",
+		);
+	}
 	const print = (text: string) => process.stdout.write(text);
 	const log = createLogger("novacompat.demo", false, () => undefined);
 	const [sourceAgent, destAgent] = await Promise.all([

@@ -3,6 +3,9 @@ import type { Decision } from "../compat/decision.ts";
 /** Exit codes are a contract; 64, 69, 75 and 78 are those of sysexits.h, the rest follows `nova-status upgrade check`. */
 export const EXIT = { accept: 0, warnings: 1, reject: 2, unknown: 3, usage: 64, config: 78, bug: 255 } as const;
 
+/** Of `novacompat serve`, besides usage and config: stopped, crashed (a bug), and by a second SIGINT or SIGTERM. */
+export const SERVE_EXIT = { stopped: 0, crashed: 70, interrupted: 130, terminated: 143 } as const;
+
 /** Those of `novacompat call`, besides usage, config and bug. A timeout is 3 as well: whether the method ran is unknown. */
 export const CALL_EXIT = { result: 0, failed: 2, timeout: 3, nobody: 69, noBroker: 75 } as const;
 

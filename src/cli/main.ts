@@ -103,6 +103,18 @@ program
 	.addOption(new Option("--format <format>", "output").choices(["table", "json", "html"]).default("table"))
 	.action(async (options) => (await import("./matrix.ts")).matrix(options));
 
+program
+	.command("config")
+	.description("work with configuration files")
+	.command("check <file>")
+	.description(
+		"say what is wrong, odd or unsafe about a configuration of `serve`: 0 nothing, 1 warnings, 78 it cannot be used",
+	)
+	.option("--nova-conf <file...>", "nova.conf, as `serve` gets it", [])
+	.action(async (file, options) => {
+		process.exitCode = (await import("./config-check.ts")).configCheck(file, options);
+	});
+
 const policy = program.command("policy").description("work with policy files");
 
 policy

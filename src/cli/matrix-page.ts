@@ -1,54 +1,38 @@
 import type { Matrix, MatrixCell, MatrixClass } from "../compat/matrix.ts";
-import { printable } from "../log.ts";
+import { escapeHtml, htmlPage } from "./html.ts";
 import { CELLS, type CellKind, kindOf } from "./render-matrix.ts";
 
-/** Colours that stay apart for colour-blind readers; every cell has its letter too. */
-const STYLE = `
-:root {
-	color-scheme: light dark;
-	--accept: light-dark(#9fdcae, #1f6b3a); --warnings: light-dark(#d3edc4, #47641f);
-	--conditional: light-dark(#ffe08a, #7a5b00); --unknown: light-dark(#cfd6e4, #4a5468);
-	--reject: light-dark(#f6a6a1, #8e2a2a); --line: light-dark(#d0d0d0, #444);
-}
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; background: light-dark(#fff, #16181c); color: light-dark(#1b1b1b, #e6e6e6); }
-h2 { margin: 2em 0 .3em; font-size: 1.1em; }
-.scroll { overflow: auto; max-height: 90vh; max-width: 100%; }
-table { border-collapse: separate; border-spacing: 1px; }
-th { font-weight: normal; background: light-dark(#fff, #16181c); white-space: nowrap; }
-thead th { position: sticky; top: 0; z-index: 1; vertical-align: bottom; }
-thead th span { writing-mode: vertical-rl; transform: rotate(180deg); }
-tbody th { position: sticky; left: 0; text-align: right; padding-right: .6em; }
-td { min-width: 1.7em; height: 1.7em; text-align: center; border-radius: 2px; }
-td.none { color: var(--line); }
+/** Of the table; every cell has its letter too. */
+export const MATRIX_STYLE = `
+.matrix { border-collapse: separate; border-spacing: 1px; }
+.matrix th { font-weight: normal; background: light-dark(#fff, #16181c); white-space: nowrap; }
+.matrix thead th { position: sticky; top: 0; z-index: 1; vertical-align: bottom; }
+.matrix thead th span { writing-mode: vertical-rl; transform: rotate(180deg); }
+.matrix tbody th { position: sticky; left: 0; text-align: right; padding-right: .6em; }
+.matrix td { min-width: 1.7em; height: 1.7em; text-align: center; border-radius: 2px; }
+.matrix td.none { color: var(--line); }
+.maps { display: flex; flex-wrap: wrap; gap: 0 4em; }
+.maps section { max-width: 100%; }
 .legend span { display: inline-block; padding: .1em .6em; margin: 0 .6em .4em 0; border-radius: 2px; }
-${Object.keys(CELLS)
-	.map((kind) => `.${kind} { background: var(--${kind}); }`)
-	.join("\n")}
 `;
 
-/** The matrix as one page that needs nothing else: no script, no picture, no font, no connection. */
-export function matrixPage({ hosts, classes }: Matrix): string {
+/** The matrix as one page that needs nothing else. */
+export function matrixPage(found: Matrix): string {
+	const body = `<h1>Which host takes which devices</h1>\n${matrixSections(found)}`;
+	return htmlPage({ title: "novacompat matrix", style: MATRIX_STYLE, body });
+}
+
+/** A heat map for each type of devices. */
+export function matrixSections({ hosts, classes }: Matrix): string {
 	const legend = Object.entries(CELLS).map(
 		([kind, { letter, word }]) => `<span class="${kind}">${letter} ${escapeHtml(word)}</span>`,
 	);
-	return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>novacompat matrix</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<h1>Which host takes which devices</h1>
-<p>A row is the host that a device leaves, a column the host that shall take it, whatever is in use now. Point at a cell for the reason.
+	return `<p>A row is the host that a device leaves, a column the host that shall take it, whatever is in use now. Point at a cell for the reason.
 ${hosts.length} hosts, ${classes.length} types of devices.</p>
 <p class="legend">${legend.join("\n")}</p>
+<div class="maps">
 ${classes.map((found) => section(found, hosts)).join("\n")}
-</body>
-</html>
-`;
+</div>`;
 }
 
 function section({ device_type, rows }: MatrixClass, hosts: readonly string[]): string {
@@ -64,9 +48,9 @@ function section({ device_type, rows }: MatrixClass, hosts: readonly string[]): 
 		return `<tr><th scope="row">${escapeHtml(row.source_host)}</th>${line.join("")}</tr>`;
 	});
 	return `<section>
-<h2>${escapeHtml(device_type)}</h2>
+<h3>${escapeHtml(device_type)}</h3>
 <p>${counts.join(", ") || "no pair of hosts"}</p>
-<div class="scroll"><table>
+<div class="scroll"><table class="matrix">
 <thead><tr><th></th>${columns.join("")}</tr></thead>
 <tbody>
 ${lines.join("\n")}
@@ -82,18 +66,4 @@ function tableCell(cell: MatrixCell | undefined): string {
 	const reason = code === undefined ? "" : `\n${code}: ${message}`;
 	const title = `${source_host} -> ${target_host}: ${CELLS[kind].word}${reason}`;
 	return `<td class="${kind}" title="${escapeHtml(title)}">${CELLS[kind].letter}</td>`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-	"&": "&amp;",
-	"<": "&lt;",
-	">": "&gt;",
-	'"': "&quot;",
-	"'": "&#39;",
-};
-
-/** Names come from hosts: none may become markup, nor turn the direction of the text around. */
-function escapeHtml(text: string): string {
-	const lines = text.split("\n").map(printable);
-	return lines.join("&#10;").replace(/[<>"']|&(?!#10;)/g, (character) => ENTITIES[character] ?? "");
 }

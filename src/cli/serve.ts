@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { pino } from "pino";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
@@ -16,19 +15,21 @@ import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { readNovaConf } from "../nova-conf.ts";
-import { loadPolicy } from "../policy/policy.ts";
 import { createPrecheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
-import { createSnapshots } from "../snapshot/agents.ts";
-import type { SnapshotSource } from "../snapshot/source.ts";
+import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
+import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { CurrentPolicy } from "./current-policy.ts";
+import { live } from "./life.ts";
+import { Monitor } from "./monitor.ts";
+import { Reloads } from "./reload.ts";
+import type { Bus } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
-import { untilSignal } from "./signals.ts";
-
-/** Characters; what does not fit is dropped. */
-const MAX_UNWRITTEN = 4 * 1024 * 1024;
+import { reportState } from "./state-report.ts";
+import { standardError, writerTo } from "./writer.ts";
 
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
 export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
@@ -36,23 +37,62 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
 	}
 	boundLookups();
-	const config = readConfig(configFile, readNovaConf(novaConfFiles));
+	const read = () => readConfig(configFile, readNovaConf(novaConfFiles));
+	const config = read();
 	const format = config.use_json ? osloJson : osloLine;
 	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
-	const policy = loadPolicy(config.policy_file, (text) => log.warning(text));
-	const snapshots = agentSnapshots(config, log);
+	const current = new CurrentPolicy(config.policy_file, log);
+	const policy = current.policy;
+	const monitor = new Monitor({ name: config.host, policy, log });
+	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy, snapshots, log, ...(journal && { witness: journal.record }) };
-	const parts = [
-		...(config.transport_url ? [createAnswering(config.transport_url, options)] : []),
-		...createShadows(options),
-	];
-	const stopped = untilSignal();
-	await Promise.race([Promise.all(parts.map((part) => part.start())), stopped]);
-	const signal = await stopped;
-	log.info(`stopping on ${signal}: finishing what is in flight`);
-	await Promise.all(parts.map((part) => part.stop()));
-	await journal?.close();
+	const options = { config, policy, snapshots, log };
+	const witness =
+		(role: Bus["role"]): Witness =>
+		(made) => {
+			journal?.record(made);
+			monitor.checked(role, made);
+		};
+	const reloads = new Reloads({
+		config,
+		files: [configFile, ...novaConfFiles],
+		read,
+		prepare: [
+			({ debug }) =>
+				() => {
+					log.level = debug ? "debug" : "info";
+				},
+			({ policy_file }) => current.prepare(policy_file),
+			({ agent_tls }) => prepareTls(snapshots, agent_tls),
+		],
+		log,
+	});
+	const state = () => ({
+		...Object.assign({}, ...parts.map((part) => part.state())),
+		agents: snapshots.state(),
+		policy: current.state(),
+		...(journal && { journal: journal.state() }),
+		reloads: reloads.counts,
+	});
+	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
+	if (config.http) await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts });
+	const answering =
+		config.transport_url && createAnswering(config.transport_url, { ...options, witness: witness("service") });
+	const shadows = createShadows({ ...options, witness: witness("shadow") });
+	monitor.watch(answering || undefined, shadows);
+	const parts = [...(answering ? [answering] : []), ...shadows];
+	await live({
+		start: () => Promise.all(parts.map((part) => part.start())),
+		stop: async () => {
+			monitor.stopping();
+			await Promise.all(parts.map((part) => part.stop()));
+			await journal?.close();
+			await monitor.close();
+		},
+		reload: () => reloads.request(),
+		report: () => reportState(state(), log),
+		log,
+	});
 }
 
 /** The service on its own bus. */
@@ -78,22 +118,10 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 			await notifier.settled();
 			await transport.close();
 		},
+		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
+		bus: (): Bus => ({ role: "service", state: transport.state() }),
+		server,
 	};
-}
-
-/** Nobody reads any more: that is no reason to stop checking. */
-function standardError(): (line: string) => void {
-	return writerTo({ dest: process.stderr.fd }, () => undefined);
-}
-
-/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
-function writerTo(
-	options: { dest: number | string; mode?: number },
-	onError: (error: Error) => void,
-): (line: string) => void {
-	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN });
-	destination.on("error", onError);
-	return (line) => void destination.write(line);
 }
 
 /** Writes down what passes, when the configuration says so. */
@@ -168,9 +196,18 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 	});
 }
 
-function agentSnapshots(config: Config, log: Logger) {
+function agentSnapshots(config: Config, log: Logger, witness?: SnapshotWitness): AgentSnapshots {
+	return withTlsFiles(() => createSnapshots(config, log, witness));
+}
+
+function prepareTls(snapshots: AgentSnapshots, files: Config["agent_tls"]): () => void {
+	return files ? withTlsFiles(() => snapshots.prepareTls(files)) : () => undefined;
+}
+
+/** Certificates that cannot be used are a mistake in the configuration. */
+function withTlsFiles<T>(work: () => T): T {
 	try {
-		return createSnapshots(config, (text) => log.warning(text));
+		return work();
 	} catch (error) {
 		if (error instanceof InvalidTlsFiles) throw new ConfigError(error.message, { cause: error });
 		throw error;

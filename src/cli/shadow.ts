@@ -9,6 +9,7 @@ import { Shadow } from "../nova/shadow.ts";
 import { createPlacementCheck } from "../placement.ts";
 import { createCheck, type Witness } from "../precheck.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
+import type { Bus } from "./service-state.ts";
 
 /** How often the log says how much we and Nova agree, if there is something new to say. */
 const SUMMARY_MS = 3_600_000;
@@ -74,5 +75,8 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness }:
 			tell();
 			await transport.close();
 		},
+		state: () => ({ [`shadow ${cell}`]: { ...transport.state(), checks: shadow.agreement.summary() } }),
+		bus: (): Bus => ({ role: "shadow", cell, state: transport.state() }),
+		shadow: { cell, agreement: shadow.agreement },
 	};
 }

@@ -1,11 +1,17 @@
 /** JSON with the keys of every object in order and in ASCII: equal values have equal text. */
 export function canonicalJson(value: unknown): string {
-	const sorted = JSON.stringify(value, (_key, inner: unknown) =>
-		typeof inner === "object" && inner !== null && !Array.isArray(inner)
-			? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-			: inner,
-	);
-	return sorted.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+	return inOrder(value).replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** By hand: a replacer of JSON.stringify takes twice the time, and every decision has an id. */
+function inOrder(value: unknown): string {
+	if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+	if (Array.isArray(value)) return `[${value.map(inOrder).join()}]`;
+	const fields = Object.entries(value)
+		.filter(([, inner]) => inner !== undefined)
+		.sort(([a], [b]) => (a < b ? -1 : 1))
+		.map(([key, inner]) => `${JSON.stringify(key)}:${inOrder(inner)}`);
+	return `{${fields.join()}}`;
 }
 
 /**

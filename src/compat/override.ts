@@ -23,6 +23,12 @@ export function expiredText({ author, expires }: Override): string {
 	return `the override of ${author} has expired (${expires})`;
 }
 
+/** Who took what upon himself, where, from when until when, and why. */
+export function overrideText({ author, created, expires, scope, reason: why }: Override): string {
+	const where = Object.entries(scope).map(([name, value]) => `${name} ${value}`);
+	return `${author} overrides errors of ${where.join(", ")} from ${created} until ${expires}: ${why}`;
+}
+
 /** Where an override must apply. */
 interface Place {
 	readonly source_host: string;

@@ -96,7 +96,8 @@ function settleTogether<D, C extends { readonly capacity: number }>(wishes: read
 				candidates: options.filter(({ fit }) => fit.tier <= tier).map(({ candidate }) => candidate),
 			})),
 		);
-	for (const [tier, verdict] of VERDICTS) {
+	const isHopeless = wishes.some(({ options }) => options.length === 0);
+	for (const [tier, verdict] of isHopeless ? [] : VERDICTS) {
 		const matching = upTo(tier);
 		if (matching.contested.length === 0) return { ...matching, verdict };
 	}

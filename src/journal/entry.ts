@@ -85,6 +85,8 @@ const digestOf = (value: unknown) =>
 
 const deviceEntry = once((device: SnapshotDevice) => ({ type: "device", digest: digestOf(device), device }) as const);
 const policyEntry = once((policy: Policy) => ({ type: "policy", digest: digestOf(policy), policy }) as const);
+/** By which the journal knows a policy. */
+export const policyDigest = (policy: Policy): string => policyEntry(policy).digest;
 const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 	const snapshot = { ...host, devices: host.devices.map((device) => deviceEntry(device).digest) };
 	return { type: "snapshot", digest: digestOf(snapshot), snapshot } as const;

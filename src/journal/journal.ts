@@ -31,6 +31,7 @@ export class Journal {
 	#retryAt = 0;
 	/** Decisions, since the last one that was written; said once when it begins and once when it ends. */
 	#lost = 0;
+	#lostEver = 0;
 
 	constructor(options: JournalOptions, log: Log) {
 		this.#files = new JournalFiles(options);
@@ -49,6 +50,11 @@ export class Journal {
 			});
 		}
 	};
+
+	/** Decisions that wait to be written, and those that were lost since the service started. */
+	state() {
+		return { waiting: this.#waiting.length, lost: this.#lostEver };
+	}
 
 	/** Writes what waits, if that takes no longer than two seconds. */
 	async close(): Promise<void> {
@@ -106,6 +112,7 @@ export class Journal {
 			);
 		}
 		this.#lost += count;
+		this.#lostEver += count;
 	}
 
 	#regained(): void {

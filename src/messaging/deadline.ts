@@ -2,6 +2,8 @@
 const TIME_UP = 0.9;
 const OVER = 0.95;
 
+const NOTHING = () => undefined;
+
 /** The time of one call. Nothing that a call waits for has a timer of its own. */
 export class Deadline {
 	/** On the clock of `performance.now()`. */
@@ -10,8 +12,8 @@ export class Deadline {
 	#passed: "nothing" | "time up" | "over" = "nothing";
 	/** Made for who asks: most methods end long before, and a signal costs more than they do. */
 	#timeUp: AbortController | undefined;
-	#onTimeUp: () => void = () => undefined;
-	#onOver: () => void = () => undefined;
+	#onTimeUp: () => void = NOTHING;
+	#onOver: () => void = NOTHING;
 
 	/** `budget`: milliseconds. */
 	constructor(budget: number) {
@@ -46,7 +48,16 @@ export class Deadline {
 		return new Promise((resolve, reject) => {
 			this.#onOver = () => resolve(undefined);
 			if (this.#passed === "over") resolve(undefined);
-			work.then((result) => resolve({ result }), reject);
+			work.then(
+				(result) => {
+					this.#onOver = NOTHING;
+					resolve({ result });
+				},
+				(error: unknown) => {
+					this.#onOver = NOTHING;
+					reject(error);
+				},
+			);
 		});
 	}
 

@@ -1,7 +1,7 @@
 import { setImmediate as handedOut } from "node:timers/promises";
 import { newId } from "./message.ts";
 import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "./transport.ts";
 
 interface Message {
 	readonly routingKey: string;
@@ -25,6 +25,11 @@ export class MemoryTransport implements Transport {
 	/** Queue names by `<exchange> <routing key>`. */
 	readonly #bindings = new Map<string, Set<string>>();
 	#fanouts = 0;
+
+	state(): TransportState {
+		const consuming = [...this.#queues.values()].some(({ consumers }) => consumers.length > 0);
+		return { connected: "memory", connections: 1, consuming, blocked: false };
+	}
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
 		const fanoutQueue = `${fanoutExchange(target)}_${++this.#fanouts}`;

@@ -38,6 +38,11 @@ export class Notifier {
 		this.#options = options;
 	}
 
+	/** Whether there is nobody to be told. */
+	get isOff(): boolean {
+		return this.#options.topics.length === 0;
+	}
+
 	/** Does not wait for anything, and never fails: what cannot be sent is logged. */
 	notify({ event_type, priority, payload, context }: Notification): void {
 		const prefixed = Object.entries(context).map(([name, value]) => [`_context_${name}`, value]);

@@ -13,7 +13,7 @@ import { type Tap, tapTopology } from "./tap.ts";
 import type { ServerTarget } from "./target.ts";
 import { tlsOptions } from "./tls.ts";
 import { type Declaration, fanoutQueueName, replyQueueName, replyTopology, serverTopology } from "./topology.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "./transport.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "./transport.ts";
 import type { TransportHost, TransportUrl } from "./transport-url.ts";
 
 /** What the rest of this directory knows of amqplib. */
@@ -48,6 +48,9 @@ export class RabbitTransport implements Transport {
 	readonly #closing = new AbortController();
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
+	#connections = 0;
+	/** Roles of connections that the broker takes no messages on. */
+	readonly #blocked = new Set<string>();
 	/** Resolves with the session, or with the next one. */
 	#connected = deferred<Session>();
 
@@ -65,6 +68,16 @@ export class RabbitTransport implements Transport {
 			log,
 			stop: this.#closing.signal,
 		});
+	}
+
+	state(): TransportState {
+		const subscriptions = [...this.#subscriptions];
+		return {
+			connected: this.#session && nameOf(this.#session.host),
+			connections: this.#connections,
+			consuming: subscriptions.length > 0 && subscriptions.every(({ isConsuming }) => isConsuming),
+			blocked: this.#blocked.size > 0,
+		};
 	}
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
@@ -185,11 +198,13 @@ export class RabbitTransport implements Transport {
 		signal.throwIfAborted();
 		const dropped = () => {
 			this.#session = undefined;
+			this.#blocked.clear();
 			this.#connected = deferred();
 		};
 		signal.addEventListener("abort", dropped, { once: true });
 		this.#log.info(`connected to ${nameOf(session.host)}`);
 		this.#session = session;
+		this.#connections++;
 		this.#connected.resolve(session);
 		for (const subscription of this.#subscriptions) subscription.serve(session);
 	}
@@ -213,8 +228,14 @@ export class RabbitTransport implements Transport {
 		);
 		watch(connection, lost);
 		coalesceWrites(connection);
-		connection.on("blocked", (why) => this.#log.warning(`${nameOf(host)} takes no messages (${role}): ${why}`));
-		connection.on("unblocked", () => this.#log.info(`${nameOf(host)} takes messages again (${role})`));
+		connection.on("blocked", (why) => {
+			this.#blocked.add(role);
+			this.#log.warning(`${nameOf(host)} takes no messages (${role}): ${why}`);
+		});
+		connection.on("unblocked", () => {
+			this.#blocked.delete(role);
+			this.#log.info(`${nameOf(host)} takes messages again (${role})`);
+		});
 		return connection;
 	}
 }

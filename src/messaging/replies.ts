@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
+import { noReplies, type ReplyCounts } from "./counts.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Transport } from "./transport.ts";
@@ -29,12 +30,12 @@ export function isReplyQueue(name: string): boolean {
  * reply is tried again; unlike in Python nobody waits for that, so that dead callers do not slow down the others.
  */
 export class Replies {
+	readonly counts: ReplyCounts = noReplies();
 	readonly #transport: Transport;
 	readonly #log: Log;
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
-	#dropped = 0;
 
 	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
 		this.#transport = transport;
@@ -48,18 +49,18 @@ export class Replies {
 	 */
 	async send(queue: string, reply: Buffer, answerBy: number): Promise<void> {
 		if (!isReplyQueue(queue)) {
+			this.counts.dropped++;
 			return this.#log.warning(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
 		}
 		if (this.#missing.has(queue)) {
+			this.counts.dropped++;
 			return this.#log.warning(`dropping a reply to ${queue}, which was missing a moment ago`);
 		}
 		for (;;) {
 			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), SHORTEST_TRY_MS));
-			if (outcome === "routed") return;
+			if (outcome === "routed") return this.#confirmed();
 			if (outcome === "unroutable") return this.#wait(queue, reply);
-			if (performance.now() >= answerBy) {
-				return this.#log.warning(`dropping a reply to ${queue}: ${outcome.message}`);
-			}
+			if (performance.now() >= answerBy) return this.#late(queue, outcome);
 			await sleep(RETRY_MS);
 		}
 	}
@@ -71,9 +72,9 @@ export class Replies {
 
 	#wait(queue: string, reply: Buffer): void {
 		if (this.#waiting.size >= MAX_WAITING) {
-			this.#dropped++;
+			this.counts.dropped++;
 			const many = `${MAX_WAITING} replies wait for missing queues already`;
-			this.#log.warning(`dropping a reply to ${queue}: it is missing, and ${many} (${this.#dropped} dropped)`);
+			this.#log.warning(`dropping a reply to ${queue}: it is missing, and ${many} (${this.counts.dropped} dropped)`);
 			return;
 		}
 		const waiting = this.#tryAgain(queue, reply, performance.now() + this.#patience)
@@ -87,11 +88,21 @@ export class Replies {
 			await sleep(Math.min(RETRY_MS, left));
 			if (this.#missing.has(queue)) break;
 			const outcome = await this.#try(queue, reply, Math.max(until - performance.now(), RETRY_MS));
-			if (outcome === "routed") return;
-			if (outcome !== "unroutable") return this.#log.warning(`dropping a reply to ${queue}: ${outcome.message}`);
+			if (outcome === "routed") return this.#confirmed();
+			if (outcome !== "unroutable") return this.#late(queue, outcome);
 		}
+		this.counts.returned++;
 		this.#missing.set(queue, true);
 		this.#log.warning(`dropping a reply: the queue ${queue} does not exist`);
+	}
+
+	#confirmed(): void {
+		this.counts.confirmed++;
+	}
+
+	#late(queue: string, { message }: MessageDeliveryFailure): void {
+		this.counts.timeout++;
+		this.#log.warning(`dropping a reply to ${queue}: ${message}`);
 	}
 
 	async #try(queue: string, reply: Buffer, timeout: number): Promise<"routed" | "unroutable" | MessageDeliveryFailure> {

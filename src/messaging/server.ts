@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { keepWaiting } from "./call-monitor.ts";
+import { noRequests, outcomeOfFailure, type ReplyCounts, type RequestCounts } from "./counts.ts";
 import { callBudget, Deadline } from "./deadline.ts";
 import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
@@ -47,10 +48,20 @@ interface Taken {
 	readonly deadline: Deadline;
 	/** Absent when the time of the call was up before one was free. */
 	readonly slot: Slot | undefined;
+	/** Set when its time is over. */
+	isLate: boolean;
+}
+
+/** What is left to do for a request that was served. */
+interface Served extends Pick<Taken, "deadline" | "slot"> {
+	/** None for a cast and for a duplicate. */
+	readonly reply: { readonly queue: string; readonly body: Buffer } | undefined;
+	readonly isAcked: boolean;
 }
 
 /** Serves RPC as oslo.messaging's server does (oslo_messaging/rpc/server.py, _drivers/amqpdriver.py). */
 export class RpcServer<Context> {
+	readonly requests: RequestCounts = noRequests();
 	readonly #options: RpcServerOptions<Context>;
 	readonly #endpoints: readonly Endpoint<Context>[];
 	readonly #slots: Slots;
@@ -68,6 +79,15 @@ export class RpcServer<Context> {
 		this.#endpoints = ping ? [...endpoints, PING_ENDPOINT] : endpoints;
 		this.#slots = new Slots(maxInFlight);
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
+	}
+
+	get replies(): ReplyCounts {
+		return this.#replies.counts;
+	}
+
+	/** Requests that are here and not answered yet. */
+	get inFlight(): number {
+		return this.#inFlight;
 	}
 
 	/** Resolves once all targets are being consumed. */
@@ -104,20 +124,45 @@ export class RpcServer<Context> {
 		if (this.#isStopping && this.#inFlight === 0) this.#idle.resolve();
 	}
 
+	/**
+	 * Nothing of the request is held while its reply is on its way: of all that waits for the broker, that is what the garbage
+	 * collector would copy most.
+	 */
 	async #process(delivery: Delivery, target: ServerTarget): Promise<void> {
-		const request = this.#read(delivery, target);
-		if (request === undefined) return delivery.reject();
-		// A cast waits as long as it takes: nobody would hear that it was not done.
-		const waiting = request.replyTo && this.#deadline(delivery);
-		const slot = await this.#slots.take(waiting);
-		const deadline = waiting ?? this.#deadline(delivery);
-		const taken = { delivery, target, request, deadline, slot: slot instanceof Slot ? slot : undefined };
+		const served = await this.#serve(delivery, target);
+		if (served === undefined) return;
+		const { reply, deadline, slot, isAcked } = served;
 		try {
-			if (slot === "closed") delivery.requeue();
-			else await this.#serve(taken);
+			if (reply) await this.#replies.send(reply.queue, reply.body, deadline.end);
+			if (!isAcked) delivery.ack();
 		} finally {
 			deadline.clear();
-			taken.slot?.free();
+			slot?.free();
+		}
+	}
+
+	/** Everything that takes the request; undefined when nothing is left to do for it. */
+	async #serve(delivery: Delivery, target: ServerTarget): Promise<Served | undefined> {
+		const request = this.#read(delivery, target);
+		if (request === undefined) {
+			delivery.reject();
+			return undefined;
+		}
+		// A cast waits as long as it takes: nobody would hear that it was not done.
+		const waiting = request.replyTo && this.#deadline(delivery);
+		const outcome = await this.#slots.take(waiting);
+		const deadline = waiting ?? this.#deadline(delivery);
+		const slot = outcome instanceof Slot ? outcome : undefined;
+		let served: Served | undefined;
+		try {
+			if (outcome === "closed") delivery.requeue();
+			else served = await this.#answer({ delivery, target, request, deadline, slot, isLate: false });
+			return served;
+		} finally {
+			if (served === undefined) {
+				deadline.clear();
+				slot?.free();
+			}
 		}
 	}
 
@@ -126,6 +171,7 @@ export class RpcServer<Context> {
 			return readRequest(openEnvelope(delivery));
 		} catch (error) {
 			if (!(error instanceof InvalidMessage)) throw error;
+			this.requests[delivery.tooLarge === undefined ? "invalid" : "oversize"]++;
 			this.#options.log.warning(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);
 			return undefined;
 		}
@@ -135,31 +181,33 @@ export class RpcServer<Context> {
 		return new Deadline(callBudget(expiration, this.#options.maxCallTime * 1000));
 	}
 
-	async #serve(taken: Taken): Promise<void> {
-		const { delivery } = taken;
-		const ackFirst = this.#options.ack === "before" || delivery.redelivered;
-		if (ackFirst) {
+	async #answer(taken: Taken): Promise<Served | undefined> {
+		const { delivery, request, deadline, slot } = taken;
+		const isAcked = this.#options.ack === "before" || delivery.redelivered;
+		if (isAcked) {
 			// It fails when the connection is gone; the broker then hands the request out again.
-			if (!delivery.ack()) return;
+			if (!delivery.ack()) return undefined;
 			await written();
 		}
-		await this.#answer(taken);
-		if (!ackFirst) delivery.ack();
+		const body = await this.#replyTo(taken);
+		const reply = body && request.replyTo && { queue: request.replyTo.queue, body };
+		return { reply, deadline, slot, isAcked };
 	}
 
-	async #answer(taken: Taken): Promise<void> {
-		const { uniqueId, replyTo } = taken.request;
+	/** Undefined for a duplicate. */
+	async #replyTo(taken: Taken): Promise<Buffer | undefined> {
+		const { uniqueId } = taken.request;
 		const earlier = this.#duplicates.take(uniqueId);
 		if (earlier === undefined) {
 			const reply = await this.#work(taken);
 			this.#duplicates.answered(uniqueId, reply);
-			if (replyTo) await this.#replies.send(replyTo.queue, reply, taken.deadline.end);
-		} else if (earlier !== "being worked on" && taken.delivery.redelivered && replyTo) {
-			// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
-			await this.#replies.send(replyTo.queue, earlier.reply, taken.deadline.end);
-		} else {
-			this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(taken.target)}`);
+			return reply;
 		}
+		this.requests.duplicate++;
+		// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
+		if (earlier !== "being worked on" && taken.delivery.redelivered && taken.request.replyTo) return earlier.reply;
+		this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(taken.target)}`);
+		return undefined;
 	}
 
 	/** The reply to send, whether the method went well or not. */
@@ -167,6 +215,7 @@ export class RpcServer<Context> {
 		const { request } = taken;
 		const endHeartbeats = keepWaiting(this.#options.transport, request);
 		const msgId = request.replyTo?.msgId ?? "";
+		let outcome: keyof RequestCounts = "ok";
 		try {
 			return resultReply(msgId, await this.#result(taken));
 		} catch (error) {
@@ -174,20 +223,24 @@ export class RpcServer<Context> {
 				const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 				this.#options.log.error(`${request.method} failed: ${text}`);
 			}
+			outcome = outcomeOfFailure(error);
 			return failureReply(msgId, encodeFailure(error));
 		} finally {
+			this.requests[taken.isLate ? "expired" : outcome]++;
 			await endHeartbeats?.();
 		}
 	}
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
-	async #result({ request, target, deadline, slot }: Taken): Promise<unknown> {
+	async #result(taken: Taken): Promise<unknown> {
+		const { request, target, deadline, slot } = taken;
 		const { method, args } = request;
 		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
 		const context = this.#options.deserializeContext(request.context);
 		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;
+		taken.isLate = true;
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);
 		if (onTimeUp) return onTimeUp(args, call);
 		throw new RpcFailure("InternalError", "novacompat", `${method}() was not finished in time`);

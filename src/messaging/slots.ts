@@ -2,16 +2,21 @@ import type { Deadline } from "./deadline.ts";
 
 /** One of the slots of a server. */
 export class Slot {
-	#work: Promise<unknown> = Promise.resolve();
-	readonly #release: (work: Promise<unknown>) => void;
+	/** What goes on in it; its result is not held. */
+	#work: Promise<unknown> | undefined;
+	readonly #release: (work: Promise<unknown> | undefined) => void;
 
-	constructor(release: (work: Promise<unknown>) => void) {
+	constructor(release: (work: Promise<unknown> | undefined) => void) {
 		this.#release = release;
 	}
 
 	/** Names the work for which the slot is held, and hands it on. */
 	hold<T>(work: Promise<T>): Promise<T> {
 		this.#work = work;
+		const ended = () => {
+			this.#work = undefined;
+		};
+		work.then(ended, ended);
 		return work;
 	}
 
@@ -74,7 +79,11 @@ export class Slots {
 	 * As much work may go on without a slot as there are slots. Beyond that a slot is free when its work has ended, so that
 	 * work without end cannot pile up.
 	 */
-	#release(work: Promise<unknown>): void {
+	#release(work: Promise<unknown> | undefined): void {
+		if (work === undefined) {
+			this.#next();
+			return;
+		}
 		const isFull = this.#left >= this.#count;
 		const ended = () => {
 			if (isFull) this.#next();

@@ -35,11 +35,17 @@ export class Subscription {
 	#wasEstablished = false;
 	#served: Promise<void> = Promise.resolve();
 	#channel: Channel | undefined;
+	/** Aborted when what was set up last is lost. */
+	#lost: AbortSignal | undefined;
 	/** Where a stream goes on after a reconnect. */
 	#streamOffset: number | "last" = "last";
 
 	constructor(options: SubscriptionOptions) {
 		this.#options = options;
+	}
+
+	get isConsuming(): boolean {
+		return this.#lost?.aborted === false && !this.#cancelled.signal.aborted;
 	}
 
 	/** Keeps consuming for as long as the session lasts. */
@@ -105,6 +111,7 @@ export class Subscription {
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
+		this.#lost = lost.signal;
 		if (this.#wasEstablished) this.#options.onResumed?.();
 		this.#wasEstablished = true;
 		this.established.resolve();

@@ -52,5 +52,18 @@ export interface Transport {
 	listenForReplies(queue: string, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
 	/** Resolves when the broker has the message: whether it reached a queue. */
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable">;
+	/** How it stands with the broker. */
+	state(): TransportState;
 	close(): Promise<void>;
+}
+
+export interface TransportState {
+	/** The broker that there is a connection to now. */
+	readonly connected: string | undefined;
+	/** How many connections there have been. */
+	readonly connections: number;
+	/** All that was subscribed to is being consumed. */
+	readonly consuming: boolean;
+	/** The broker takes no messages, for want of memory or disk. */
+	readonly blocked: boolean;
 }

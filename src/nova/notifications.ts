@@ -16,6 +16,7 @@ const VERSION = "1.0";
  */
 export function checkNotifications(notifier: Notifier): NotifyCheck {
 	return ({ instance_uuid, source_host, dest_host }, decision, context) => {
+		if (notifier.isOff) return;
 		const { id, verdict, allowed, mapping, text, reasons } = decision;
 		const isUnknown = verdict === "unknown";
 		notifier.notify({

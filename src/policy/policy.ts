@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { expiredText, hasExpired, inForce } from "../compat/override.ts";
+import { expiredText, hasExpired, inForce, overrideText } from "../compat/override.ts";
 import { DEFAULT_POLICY, DIRECTIONS, type Policy, type Rule as RuleData } from "../compat/policy.ts";
 import { readYaml } from "../yaml.ts";
 import { DeviceClasses } from "./device-class.ts";
@@ -30,7 +30,7 @@ export function readPolicy(file: string): Policy {
 
 /**
  * The policy of a file, or the one that is built in, as it is whenever it is asked for: overrides come and go with time.
- * @param note is told of overrides that have expired already
+ * @param note is told of each override: who took what upon himself, or that it has expired already
  */
 export function loadPolicy(
 	file: string | undefined,
@@ -39,7 +39,7 @@ export function loadPolicy(
 ): () => Policy {
 	const policy = file === undefined ? DEFAULT_POLICY : readPolicy(file);
 	for (const one of policy.overrides) {
-		if (hasExpired(one, now())) note(`${file}: ${expiredText(one)} and is ignored`);
+		note(`${file}: ${hasExpired(one, now()) ? `${expiredText(one)} and is ignored` : overrideText(one)}`);
 	}
 	return () => inForce(policy, now());
 }

@@ -113,7 +113,11 @@ function keep(value: unknown, kept: Kept): unknown {
 	});
 	if (!isObject(data)) return fields;
 	const { "nova_object.name": name, "nova_object.version": version } = value;
-	return { "nova_object.name": scalar(name), "nova_object.version": scalar(version), "nova_object.data": fields };
+	return {
+		"nova_object.name": only(/^[A-Za-z][A-Za-z0-9]{0,63}$/, name),
+		"nova_object.version": only(/^\d+(\.\d+)*$/, version),
+		"nova_object.data": fields,
+	};
 }
 
 /** Without prototype: a key may be `__proto__`. What is undefined is left out. */
@@ -121,6 +125,10 @@ function mapOf(value: unknown, kept: (key: string, item: unknown) => unknown): R
 	if (!isObject(value)) return null;
 	const pairs = Object.entries(value).map(([key, item]) => [key, kept(key, item)] as const);
 	return Object.fromEntries(pairs.filter(([, item]) => item !== undefined));
+}
+
+function only(form: RegExp, value: unknown): unknown {
+	return typeof value === "string" && form.test(value) ? value.slice(0, MAX_TEXT) : null;
 }
 
 function scalar(value: unknown): unknown {

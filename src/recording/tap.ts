@@ -1,6 +1,13 @@
 import { openEnvelope } from "../messaging/message.ts";
 import type { ServerTarget } from "../messaging/target.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport } from "../messaging/transport.ts";
+import type {
+	Consumer,
+	Delivery,
+	Destination,
+	PublishOptions,
+	Transport,
+	TransportState,
+} from "../messaging/transport.ts";
 import { reduceMessage } from "./allow-list.ts";
 import type { RecordedMessage } from "./recording.ts";
 
@@ -48,6 +55,10 @@ export class TappedTransport implements Transport {
 			);
 		}
 		return this.#inner.publish(to, body, options);
+	}
+
+	state(): TransportState {
+		return this.#inner.state();
 	}
 
 	close(): Promise<void> {

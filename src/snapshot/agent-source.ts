@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AgentDirectory, agentUrl } from "./agent-address.ts";
 import type { AgentHttp, AgentReply, AgentRequest } from "./agent-http.ts";
-import { Breaker } from "./breaker.ts";
+import { Breaker, type Failing } from "./breaker.ts";
 import { NoSnapshot, readSnapshot } from "./read-snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { SnapshotError } from "./source.ts";
+import { NO_WITNESS, SnapshotError, type SnapshotWitness } from "./source.ts";
 import { MADE_ROOM, type Request, Turns } from "./turns.ts";
 
 /** Milliseconds, see specification reliability 1.0.2. */
@@ -46,6 +46,8 @@ export interface Agents {
 	join(host: string, asker: object): void;
 	/** Throws SnapshotError, and nothing else. One question to a host at a time. */
 	ask(host: string, question: Question): Promise<Collected>;
+	/** Those that have not answered since they failed. */
+	failing(): readonly Failing[];
 }
 
 export interface AgentSourceOptions {
@@ -54,6 +56,7 @@ export interface AgentSourceOptions {
 	/** Seconds for one answer, with all tries. */
 	readonly timeout: number;
 	readonly warn: (text: string) => void;
+	readonly witness?: SnapshotWitness;
 }
 
 /** Snapshots from the agents on the compute nodes. */
@@ -76,7 +79,26 @@ export class AgentSource implements Agents {
 		this.#turns.join(host, asker);
 	}
 
-	async ask(host: string, { known, request_id, asker = {} }: Question): Promise<Collected> {
+	failing(): readonly Failing[] {
+		return this.#breaker.failing();
+	}
+
+	async ask(host: string, question: Question): Promise<Collected> {
+		const { witness = NO_WITNESS } = this.#options;
+		const started = performance.now();
+		const told = (outcome: Parameters<SnapshotWitness["asked"]>[0]) =>
+			witness.asked(outcome, (performance.now() - started) / 1000);
+		try {
+			const collected = await this.#ask(host, question);
+			told("ok");
+			return collected;
+		} catch (error) {
+			if (error instanceof SnapshotError) told(error.code);
+			throw error;
+		}
+	}
+
+	async #ask(host: string, { known, request_id, asker = {} }: Question): Promise<Collected> {
 		const request = { host, url: agentUrl(host, this.#options.directory), etag: known?.etag, request_id };
 		const end = performance.now() + this.#options.timeout * 1000;
 		for (let tries = 1; ; tries++) {

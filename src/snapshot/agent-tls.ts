@@ -15,7 +15,7 @@ export class InvalidTlsFiles extends Error {
 
 /** The TLS material, read again when a file has changed. */
 export class TlsMaterial {
-	readonly #files: TlsFiles;
+	#files: TlsFiles;
 	readonly #warn: (text: string) => void;
 	#version: string;
 	#context: SecureContext;
@@ -26,6 +26,15 @@ export class TlsMaterial {
 		this.#warn = warn;
 		this.#version = versionOf(files);
 		this.#context = load(files);
+	}
+
+	/** Reads files, these or others, and returns what takes them into use. Throws InvalidTlsFiles; nothing has changed then. */
+	prepare(files: TlsFiles): () => void {
+		const version = versionOf(files);
+		const context = load(files);
+		return () => {
+			[this.#files, this.#version, this.#context] = [files, version, context];
+		};
 	}
 
 	/** Another one when a file has changed. */
@@ -43,9 +52,13 @@ export class TlsMaterial {
 	}
 }
 
-/** Changes when a file does, also when another one takes its place. */
 function versionOf({ ca, cert, key }: TlsFiles): string {
-	return [ca, cert, key]
+	return fileVersions([ca, cert, key]);
+}
+
+/** Changes when a file does, also when another one takes its place. */
+export function fileVersions(paths: readonly string[]): string {
+	return paths
 		.map((path) => {
 			const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
 			return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : "none";

@@ -18,6 +18,16 @@ interface Failures {
 	quietUntil: number;
 }
 
+/** How an agent stands that failed. */
+export interface Failing {
+	readonly host: string;
+	/** `open` after several failures, `quiet` after one: nobody asks it. `closed`: it is asked again. */
+	readonly state: "closed" | "quiet" | "open";
+	readonly last: SnapshotError;
+	/** Seconds since it failed last. */
+	readonly age: number;
+}
+
 /** Remembers which agents failed, so that who asks again is answered at once: Nova asks about one host after another. */
 export class Breaker {
 	readonly #hosts = new LRUCache<string, Failures>({ max: MAX_HOSTS });
@@ -51,6 +61,15 @@ export class Breaker {
 
 	answered(host: string): void {
 		this.#hosts.delete(host);
+	}
+
+	/** Hosts whose agent has not answered since it failed. */
+	failing(): readonly Failing[] {
+		const now = performance.now();
+		return [...this.#hosts].map(([host, { last, times, quietUntil }]) => {
+			const state = isOpen(times) ? "open" : now < quietUntil ? "quiet" : "closed";
+			return { host, state, last, age: (now - (times.at(-1) ?? now)) / 1000 };
+		});
 	}
 }
 

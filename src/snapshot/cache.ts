@@ -3,7 +3,15 @@ import { LRUCache } from "lru-cache";
 import { TAMPERING } from "../compat/unknown.ts";
 import type { Agents, Collected } from "./agent-source.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { type FetchOptions, SnapshotError, type SnapshotSource, type StaleSnapshot } from "./source.ts";
+import {
+	type FetchOptions,
+	type HostState,
+	NO_WITNESS,
+	SnapshotError,
+	type SnapshotSource,
+	type SnapshotWitness,
+	type StaleSnapshot,
+} from "./source.ts";
 
 /** Far above what one decision needs; the rest of a large cloud is fetched again. */
 const MAX_HOSTS = 1_024;
@@ -20,6 +28,8 @@ export interface CacheOptions {
 	readonly staleMax: number;
 }
 
+type Heard = (host: string, failure?: SnapshotError["code"]) => void;
+
 interface Kept {
 	readonly collected: Collected;
 	/** On the clock of `performance.now()`. */
@@ -33,6 +43,8 @@ interface Kept {
 export class SnapshotCache implements SnapshotSource {
 	readonly #agents: Agents;
 	readonly #options: CacheOptions;
+	readonly #heard: Heard;
+	readonly #witness: SnapshotWitness;
 	readonly #kept = new LRUCache<string, Kept>({
 		max: MAX_HOSTS,
 		maxSize: MAX_BYTES,
@@ -40,14 +52,38 @@ export class SnapshotCache implements SnapshotSource {
 	});
 	readonly #underway = new Map<string, Promise<Snapshot>>();
 
-	constructor(agents: Agents, options: CacheOptions) {
+	/** `heard` is told what came of asking a host: a snapshot, or why there is none. */
+	constructor(agents: Agents, options: CacheOptions, witness = NO_WITNESS, heard: Heard = () => undefined) {
 		this.#agents = agents;
 		this.#options = options;
+		this.#witness = witness;
+		this.#heard = heard;
+	}
+
+	/** Of how many hosts something is known, in how many bytes, and how many are being asked. */
+	state() {
+		return { kept: this.#kept.size, bytes: this.#kept.calculatedSize, underway: this.#underway.size };
+	}
+
+	/** Every host that is known, by name. */
+	hosts(): readonly HostState[] {
+		const failing = new Map(this.#agents.failing().map((one) => [one.host, one]));
+		const names = new Set([...this.#kept.keys(), ...failing.keys()]);
+		return [...names].sort().map((host) => {
+			const collected = this.#kept.peek(host)?.collected;
+			const failed = failing.get(host);
+			return {
+				host,
+				breaker: failed?.state ?? "closed",
+				...(collected && { snapshot: collected.snapshot, age: ageOf(collected) }),
+				...(failed && { failure: { code: failed.last.code, message: failed.last.message, age: failed.age } }),
+			};
+		});
 	}
 
 	async fetch(host: string, options: FetchOptions): Promise<Snapshot> {
 		const kept = this.#kept.get(host);
-		if (kept && this.#isFresh(kept)) return kept.collected.snapshot;
+		if (kept && this.#isFresh(kept)) return this.#used(kept.collected);
 		const refusal = this.#agents.refusal(host);
 		if (refusal) throw this.#withStale(host, refusal);
 		const late = () =>
@@ -68,7 +104,9 @@ export class SnapshotCache implements SnapshotSource {
 			.ask(host, { known, request_id, asker: signal })
 			.then((collected) => this.#keep(host, collected))
 			.catch((error: unknown) => {
-				throw error instanceof SnapshotError ? this.#withStale(host, error) : error;
+				if (!(error instanceof SnapshotError)) throw error;
+				this.#heard(host, error.code);
+				throw this.#withStale(host, error);
 			})
 			.finally(() => this.#underway.delete(host));
 		this.#underway.set(host, asked);
@@ -78,9 +116,17 @@ export class SnapshotCache implements SnapshotSource {
 	#keep(host: string, collected: Collected): Snapshot {
 		this.#kept.set(host, { collected, answeredAt: performance.now() });
 		const [age, limit] = [ageOf(collected), this.#options.staleAfter];
-		if (age <= limit) return collected.snapshot;
+		if (age <= limit) {
+			this.#heard(host);
+			return this.#used(collected);
+		}
 		const message = `the agent of ${host} has not read its devices for ${age.toFixed(0)} s (limit ${limit} s)`;
 		throw new SnapshotError("snapshot.stale", message);
+	}
+
+	#used(collected: Collected): Snapshot {
+		this.#witness.used(ageOf(collected));
+		return collected.snapshot;
 	}
 
 	/** Adds what was last known of the host; nothing, when somebody may be lying about it or nobody knows of which boot it is. */

@@ -14,6 +14,29 @@ export interface FetchOptions {
 	readonly request_id?: string | undefined;
 }
 
+/** Is told what becomes of questions to agents; must not throw. */
+export interface SnapshotWitness {
+	/** A question was answered, or is given up. `seconds`: all tries together. */
+	asked(outcome: "ok" | SnapshotError["code"], seconds: number): void;
+	/** A snapshot is decided with. `age`: seconds since the agent had read its host. */
+	used(age: number): void;
+}
+
+export const NO_WITNESS: SnapshotWitness = { asked: () => undefined, used: () => undefined };
+
+/** What is known of a host and its agent. */
+export interface HostState {
+	readonly host: string;
+	/** The last good one. */
+	readonly snapshot?: Snapshot;
+	/** Seconds since it was collected. */
+	readonly age?: number;
+	/** Whether its agent is asked: see Breaker. */
+	readonly breaker: "closed" | "quiet" | "open";
+	/** The last failure of an agent that has not answered since. */
+	readonly failure?: { readonly code: SnapshotError["code"]; readonly message: string; readonly age: number };
+}
+
 /** What was known of a host before it could not be asked any more. */
 export interface StaleSnapshot {
 	readonly snapshot: Snapshot;

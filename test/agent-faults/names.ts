@@ -6,6 +6,7 @@ import { boundLookups } from "../../src/cli/serve.ts";
 import { AgentOptions } from "../../src/snapshot/agent-options.ts";
 import { createSnapshots } from "../../src/snapshot/agents.ts";
 import type { SnapshotError } from "../../src/snapshot/source.ts";
+import { recordingLog } from "../support/log.ts";
 
 /**
  * Runs in a network of its own, whose only name server this is; prints what became of each case as JSON.
@@ -83,7 +84,7 @@ const options = AgentOptions.parse({
 	agent_networks: ["127.0.0.3/32", "127.0.1.0/24"],
 	snapshot_max_age: 0,
 });
-const snapshots = createSnapshots(options, () => undefined);
+const snapshots = createSnapshots(options, recordingLog().log);
 const ask = async (host: string) => {
 	const started = performance.now();
 	const result = await snapshots.fetch(host, { signal: new AbortController().signal }).then(

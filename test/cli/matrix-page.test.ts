@@ -20,7 +20,7 @@ document.title = "PROBE" + JSON.stringify({
 	count: cells.length,
 	colours: new Set(shown.map(([kind, , colour]) => kind + colour)).size,
 	kinds: new Set(shown.map(([kind]) => kind)).size,
-	headings: [...document.querySelectorAll("h2, th")].map((heading) => heading.textContent).filter(Boolean).slice(0, 12),
+	headings: [...document.querySelectorAll("h3, th")].map((heading) => heading.textContent).filter(Boolean).slice(0, 12),
 	strangers: document.querySelectorAll("script:not(:last-of-type), img, link, iframe, b").length,
 	wide: document.documentElement.scrollWidth > innerWidth,
 });

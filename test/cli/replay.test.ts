@@ -217,6 +217,10 @@ describe("what is recorded", () => {
 	});
 });
 
+test("the shared recording of the samples is answered as it was", () => {
+	expect(novacompat("replay", "config/samples/migrations.jsonl")).toEqual({ status: 0, stdout: SAME, stderr: "" });
+});
+
 describe("recordings that know nothing of hosts", () => {
 	test("single messages of Nova, on hosts that are given: what they get now", () => {
 		const { status, stdout } = novacompat("replay", ...NOVA, "--hosts", `${SAMPLES}/hosts`);

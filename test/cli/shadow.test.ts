@@ -162,7 +162,7 @@ describe("serve with nothing but a section of shadow", () => {
 		const check = "2026.1.pci-alias+sriov-port+numa.check_can_live_migrate_destination.request.json";
 		send(check);
 		const isTaken = async () => expect(await broker.ctl("list_queues", "messages")).not.toMatch(/[1-9]/);
-		await vi.waitFor(isTaken, { timeout: 20_000 });
+		await vi.waitFor(isTaken, 15_000);
 		lines.length = 0;
 		await broker.kill();
 		await broker.start();

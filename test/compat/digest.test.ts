@@ -28,6 +28,12 @@ describe("canonicalJson", () => {
 		expect(canonicalJson({ a: null, b: [1, { c: "é", d: 1 }] })).toBe('{"a":null,"b":[1,{"c":"\\u00e9","d":1}]}');
 	});
 
+	test("what is undefined is left out, or null in a list", () => {
+		const value = { b: [undefined, 1], a: undefined };
+		expect(canonicalJson(value)).toBe('{"b":[null,1]}');
+		expect(canonicalJson(undefined)).toBe("null");
+	});
+
 	test("is JSON of the same value", () => {
 		fc.assert(
 			fc.property(

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,15 @@ import { cpuSeconds } from "../bench/children.ts";
 const DIST = `${import.meta.dirname}/../../dist`;
 const READY_AFTER_MS = 30_000;
 
+/** How a service is started. */
+export interface Launch {
+	/** Of Node.js. */
+	readonly flags?: readonly string[];
+	readonly env?: Readonly<Record<string, string>>;
+	/** A descriptor to log to, in place of what `log` shows. */
+	readonly stderr?: number;
+}
+
 /** A program of ours as a child process, and all that it prints. */
 export class Process {
 	readonly #child: ChildProcess;
@@ -16,12 +25,12 @@ export class Process {
 	#log = "";
 
 	/** `novacompat serve`; `options` are those of its configuration file. */
-	static serve(options: Readonly<Record<string, unknown>>): Process {
+	static serve(options: Readonly<Record<string, unknown>>, launch: Launch = {}): Process {
 		const directory = mkdtempSync(join(tmpdir(), "novacompat-serve-"));
 		const file = join(directory, "novacompat.yaml");
 		// JSON is YAML.
-		writeFileSync(file, JSON.stringify({ host: "faults", debug: true, ...options }));
-		return new Process([`${DIST}/src/cli/main.js`, "serve", "--config-file", file], directory);
+		writeFileSync(file, `${JSON.stringify({ host: "faults", debug: true, ...options })}\n`);
+		return new Process([`${DIST}/src/cli/main.js`, "serve", "--config-file", file], directory, launch);
 	}
 
 	/** Our messaging with methods that echo, or fail in ways in which the service must not. */
@@ -29,15 +38,31 @@ export class Process {
 		return new Process([`${DIST}/test/faults/echo-server.js`, JSON.stringify(servers)]);
 	}
 
-	private constructor(command: readonly string[], directory?: string) {
+	private constructor(command: readonly string[], directory?: string, launch: Launch = {}) {
+		const { flags = [], env = {}, stderr = "pipe" } = launch;
 		this.#directory = directory;
 		const monitor = `--import=file://${DIST}/test/faults/loop-monitor.js`;
-		this.#child = spawn(process.execPath, [monitor, ...command], { stdio: ["ignore", "pipe", "pipe"] });
+		const stdio: StdioOptions = ["ignore", "pipe", stderr, "ipc"];
+		this.#child = spawn(process.execPath, [monitor, ...flags, ...command], { stdio, env: { ...process.env, ...env } });
 		for (const stream of [this.#child.stdout, this.#child.stderr]) {
 			stream?.on("data", (chunk: Buffer) => {
 				this.#log += chunk.toString();
 			});
 		}
+	}
+
+	/** Tells the monitor in it to stand still for so long, or to throw. */
+	inflict(fault: { readonly block: number } | { readonly crash: "exception" | "rejection" }): void {
+		this.#child.send(fault);
+	}
+
+	get pid(): number {
+		return this.#child.pid ?? 0;
+	}
+
+	/** Of its configuration file. */
+	get directory(): string {
+		return this.#directory ?? "";
 	}
 
 	get log(): string {
@@ -89,8 +114,10 @@ export class Process {
 		this.#child.kill(signal);
 	}
 
-	async exited(): Promise<void> {
+	/** Its exit code; undefined when a signal ended it. */
+	async exited(): Promise<number | undefined> {
 		if (this.running) await once(this.#child, "exit");
+		return this.#child.exitCode ?? undefined;
 	}
 
 	/** Kills it, whatever it does. */

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Caller, type Question } from "./caller.ts";
 import { type History, violations } from "./history.ts";
-import { Process } from "./processes.ts";
+import { type Launch, Process } from "./processes.ts";
 import { FaultProxy } from "./proxy.ts";
 import { CANARY, DESTINATIONS, startWorld, type World } from "./world.ts";
 
@@ -32,6 +32,7 @@ export interface Rig {
 interface ApartOptions {
 	/** Of the service's configuration. */
 	readonly options?: Readonly<Record<string, unknown>>;
+	readonly launch?: Launch;
 	/** Runs before the service starts. */
 	readonly before?: (caller: Caller, vhost: string) => Promise<void>;
 	readonly ready?: boolean;
@@ -43,8 +44,8 @@ interface Apart {
 	readonly proxy: FaultProxy;
 	readonly service: Process;
 	readonly caller: Caller;
-	/** Starts one more service of the same configuration. */
-	serve(): Process;
+	/** Starts one more service of the same configuration, beside the first or in its place. */
+	serve(launch?: Launch): Process;
 	close(): Promise<void>;
 }
 
@@ -68,10 +69,10 @@ export async function startRig(own: Readonly<Record<string, unknown>> = {}): Pro
 			faults.push({ from, to: performance.now() });
 		}
 	};
-	const serve = (port: number, vhost: string, options: Readonly<Record<string, unknown>> = {}) => {
+	const serve = (port: number, vhost: string, options: Readonly<Record<string, unknown>> = {}, launch: Launch = {}) => {
 		const transport_url = `rabbit://${user}:${PASSWORD}@127.0.0.1:${port}/${vhost}`;
 		const config = { transport_url, agents: world.agents, stand_in_hosts: DESTINATIONS, ...options };
-		const service = Process.serve(config);
+		const service = Process.serve(config, launch);
 		processes.push(service);
 		return service;
 	};
@@ -95,13 +96,13 @@ export async function startRig(own: Readonly<Record<string, unknown>> = {}): Pro
 		service,
 		caller,
 		call,
-		async apart({ options, before, ready = true } = {}) {
+		async apart({ options, launch, before, ready = true } = {}) {
 			const vhost = `v${++vhosts}`;
 			await broker.ctl("add_vhost", vhost);
 			for (const name of ["guest", user]) await broker.ctl("set_permissions", "-p", vhost, name, ".*", ".*", ".*");
 			const [own, line] = [await call(vhost), await network()];
 			await before?.(own, vhost);
-			const service = serve(line.port, vhost, options);
+			const service = serve(line.port, vhost, options, launch);
 			if (ready) await service.ready();
 			return {
 				vhost,
@@ -109,7 +110,7 @@ export async function startRig(own: Readonly<Record<string, unknown>> = {}): Pro
 				proxy: line,
 				service,
 				caller: own,
-				serve: () => serve(line.port, vhost, options),
+				serve: (other = launch) => serve(line.port, vhost, options, other),
 				async close() {
 					await own.close();
 					line.close();

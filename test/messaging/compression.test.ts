@@ -127,7 +127,8 @@ answer([[name, header, base64.b64encode(body).decode()] for name, body, header i
 			const milliseconds = (after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1000;
 			console.log(JSON.stringify({ message, milliseconds, megabytes: (after.maxRSS - before.maxRSS) / 1024 }));
 		`;
-		const node = ["--input-type=module", "--eval", script, compression];
+		// Without the compilers that optimise: their own pages, 6 MB of Node.js 24, come once in a process.
+		const node = ["--no-maglev", "--no-opt", "--input-type=module", "--eval", script, compression];
 		const input = make();
 		// The interpreter's own pages come and go: the least of three is what the decoder took.
 		const runs = [1, 2, 3].map((): { message: string; milliseconds: number; megabytes: number } =>

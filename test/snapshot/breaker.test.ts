@@ -32,6 +32,21 @@ describe("Breaker", () => {
 		expect(breaker.refusal("a")).toBeUndefined();
 	});
 
+	test("it tells who failed, how and when, and whether anybody is asked", () => {
+		const breaker = new Breaker();
+		for (const host of ["a", "a", "a", "b"]) breaker.failed(host, DOWN);
+		later(1_000);
+		breaker.failed("c", DOWN);
+		breaker.failed("d", DOWN);
+		breaker.answered("d");
+		later(1_500);
+		expect(breaker.failing().map(({ host, state, age }) => [host, state, age])).toEqual([
+			["c", "quiet", 1.5],
+			["b", "closed", 2.5],
+			["a", "open", 2.5],
+		]);
+	});
+
 	test("failures that are far apart do not open it", () => {
 		const breaker = new Breaker();
 		const opened = [1, 2, 3, 4].map(() => {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Agents, Collected } from "../../src/snapshot/agent-source.ts";
+import type { Failing } from "../../src/snapshot/breaker.ts";
 import { type CacheOptions, SnapshotCache } from "../../src/snapshot/cache.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
-import { type FetchOptions, SnapshotError } from "../../src/snapshot/source.ts";
+import { type FetchOptions, NO_WITNESS, SnapshotError } from "../../src/snapshot/source.ts";
 
 const OPTIONS: FetchOptions = { signal: new AbortController().signal };
 
@@ -26,6 +27,7 @@ class CountingAgents implements Agents {
 	readonly asked: string[] = [];
 	readonly known: (Collected | undefined)[] = [];
 	refused: SnapshotError | undefined;
+	failed: readonly Failing[] = [];
 	answer: (host: string) => Promise<Collected> = async (host) => collected(snapshotOf(host));
 
 	refusal(): SnapshotError | undefined {
@@ -33,6 +35,10 @@ class CountingAgents implements Agents {
 	}
 
 	join(): void {}
+
+	failing(): readonly Failing[] {
+		return this.failed;
+	}
 
 	async ask(host: string, { known }: { known?: Collected | undefined }): Promise<Collected> {
 		this.asked.push(host);
@@ -187,4 +193,36 @@ describe("the last good snapshot goes with a failure", () => {
 		const remembered = { message: "down 1.0 s ago", stale: { snapshot: { boot_id: BOOT } } };
 		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject(remembered);
 	});
+});
+
+test("what is known of the hosts: snapshots, their age, and agents that failed", async () => {
+	const { source, cache } = setUp(60);
+	source.answer = async (host) => collected(snapshotOf(host), 10);
+	await cache.fetch("b", OPTIONS);
+	const last = new SnapshotError("agent.timeout", "no answer");
+	source.failed = [
+		{ host: "a", state: "open", last, age: 1 },
+		{ host: "b", state: "quiet", last, age: 2 },
+	];
+	expect(cache.hosts()).toEqual([
+		{ host: "a", breaker: "open", failure: { code: "agent.timeout", message: "no answer", age: 1 } },
+		{
+			host: "b",
+			breaker: "quiet",
+			snapshot: snapshotOf("b"),
+			age: expect.closeTo(10, 0),
+			failure: { code: "agent.timeout", message: "no answer", age: 2 },
+		},
+	]);
+});
+
+test("a witness hears how old each snapshot is that is used", async () => {
+	const ages: number[] = [];
+	const witness = { ...NO_WITNESS, used: (age: number) => void ages.push(Math.round(age)) };
+	const source = new CountingAgents();
+	source.answer = async (host) => collected(snapshotOf(host), host === "stuck" ? 90 : 10);
+	const cache = new SnapshotCache(source, { maxAge: 60, staleAfter: 60, staleMax: 300 }, witness);
+	for (const host of ["a", "a", "b"]) await cache.fetch(host, OPTIONS);
+	await expect(cache.fetch("stuck", OPTIONS)).rejects.toMatchObject({ code: "snapshot.stale" });
+	expect(ages).toEqual([10, 10, 10]);
 });

@@ -6,6 +6,9 @@
 #   python3-nova              Nova itself: its compute RPC client, its objects, its functional tests
 #   python3-placement ...     what those tests need, and setuptools for the entry points of the hook's package
 #   chromium                  the browser in which the page of `novacompat matrix` is looked at
+#   faketime                  lets the wall clock of a process jump
+#   prometheus                its promtool checks the pages of metrics
+#   python3-oslo.middleware   whose healthcheck ours answers like
 #   strace                    shows which files the agent opens
 #
 # Silent and quick when all are present. As root it calls apt-get, else sudo -n; when neither is possible it
@@ -23,10 +26,13 @@ missing() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
     [ -x /usr/bin/chromium ] || echo chromium
     [ -x /usr/bin/strace ] || echo strace
+    [ -x /usr/bin/faketime ] || echo faketime
+    [ -x /usr/bin/promtool ] || echo prometheus
     # One interpreter start is enough when all are there.
-    can_import 'nova.compute.rpcapi, nova.objects, placement, ddt, oslotest, requests_mock, wsgi_intercept, setuptools' && return
+    can_import 'nova.compute.rpcapi, nova.objects, oslo_middleware, placement, ddt, oslotest, requests_mock, wsgi_intercept, setuptools' && return
     can_import oslo_messaging || echo python3-oslo.messaging
     can_import 'nova.compute.rpcapi, nova.objects' || echo python3-nova
+    can_import oslo_middleware || echo python3-oslo.middleware
     can_import placement || echo python3-placement
     can_import ddt || echo python3-ddt
     can_import oslotest || echo python3-oslotest
@@ -40,6 +46,9 @@ why() {
     rabbitmq-server) echo 'the broker that the interop tests run privately' ;;
     python3-oslo.messaging) echo "the messaging library of Nova, the service's real client" ;;
     chromium) echo 'the browser in which the page of `novacompat matrix` is tested' ;;
+    faketime) echo 'what lets the wall clock of a process jump' ;;
+    prometheus) echo 'its promtool, which checks the pages of metrics' ;;
+    python3-oslo.middleware) echo 'whose healthcheck ours answers like' ;;
     strace) echo 'what shows which files the agent opens' ;;
     python3-nova) echo "Nova's own compute RPC client, objects and functional tests" ;;
     python3-setuptools) echo "what the package of Nova's hook is built with" ;;

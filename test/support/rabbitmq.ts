@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -96,13 +96,22 @@ async function startNode(place: Place): Promise<TestBroker> {
 		async start() {
 			broker = await launch(place);
 		},
-		pause: () => void broker.kill("SIGSTOP"),
+		pause() {
+			broker.kill("SIGSTOP");
+			// On a busy machine a thread may go on for a moment, and answer.
+			while (!isStopped(broker.pid ?? 0));
+		},
 		resume: () => void broker.kill("SIGCONT"),
 		async stop() {
 			await kill();
 			rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 		},
 	};
+}
+
+function isStopped(pid: number): boolean {
+	const threads = readdirSync(`/proc/${pid}/task`);
+	return threads.every((thread) => /\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")));
 }
 
 /** Resolves when it speaks AMQP; the port is open some seconds before. */

@@ -2,6 +2,7 @@
 const PROBLEMS = {
 	"bad-request": { status: 400, title: "The request is not understood" },
 	"not-found": { status: 404, title: "There is nothing at this path" },
+	misdirected: { status: 421, title: "The request is for another server" },
 	"method-not-allowed": { status: 405, title: "The method is not allowed at this path" },
 	"request-timeout": { status: 408, title: "The request took too long to arrive" },
 	"header-too-large": { status: 431, title: "The request header is too large" },

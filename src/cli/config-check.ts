@@ -1,0 +1,44 @@
+import { statSync } from "node:fs";
+import { type Config, readConfigWithPlaces } from "../config.ts";
+import { readNovaConf } from "../nova-conf.ts";
+import { lintPolicy } from "../policy/lint.ts";
+import { InvalidTlsFiles, TlsMaterial } from "../snapshot/agent-tls.ts";
+import { ConfigError, type Placed } from "../yaml.ts";
+import { lintConfig } from "./config-lint.ts";
+import { EXIT } from "./exit-codes.ts";
+
+/**
+ * Says what is odd or unsafe about a configuration of `serve`, its policy and its certificates, and opens no connection; what
+ * `serve` would not start with is a ConfigError here too.
+ */
+export function configCheck(file: string, { novaConf }: { readonly novaConf: readonly string[] }): number {
+	const { value: config, placeOf } = readConfigWithPlaces(file, readNovaConf(novaConf));
+	checkTlsFiles(config, placeOf);
+	const warnings = [
+		...readableByOthers(file),
+		...lintConfig(config).map(({ path, message }) => `${placeOf(path)}: ${message}`),
+		...(config.policy_file === undefined ? [] : lintPolicy(config.policy_file, Date.now())),
+	];
+	for (const warning of warnings) process.stdout.write(`${warning}\n`);
+	if (warnings.length > 0) return EXIT.warnings;
+	process.stdout.write(`${file}: ok\n`);
+	return EXIT.accept;
+}
+
+function checkTlsFiles({ agent_tls }: Config, placeOf: Placed<Config>["placeOf"]): void {
+	if (!agent_tls) return;
+	try {
+		new TlsMaterial(agent_tls, () => undefined);
+	} catch (error) {
+		if (!(error instanceof InvalidTlsFiles)) throw error;
+		throw new ConfigError(`${placeOf(["agent_tls"])}: ${error.message}`, { cause: error });
+	}
+}
+
+/** The password of the broker is in it. */
+function readableByOthers(file: string): readonly string[] {
+	const mode = statSync(file).mode & 0o777;
+	if ((mode & 0o007) === 0) return [];
+	const written = mode.toString(8).padStart(4, "0");
+	return [`${file}:1:1: the file has mode ${written}, expected 0640 or 0600: the password of the broker is in it`];
+}

@@ -1,0 +1,128 @@
+import type { Policy } from "../compat/policy.ts";
+import type { Config } from "../config.ts";
+import { isLoopback } from "../http/listen.ts";
+import { type HttpServer, startHttpServer } from "../http/server.ts";
+import type { Logger } from "../log.ts";
+import type { MadeCheck } from "../precheck.ts";
+import type { AgentSnapshots } from "../snapshot/agents.ts";
+import type { HostState } from "../snapshot/source.ts";
+import { RecentChecks } from "./recent-checks.ts";
+import type { ReloadCounts } from "./reload.ts";
+import { type MetricsSources, ServiceMetrics } from "./service-metrics.ts";
+import { answer } from "./service-routes.ts";
+import { type Bus, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
+import { statusPage } from "./status-page.ts";
+
+/** Who loads the page again and again gets the same one: checks wait while one is made. */
+const PAGE_MAX_AGE_MS = 2_000;
+
+export interface MonitorOptions {
+	/** Of this service on the bus. */
+	readonly name: string;
+	readonly policy: () => Policy;
+	readonly log: Logger;
+}
+
+/** Answers, as a part of the service. */
+interface Answering {
+	bus(): Bus;
+	readonly server: NonNullable<MetricsSources["server"]>;
+}
+
+/** Listens in, as a part of the service. */
+interface Shadowing {
+	bus(): Bus;
+	readonly shadow: ShadowState;
+}
+
+/** What is looked at besides. */
+interface Watched {
+	readonly agents: Pick<AgentSnapshots, "hosts" | "state">;
+	readonly reloads: () => ReloadCounts;
+}
+
+/** What the service tells of itself over HTTP: whether it is well, numbers, and a page for people. */
+export class Monitor {
+	readonly metrics = new ServiceMetrics();
+	readonly #options: MonitorOptions;
+	/** For the page; nobody keeps them without one. */
+	#recent: RecentChecks | undefined;
+	#answering: Answering | undefined;
+	#shadows: readonly Shadowing[] = [];
+	#isStopping = false;
+	#http: HttpServer | undefined;
+	#page: { readonly at: number; readonly html: string } | undefined;
+
+	constructor(options: MonitorOptions) {
+		this.#options = options;
+	}
+
+	/** Is told of every check. */
+	checked(role: Role, made: MadeCheck): void {
+		this.metrics.checked(role, made);
+		this.#recent?.add(role, made);
+	}
+
+	/** The parts of the service; before that it is starting. */
+	watch(answering: Answering | undefined, shadows: readonly Shadowing[]): void {
+		this.#answering = answering;
+		this.#shadows = shadows;
+	}
+
+	/** Listens. */
+	async serve({ listen, status_page }: NonNullable<Config["http"]>, watched: Watched): Promise<void> {
+		const { log } = this.#options;
+		if (status_page) this.#recent = new RecentChecks();
+		const sources = {
+			notReady: () => this.#notReady(),
+			metrics: () => {
+				const { agents, reloads } = watched;
+				const { systemic } = agents.state();
+				return this.metrics.render({ ...this.#state(), hosts: agents.hosts(), systemic, reloads: reloads() });
+			},
+			page: status_page ? () => this.#pageOf(() => watched.agents.hosts()) : undefined,
+		};
+		this.#http = await startHttpServer({
+			listen,
+			log,
+			answer: (method, url, asked) => answer(method, url, asked, sources),
+		});
+		log.info(`health and metrics on ${this.#http.url}${status_page ? ", with the status page" : ""}`);
+		if (!isLoopback(listen.address)) log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
+	}
+
+	/** Nothing more is taken. */
+	stopping(): void {
+		this.#isStopping = true;
+	}
+
+	async close(): Promise<void> {
+		await this.#http?.close();
+	}
+
+	#notReady(): string | undefined {
+		return whyNotReady(this.#state().buses, this.#isStopping);
+	}
+
+	#state() {
+		const parts = [...(this.#answering ? [this.#answering] : []), ...this.#shadows];
+		return {
+			server: this.#answering?.server,
+			buses: parts.map((part) => part.bus()),
+			shadows: this.#shadows.map(({ shadow }) => shadow),
+		};
+	}
+
+	#pageOf(hosts: () => readonly HostState[]): string {
+		const now = performance.now();
+		if (this.#page === undefined || now - this.#page.at > PAGE_MAX_AGE_MS) {
+			const { buses, shadows } = this.#state();
+			const checks = this.#recent?.list() ?? [];
+			const { name, policy } = this.#options;
+			const state = { name, notReady: this.#notReady(), policy: policy(), now: Date.now() };
+			const status = { ...state, buses, shadows, checks, hosts: hosts() };
+			this.#page = { at: now, html: statusPage(status) };
+		}
+		return this.#page.html;
+	}
+}

@@ -1,0 +1,30 @@
+import type { TransportState } from "../messaging/transport.ts";
+import type { Agreement } from "../nova/agreement.ts";
+
+/** What a bus is for, and who asked for a check: Nova, or nobody, in the shadow of a cell. */
+export type Role = "service" | "shadow";
+
+/** A bus, and how the service stands with its broker. */
+export interface Bus {
+	readonly role: Role;
+	readonly cell?: string;
+	readonly state: TransportState;
+}
+
+/** What became of the decisions in the shadow of a cell. */
+export interface ShadowState {
+	readonly cell: string;
+	readonly agreement: Agreement;
+}
+
+/** Why the service cannot take requests now; undefined when it can. */
+export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string | undefined {
+	if (isStopping) return "stopping";
+	if (buses.length === 0) return "starting";
+	const problems = buses.flatMap(({ role, cell, state: { connected, consuming } }) => {
+		const name = cell === undefined ? role : `${role} ${cell}`;
+		if (connected === undefined) return [`${name}: no connection to RabbitMQ`];
+		return consuming ? [] : [`${name}: not all queues are being consumed`];
+	});
+	return problems.length > 0 ? problems.join("; ") : undefined;
+}

@@ -1,0 +1,19 @@
+import { isIP } from "node:net";
+
+/** Where a server listens; port 0 takes a free one. */
+export interface Listen {
+	readonly address: string;
+	readonly port: number;
+}
+
+/** Reads `address:port`, an address of IPv6 in brackets; undefined for what is none. */
+export function parseListen(value: unknown): Listen | undefined {
+	const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(String(value)) ?? [];
+	const address = bracketed ?? plain;
+	return address === undefined || Number(port) > 65535 ? undefined : { address, port: Number(port) };
+}
+
+/** Whether only this machine can reach it. */
+export function isLoopback(address: string): boolean {
+	return address === "::1" || address === "localhost" || (isIP(address) === 4 && address.startsWith("127."));
+}

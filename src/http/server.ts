@@ -1,0 +1,152 @@
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import type { SecureContextOptions } from "node:tls";
+import type { Logger } from "../log.ts";
+import type { Answer, Asked } from "./answer.ts";
+import type { Listen } from "./listen.ts";
+import { problem, problemOfParser } from "./problems.ts";
+
+/** More than a flood of half-open ones that the time limits have not ended yet. */
+const MAX_CONNECTIONS = 1024;
+/** Answers that are on their way at once; who comes then shall ask again. */
+const MAX_ANSWERS = 64;
+const LIMITS = {
+	headersTimeout: 5_000,
+	requestTimeout: 10_000,
+	keepAliveTimeout: 30_000,
+	connectionsCheckingInterval: 1_000,
+};
+const MUTUAL = { handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized: true };
+/** So long may a client take nothing of its answer. */
+const INACTIVITY_MS = 60_000;
+/** How long `close()` waits for requests that are being answered. */
+const CLOSE_TIMEOUT_MS = 1000;
+/** A large body goes out in parts, or TLS would encrypt all of it before a slow client has taken the first. */
+const PART_BYTES = 64 * 1024;
+/** oslo.context's form; anything else in the header could forge log lines. */
+const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
+
+/** Clients need a certificate then. What is new is taken without a restart. */
+interface ServerTls {
+	readonly context: SecureContextOptions;
+	watch(use: (context: SecureContextOptions) => void): void;
+	stop(): void;
+}
+
+/** What the server counts itself. */
+export interface HttpCounts {
+	/** How many answers by status. */
+	readonly answers: ReadonlyMap<number, number>;
+	/** That are open. */
+	readonly connections: number;
+}
+
+export interface HttpServerOptions {
+	readonly listen: Listen;
+	/** What is thrown is a bug. */
+	readonly answer: (method: string, url: string, asked: Asked, counts: HttpCounts) => Answer | Promise<Answer>;
+	/** Left out, plain HTTP. */
+	readonly tls?: ServerTls | undefined;
+	readonly log: Logger;
+}
+
+export interface HttpServer {
+	readonly url: string;
+	close(): Promise<void>;
+}
+
+/** Serves what is there to be read: no bodies, no compression, and limits on all that a client can do. */
+export async function startHttpServer({ listen, log, tls, answer }: HttpServerOptions): Promise<HttpServer> {
+	const answers = new Map<number, number>();
+	let open = 0;
+	let connections = 0;
+	const handle = async (request: IncomingMessage, response: ServerResponse) => {
+		const started = performance.now();
+		open++;
+		response.once("close", () => {
+			open--;
+			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
+			log.debug(requestLine(request, response.statusCode, performance.now() - started));
+		});
+		const { method = "", url = "", headers } = request;
+		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };
+		send(response, open > MAX_ANSWERS ? OVERLOADED : await answer(method, url, asked, { answers, connections }));
+	};
+	const listener = (request: IncomingMessage, response: ServerResponse) => {
+		handle(request, response).catch((error: unknown) => {
+			log.error(`request failed: ${error instanceof Error ? error.stack : String(error)}`);
+			response.destroy();
+		});
+	};
+	const server = tls
+		? createHttpsServer({ ...LIMITS, ...MUTUAL, ...tls.context }, listener)
+		: createHttpServer(LIMITS, listener);
+	if (server instanceof HttpsServer) tls?.watch((context) => server.setSecureContext(context));
+	server.maxConnections = MAX_CONNECTIONS;
+	server.setTimeout(INACTIVITY_MS);
+	server.on("connection", (socket) => {
+		connections++;
+		socket.once("close", () => connections--);
+	});
+	server.on("tlsClientError", (error, socket) => {
+		log.warning(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
+	});
+	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
+		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
+		const header = `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
+		// Who sends byte by byte does not close either.
+		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
+		return socket.end(text, () => socket.destroy());
+	});
+	await new Promise<void>((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(listen.port, listen.address, () => {
+			server.off("error", reject);
+			resolve();
+		});
+	});
+	server.on("error", (error) => log.error(`HTTP server: ${error.message}`));
+	return {
+		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
+		close: () =>
+			new Promise((resolve) => {
+				tls?.stop();
+				server.close(() => resolve());
+				setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
+			}),
+	};
+}
+
+const OVERLOADED: Answer = {
+	...problem("overloaded", `at most ${MAX_ANSWERS} are answered at once`),
+	headers: { "Retry-After": "1" },
+};
+
+function send(response: ServerResponse, { status, type, body = "", headers = {} }: Answer): void {
+	const length = Buffer.byteLength(body);
+	response.writeHead(status, {
+		"Cache-Control": "no-store",
+		...(type !== undefined && { "Content-Type": type, "Content-Length": length }),
+		...headers,
+	});
+	if (typeof body === "string" || length <= PART_BYTES) response.end(body);
+	else Readable.from(partsOf(body)).pipe(response);
+}
+
+function* partsOf(body: Buffer): Generator<Buffer> {
+	for (let start = 0; start < body.length; start += PART_BYTES) yield body.subarray(start, start + PART_BYTES);
+}
+
+function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
+	const id = request.headers["x-openstack-request-id"];
+	const known = typeof id === "string" && REQUEST_ID.test(id) ? id : "-";
+	const target = JSON.stringify((request.url ?? "").slice(0, 100));
+	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
+}
+
+function urlOf(scheme: string, { address, family, port }: AddressInfo): string {
+	return `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}

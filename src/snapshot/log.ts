@@ -1,0 +1,6 @@
+/** Where it is said what becomes of the agents. */
+export interface Log {
+	info(message: string): void;
+	warning(message: string): void;
+	error(message: string): void;
+}

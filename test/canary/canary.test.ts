@@ -1,0 +1,237 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import amqp, { type Channel } from "amqplib";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { scanNow } from "../../src/agent/scan-result.ts";
+import { startAgentServer } from "../../src/agent/server.ts";
+import { newId, sealEnvelope } from "../../src/messaging/message.ts";
+import { readRecording } from "../../src/recording/recording.ts";
+import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
+import { recordingLog } from "../support/log.ts";
+import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { CANARY, stuffed } from "./stuffed.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const SAMPLES = `${REPOSITORY}config/samples`;
+const FOLDERS = [`${SAMPLES}/recordings`, `${REPOSITORY}test/recordings`];
+const HOSTS = ["test_compute0", "test_compute1"];
+const STAND_INS = [...HOSTS, "cmp-down"];
+const JSON_BODY = { contentType: "application/json" };
+const REPLY_QUEUE = `reply_${newId()}`;
+const ACCEPTED = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const REJECTED = "1d778c01-9557-4d25-9de2-46fa7dd38ba8";
+
+const RECORDED = FOLDERS.flatMap((folder) =>
+	readdirSync(folder).map((file) => readRecording(readFileSync(`${folder}/${file}`, "utf8"))),
+);
+
+type Recorded = (typeof RECORDED)[number];
+
+/** What nobody can read, or nobody should send: by routing key. */
+const REQUEST = { instance_uuid: ACCEPTED, source_host: "test_compute0", dest_host: "test_compute1" };
+const SECRET = { password: `${CANARY}nested` };
+const PRIMITIVE = { "nova_object.name": `${CANARY}object`, "nova_object.version": "1.0", "nova_object.data": SECRET };
+const ODD: readonly (readonly [routingKey: string, fields: Fields])[] = [
+	["migration_compat", { method: "check_live_migration", args: { request: REQUEST } }],
+	["migration_compat", { method: "check_live_migration", args: { request: { ...REQUEST, ...SECRET } } }],
+	["migration_compat", { method: "check_live_migration", args: { request: { ...REQUEST, dest_host: SECRET } } }],
+	["migration_compat", { method: "check_live_migration", args: { request: `${CANARY}no-object` } }],
+	["migration_compat", { method: "check_live_migration", args: { request: REQUEST, surplus: `${CANARY}surplus` } }],
+	[
+		"migration_compat",
+		{ method: "rank_destinations", version: "1.1", args: { request: { ...REQUEST, dest_hosts: HOSTS } } },
+	],
+	["migration_compat", { method: "no_such_method", args: SECRET }],
+	[
+		"compute.test_compute1",
+		{ method: "check_can_live_migrate_destination", version: "6.0", args: { instance: PRIMITIVE } },
+	],
+	[
+		"compute.test_compute1",
+		{ method: "check_can_live_migrate_destination", version: "6.0", args: { instance: SECRET } },
+	],
+	["compute.test_compute1", { method: "check_can_live_migrate_destination", version: "99.0", args: SECRET }],
+];
+const UNREADABLE: readonly string[] = [
+	`{"${CANARY}unreadable": `,
+	`{"oslo.version": "9.0", "oslo.message": "${CANARY}inner"}`,
+	`{"oslo.version": "2.0", "oslo.message": "${CANARY}inner"}`,
+	JSON.stringify({ "oslo.version": "2.0", "oslo.message": JSON.stringify({ method: SECRET, args: SECRET }) }),
+];
+
+/** Everything that came out, by what it is. */
+const outputs = new Map<string, string>();
+const add = (name: string, text: string) => outputs.set(name, `${outputs.get(name) ?? ""}${text}\n`);
+
+let directory: string;
+let broker: TestBroker;
+let nova: Channel;
+const agentLog = recordingLog();
+
+/** A broker whose password is a canary too, agents, and the service with everything on that writes anything. */
+beforeAll(async () => {
+	directory = temporaryDirectory(afterAll);
+	broker = await startRabbitMq();
+	await broker.ctl("add_user", "novacompat", `${CANARY}broker`);
+	await broker.ctl("set_permissions", "novacompat", ".*", ".*", ".*");
+	const connection = await amqp.connect(broker.url.replace("rabbit:", "amqp:"));
+	connection.on("error", () => undefined);
+	nova = await connection.createChannel();
+	await nova.assertExchange("nova", "topic", { durable: false });
+	await collect("notifications", "notifications", "versioned_notifications.#");
+	await collect("replies", REPLY_QUEUE);
+	const agents = await Promise.all(
+		HOSTS.map((host) => {
+			const scan = { host, sysfsRoot: `${SAMPLES}/hosts/${host}/sys`, libvirtDir: `${SAMPLES}/hosts/${host}/libvirt` };
+			return startAgentServer({
+				listen: { address: "127.0.0.1", port: 0 },
+				latest: () => scanNow(scan),
+				log: agentLog.log,
+			});
+		}),
+	);
+	const urls = Object.fromEntries(agents.map(({ url }, index) => [HOSTS[index], url]));
+	for (const form of ["lines", "json"]) await serve(form, urls);
+	add("log of the agents", agentLog.lines.join("\n"));
+	for (const agent of agents) await agent.close();
+	await connection.close();
+	work();
+}, 180_000);
+afterAll(() => broker?.stop());
+
+/** What is sent to a queue is an output; without a routing key it is that of the replies. */
+async function collect(name: string, queue: string, routingKey?: string): Promise<void> {
+	await nova.assertQueue(queue, { autoDelete: true });
+	if (routingKey) await nova.bindQueue(queue, "nova", routingKey);
+	await nova.consume(queue, (message) => message && add(name, message.content.toString()), { noAck: true });
+}
+
+/** One life of the service: every message, then an end in the middle of work. */
+async function serve(form: string, agents: Fields): Promise<void> {
+	const folder = join(directory, form);
+	mkdirSync(folder);
+	const url = broker.url.replace(/\/\/.*@/, `//novacompat:${CANARY}broker@`);
+	const config = {
+		transport_url: url,
+		shadow: { cell1: { transport_url: url } },
+		agents,
+		stand_in_hosts: STAND_INS,
+		versioned_notifications_topics: ["versioned_notifications"],
+		journal: { directory: "journal" },
+		recording: { file: "recording.jsonl" },
+		debug: true,
+		use_json: form === "json",
+	};
+	const file = join(folder, "novacompat.yaml");
+	writeFileSync(file, JSON.stringify(config));
+	const child = spawn(process.execPath, [MAIN, "serve", "--config-file", file], { stdio: ["ignore", "pipe", "pipe"] });
+	let log = "";
+	for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", (line) => (log += `${line}\n`));
+	await vi.waitFor(() => expect(/(ready.*){2}/s.test(log)).toBe(true), 15_000);
+	const ids = sendAll();
+	await vi.waitFor(() => {
+		const replies = outputs.get("replies") ?? "";
+		expect(ids.filter((id) => !replies.includes(id))).toEqual([]);
+	}, 30_000);
+	// Of these nobody waits for an answer: some are half done when the process ends.
+	sendAll();
+	await vi.waitFor(() => expect(log.includes("Nova accepted")).toBe(true), 30_000);
+	child.kill(form === "json" ? "SIGABRT" : "SIGTERM");
+	await once(child, "exit");
+	add(`log, ${form}`, log);
+	for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+		const path = join(folder, name);
+		if (path !== file && statSync(path).isFile()) add(`${name} (${form})`, readFileSync(path, "latin1"));
+	}
+}
+
+/** Every message that was recorded of Nova, full of canaries, and odd ones; the ids of those that are answered. */
+function sendAll(): readonly string[] {
+	for (const body of UNREADABLE) nova.publish("nova", "migration_compat", Buffer.from(body), JSON_BODY);
+	const isCheck = ({ message }: Recorded) => message["method"] === "check_can_live_migrate_destination";
+	// What Nova asks last before she begins is what she accepted.
+	const downs = RECORDED.filter(isCheck).map(({ message }) => ["compute.cmp-down", message] as const);
+	const recorded = RECORDED.map(({ routing_key, message }) => [routing_key, message] as const);
+	return [...downs, ...recorded, ...ODD].flatMap(([routingKey, fields]) => {
+		const _msg_id = newId();
+		const body = { ...stuffed(fields), _msg_id, _reply_q: REPLY_QUEUE, _unique_id: newId() };
+		nova.publish("nova", routingKey, sealEnvelope(body), JSON_BODY);
+		const isServed =
+			routingKey === "migration_compat" || STAND_INS.includes(routingKey.replace(/^compute(-alt)?\./, ""));
+		return isServed ? [_msg_id] : [];
+	});
+}
+
+/** What an operator then makes of the files. */
+function work(): void {
+	const path = (name: string) => join(directory, "lines", name);
+	const journal = ["--directory", path("journal")];
+	const commands: Readonly<Record<string, readonly string[]>> = {
+		"journal list": ["journal", "list", ...journal],
+		"journal why": ["journal", "why", REJECTED, ...journal],
+		record: ["record", path("recording.jsonl"), "--journal", path("journal"), "--output", path("all.jsonl")],
+		"record --share": ["record", path("all.jsonl"), "--share", "--output", path("shared.jsonl")],
+		replay: ["replay", path("all.jsonl"), "--junit", path("junit.xml")],
+		"replay of what is shared": ["replay", path("shared.jsonl"), "--junit", path("shared.xml")],
+	};
+	for (const [name, words] of Object.entries(commands)) {
+		const { stdout, stderr } = novacompat(...words);
+		add(`novacompat ${name}`, stdout + stderr);
+	}
+	for (const name of ["all.jsonl", "shared.jsonl", "junit.xml", "shared.xml"])
+		add(name, readFileSync(path(name), "latin1"));
+}
+
+describe("SEC-13: of a message that is full of secrets", () => {
+	/** output, what shows that it is one at all */
+	const WRITTEN: readonly (readonly [output: string, shows: RegExp])[] = [
+		["log, lines", / DEBUG .* INFO .*: accept .*: reject .*: unknown \(refused/s],
+		["log, lines", /shadow cell1: .*would accept, Nova accepted/],
+		["log, json", new RegExp(`^\\{"message".*${REJECTED}`, "m")],
+		["log of the agents", /GET "\/v1\/snapshot"/],
+		["journal/journal-000001.jsonl (lines)", new RegExp(ACCEPTED)],
+		["journal/journal-000001.jsonl (json)", new RegExp(ACCEPTED)],
+		["recording.jsonl (lines)", new RegExp(`"check_can_live_migrate_destination".*${REJECTED}`)],
+		["recording.jsonl (json)", new RegExp(ACCEPTED)],
+		["replies", /MigrationPreCheckError/],
+		["replies", /UnsupportedVersion|NoSuchMethod/],
+		["notifications", new RegExp(`migration_compat.check.end.*${ACCEPTED}`)],
+		["notifications", /migration_compat.check.error/],
+		["novacompat journal list", /test_compute0 +test_compute1 +reject/],
+		["novacompat journal why", /^REJECT {2}test_compute0 -> test_compute1/m],
+		["novacompat record", /^\n$/],
+		["novacompat record --share", /^\n$/],
+		["novacompat replay", /\d+ replayed: /],
+		["novacompat replay of what is shared", /\d+ replayed: /],
+		["all.jsonl", new RegExp(ACCEPTED)],
+		["shared.jsonl", /"check_can_live_migrate_destination"/],
+		["junit.xml", /<testcase /],
+		["shared.xml", /<testcase /],
+	];
+	test.each(WRITTEN)("%s has something to tell (%s), and none of them", (name, shows) => {
+		const text = outputs.get(name) ?? expect.fail(`no output ${name}, there are ${[...outputs.keys()].join(", ")}`);
+		expect(text).toMatch(shows);
+		expect(text.match(/.{0,80}canary-4c1d-[\w-]{0,40}/g) ?? []).toEqual([]);
+	});
+
+	test("nothing else came out", () => {
+		expect([...outputs.keys()].sort()).toEqual([...new Set(WRITTEN.map(([name]) => name))].sort());
+	});
+
+	test("the messages were full of them", () => {
+		const counts = RECORDED.map(({ message }) => JSON.stringify(stuffed(message)).split(CANARY).length - 1);
+		expect(Math.min(...counts)).toBeGreaterThan(40);
+	});
+});
+
+test.each(readdirSync(`${REPOSITORY}config`).filter((name) => name.endsWith(".service")))(
+	"%s leaves no core",
+	(unit) => {
+		expect(readFileSync(`${REPOSITORY}config/${unit}`, "utf8")).toMatch(/^LimitCORE=0$/m);
+	},
+);

@@ -1,0 +1,73 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { novacompat } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+
+/** Checks a file with that text, beside other files. */
+function check(text: string, others: Readonly<Record<string, string>> = {}, mode = 0o640) {
+	const directory = temporaryDirectory();
+	for (const [name, content] of Object.entries(others)) writeFileSync(join(directory, name), content);
+	const file = join(directory, "novacompat.yaml");
+	writeFileSync(file, text);
+	chmodSync(file, mode);
+	const result = novacompat(
+		"config",
+		"check",
+		file,
+		...(others["nova.conf"] ? ["--nova-conf", join(directory, "nova.conf")] : []),
+	);
+	const say = (written: string) => written.replaceAll(`${directory}/`, "");
+	return { status: result.status, stdout: say(result.stdout), stderr: say(result.stderr) };
+}
+
+const SOUND = "transport_url: rabbit://u:secret@192.0.2.21/\nagents: { cmp-01: 'http://127.0.0.1:9301' }\n";
+
+describe("novacompat config check", () => {
+	test("0: nothing to say", () => {
+		expect(check(SOUND)).toEqual({ status: 0, stdout: "novacompat.yaml: ok\n", stderr: "" });
+	});
+
+	test("1: what is odd or unsafe, with its place, in the policy too", () => {
+		const policy = "rules: [{ attribute: base_type, kind: equal }]\n";
+		const text = `${SOUND}policy_file: policy.yaml\nallow_insecure: true\nrecording: { file: x }\n`;
+		expect(check(text, { "policy.yaml": policy }, 0o644)).toEqual({
+			status: 1,
+			stdout: `novacompat.yaml:1:1: the file has mode 0644, expected 0640 or 0600: the password of the broker is in it
+novacompat.yaml:5:12: recording is for harnesses; what decisions were made of is in the journal
+novacompat.yaml:4:17: allow_insecure is not needed: every agent is https or loopback
+policy.yaml:1:9: the rule can never fire: base_type is judged as the device's own declaration
+`,
+			stderr: "",
+		});
+	});
+
+	test("with nova.conf, as serve is started with it", () => {
+		const nova = "[DEFAULT]\ntransport_url = rabbit://u:secret@h/\n[oslo_messaging_rabbit]\nssl = true\n";
+		const { status, stdout } = check("agents: { cmp-01: 'http://127.0.0.1:9301' }\n", { "nova.conf": nova });
+		expect({ status, stdout }).toEqual({
+			status: 1,
+			stdout: "novacompat.yaml:1:1: ssl without ssl_ca_file verifies nothing: whoever answers gets the password\n",
+		});
+	});
+
+	/** what is added to a sound configuration, other files, what is said */
+	const UNUSABLE: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
+		["debgu: true\n", {}, /^novacompat: novacompat\.yaml:3:1: unknown option "debgu"\n$/],
+		["policy_file: none.yaml\n", {}, /^novacompat: none\.yaml: ENOENT/],
+		[
+			"policy_file: policy.yaml\n",
+			{ "policy.yaml": "rulse: []\n" },
+			/^novacompat: policy\.yaml:1:1: unknown option "rulse"/,
+		],
+		["agent_tls: { ca: a, cert: b, key: c }\n", {}, /^novacompat: novacompat\.yaml:3:12: agent_tls\.ca: a: ENOENT\n$/],
+		[
+			"agent_tls: { ca: a, cert: a, key: a }\n",
+			{ a: "no PEM" },
+			/^novacompat: novacompat\.yaml:3:12: agent_tls\.key: a has mode 0644, expected 0600 or 0640\n$/,
+		],
+	];
+	test.each(UNUSABLE)("78: with %j serve would not start", (text, others, says) => {
+		expect(check(SOUND + text, others)).toMatchObject({ status: 78, stdout: "", stderr: expect.stringMatching(says) });
+	});
+});

@@ -1,0 +1,196 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { createCa } from "../support/certificates.ts";
+import { MAIN } from "../support/cli.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+
+const PATIENCE = { timeout: 10_000, interval: 20 };
+const ca = createCa();
+afterAll(() => ca.remove());
+
+/** `novacompat serve` on a bus of its own, once it is ready; `write` writes a file beside its configuration. */
+async function serve(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}) {
+	const directory = temporaryDirectory();
+	const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
+	for (const [name, text] of Object.entries(files)) write(name, text);
+	const child = spawn(process.execPath, [MAIN, "serve", "--config-file", join(directory, "serve.yaml")], {
+		stdio: ["ignore", "ignore", "pipe"],
+		env: { ...process.env, ...env },
+	});
+	onTestFinished(() => void child.kill("SIGKILL"));
+	let log = "";
+	child.stderr.on("data", (chunk) => {
+		log += chunk;
+	});
+	const says = (text: string | RegExp) => expect.poll(() => log, PATIENCE).toMatch(text);
+	await says("serving ready");
+	/** Sends SIGHUP, and returns the lines that it led to. */
+	const reload = async () => {
+		const before = log.length;
+		child.kill("SIGHUP");
+		await expect.poll(() => log.slice(before), PATIENCE).toMatch(/configuration (not )?reloaded.*\n/);
+		return log
+			.slice(before)
+			.trimEnd()
+			.split("\n")
+			.map((line) => line.replace(/^\S+ \S+ \d+ /, "").replaceAll(directory, "DIR"));
+	};
+	return { child, write, says, reload, log: () => log };
+}
+
+const SERVE = "transport_url: memory://\nhost: novacompat-1\n";
+const POLICY = "direction: both\n";
+
+describe("SIGHUP", () => {
+	test("takes log level and policy, and names what needs a restart", async () => {
+		const { write, reload } = await serve({
+			"serve.yaml": `${SERVE}policy_file: policy.yaml\n`,
+			"policy.yaml": POLICY,
+		});
+		write("other.yaml", "direction: source-declares\n");
+		write("serve.yaml", `${SERVE}debug: true\npolicy_file: other.yaml\nmax_check_time: 5\nrpc_ping_enabled: true\n`);
+		expect(await reload()).toEqual([
+			expect.stringMatching(/^INFO novacompat.serve \[-\] policy changed from \w{32} to \w{32}$/),
+			"WARNING novacompat.serve [-] Ignoring change to immutable option rpc_ping_enabled: it needs a restart",
+			"WARNING novacompat.serve [-] Ignoring change to immutable option max_check_time: it needs a restart",
+			"INFO novacompat.serve [-] Config option policy_file changed from DIR/policy.yaml to DIR/other.yaml",
+			"INFO novacompat.serve [-] Config option debug changed from false to true",
+			"INFO novacompat.serve [-] configuration reloaded",
+		]);
+	});
+
+	test.each([
+		["an unknown option", { "serve.yaml": `${SERVE}debugg: true\n` }, 'DIR/serve.yaml:3:1: unknown option "debugg"'],
+		["broken YAML", { "serve.yaml": `${SERVE}debug: [true\n` }, /DIR\/serve\.yaml:4:1: /],
+		["a policy that is none", { "policy.yaml": "direction: up\n" }, /DIR\/policy\.yaml:1:12: direction: /],
+		[
+			"a policy without its end",
+			{ "policy.yaml": "direction: source-declares" },
+			"DIR/policy.yaml:1: expected a newline",
+		],
+		[
+			"a policy of no byte",
+			{ "policy.yaml": "" },
+			"DIR/policy.yaml:1: expected a newline at the end: is the file only half written?",
+		],
+	])("takes nothing when there is %s", async (_name, files, why) => {
+		const { write, reload } = await serve({
+			"serve.yaml": `${SERVE}policy_file: policy.yaml\n`,
+			"policy.yaml": POLICY,
+		});
+		write("serve.yaml", `${SERVE}debug: true\npolicy_file: policy.yaml\n`);
+		for (const [name, text] of Object.entries(files)) write(name, text);
+		const lines = await reload();
+		expect(lines).toHaveLength(1);
+		expect(lines[0]).toMatch(
+			/^ERROR novacompat.serve \[-\] configuration not reloaded, everything stays as it was: DIR/,
+		);
+		expect(lines[0]).toMatch(why);
+	});
+
+	test("takes certificates, and refuses those that do not go together", async () => {
+		const [first, second] = [ca.issue("service", "DNS:service"), ca.issue("service", "DNS:service")];
+		const tls = ({ cert, key }: typeof first) => `${SERVE}agent_tls: { ca: ${ca.ca}, cert: ${cert}, key: ${key} }\n`;
+		const { write, reload } = await serve({ "serve.yaml": tls(first) });
+		write("serve.yaml", tls({ ...first, key: second.key }));
+		expect(await reload()).toEqual([expect.stringMatching(/^ERROR .*: agent_tls: .* do not go together/)]);
+		write("serve.yaml", tls(second));
+		expect(await reload()).toEqual([
+			expect.stringMatching(/^INFO .* Config option agent_tls changed from .*1\.pem.* to .*2\.pem/),
+			"INFO novacompat.serve [-] configuration reloaded",
+		]);
+	});
+
+	test("an override of the policy is told with its author, scope and end", async () => {
+		const { write, reload } = await serve({
+			"serve.yaml": `${SERVE}policy_file: policy.yaml\n`,
+			"policy.yaml": POLICY,
+		});
+		const [created, expires] = [-60_000, 3_600_000].map((ms) => new Date(Date.now() + ms).toISOString());
+		write(
+			"policy.yaml",
+			`overrides:\n  - author: jane@example.org\n    reason: change 4711\n    created: ${created}\n    expires: ${expires}\n    scope: { target_host: cmp-02, code: version.minor_downgrade }\n`,
+		);
+		expect((await reload())[0]).toBe(
+			`WARNING novacompat.serve [-] DIR/policy.yaml: jane@example.org overrides errors of target_host cmp-02, code version.minor_downgrade from ${created} until ${expires}: change 4711`,
+		);
+	});
+});
+
+test("SIGUSR2 reports the state of each part, without hosts and secrets", async () => {
+	const { child, says, log } = await serve({
+		"serve.yaml": `${SERVE}agents: { cmp-secret: "http://127.0.0.1:9301" }\njournal: { directory: journal }\n`,
+	});
+	child.kill("SIGUSR2");
+	await says(
+		/INFO novacompat.serve \[-\] state report: process: node v\d+\S*, uptime_s \d+, rss_mib \d+, .*open_files \d+/,
+	);
+	await says("state report: bus: connected memory, connections 1, consuming true, blocked false\n");
+	await says("state report: requests: in_flight 0\n");
+	await says(
+		/state report: agents: kept 0, bytes 0, underway 0, asked 0, failing 0, systemic false, breakers \(open 0, quiet 0\)\n/,
+	);
+	await says(/state report: policy: digest \w{32}, overrides 0\n/);
+	await says("state report: journal: waiting 0, lost 0\n");
+	await says(/state report: reloads: success 0, failure 0, last_success \d+/);
+	expect(log()).not.toContain("cmp-secret");
+});
+
+describe("SIGTERM and SIGINT", () => {
+	test.each(["SIGTERM", "SIGINT"] as const)("%s ends it with 0", async (signal) => {
+		const { child } = await serve({ "serve.yaml": SERVE });
+		child.kill(signal);
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+});
+
+describe("started by systemd", () => {
+	/** Takes datagrams as systemd does, and prints them. */
+	const MANAGER = `
+import os, socket, sys
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+print("bound", flush=True)
+while True:
+    data, fds, flags, address = socket.recv_fds(manager, 4096, 8)
+    print(data.decode(), flush=True)
+    # BARRIER=1 comes with a descriptor: to close it says that all before it was taken.
+    for fd in fds: os.close(fd)`;
+
+	test("it says when it is ready, that it is alive, and that it stops", async () => {
+		const socket = join(temporaryDirectory(), "notify");
+		const manager = spawn("/usr/bin/python3", ["-c", MANAGER, socket], { stdio: ["ignore", "pipe", "inherit"] });
+		onTestFinished(() => void manager.kill());
+		let told = "";
+		manager.stdout.on("data", (chunk) => {
+			told += chunk;
+		});
+		await expect.poll(() => told, PATIENCE).toBe("bound\n");
+		const { child } = await serve({ "serve.yaml": SERVE }, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "400000" });
+		const states = () => told.split("\n").filter((state) => /^(READY|STOPPING|WATCHDOG)=1$/.test(state));
+		await expect.poll(() => states().length, PATIENCE).toBeGreaterThan(3);
+		expect(states()[0]).toBe("READY=1");
+		expect(states().slice(1)).toEqual(
+			states()
+				.slice(1)
+				.map(() => "WATCHDOG=1"),
+		);
+		child.kill("SIGSTOP");
+		await sleep(500);
+		const before = states().length;
+		await sleep(1_000);
+		expect(states()).toHaveLength(before);
+		child.kill("SIGCONT");
+		child.kill("SIGTERM");
+		await expect.poll(() => states(), PATIENCE).toContain("STOPPING=1");
+	});
+
+	test("a system without systemd-notify is told of once", async () => {
+		const { says } = await serve({ "serve.yaml": SERVE }, { NOTIFY_SOCKET: "/nowhere", PATH: "/nowhere" });
+		await says(/WARNING novacompat.serve \[-\] systemd-notify READY=1: spawn systemd-notify ENOENT\n/);
+	});
+});

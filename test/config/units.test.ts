@@ -1,0 +1,37 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { REPOSITORY } from "../support/cli.ts";
+
+/** Unit, and what it starts. */
+const UNITS = [
+	["novacompat-agent.service", "agent-main.js --config-file /etc/novacompat/agent.yaml"],
+	["novacompat-serve.service", "main.js serve --config-file /etc/novacompat/novacompat.yaml"],
+] as const;
+
+describe.each(UNITS)("%s", (name, program) => {
+	const unit = `${REPOSITORY}config/${name}`;
+	const lines = readFileSync(unit, "utf8").split("\n");
+
+	test("starts the program with a configuration file, and again when it fails", () => {
+		expect(lines.find((line) => line.startsWith("ExecStart="))).toMatch(new RegExp(`/dist/src/cli/${program}$`));
+		expect(lines).toContain("Restart=on-failure");
+	});
+
+	test("lets V8 compile", () => {
+		expect(lines.some((line) => line.startsWith("MemoryDenyWriteExecute="))).toBe(false);
+	});
+
+	test.skipIf(!existsSync("/usr/bin/systemd-analyze"))("is exposed less than 3.0, as systemd counts", () => {
+		const { stdout } = spawnSync("systemd-analyze", ["security", "--offline=true", unit], { encoding: "utf8" });
+		const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
+		expect(Number(exposure)).toBeLessThan(3);
+	});
+});
+
+test("systemd waits longer than the service for what is in flight, and takes its exit codes for what they are", () => {
+	const unit = readFileSync(`${REPOSITORY}config/novacompat-serve.service`, "utf8");
+	expect(unit).toMatch(/^TimeoutStopSec=15$/m);
+	expect(unit).toMatch(/^SuccessExitStatus=130 143$/m);
+	expect(unit).toMatch(/^Type=notify\n(#.*\n)*NotifyAccess=all$/m);
+});

@@ -1,0 +1,82 @@
+import { afterEach, expect } from "vitest";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { createPrecheck, type Precheck } from "../../src/precheck.ts";
+import { AgentOptions } from "../../src/snapshot/agent-options.ts";
+import { createSnapshots } from "../../src/snapshot/agents.ts";
+import type { Snapshot } from "../../src/snapshot/snapshot.ts";
+import { json, Opened, snapshotOf } from "../agent-faults/rig.ts";
+import { row } from "../faults/rows.ts";
+import { recordingLog } from "../support/log.ts";
+
+const HOSTS = ["cmp-01", "cmp-02", "test_compute0", "test_compute1"];
+const PAIRS = HOSTS.flatMap((source) =>
+	HOSTS.filter((host) => host !== source).map((target) => [source, target] as const),
+);
+
+/** What an agent of another version would serve of the same host. */
+const VERSIONS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
+	"1.0": (snapshot) => ({
+		...snapshot,
+		schema_version: "1.0",
+		devices: snapshot.devices.map(({ path: _p, sources: _s, facts: _f, ...device }) => device),
+	}),
+	"1.1": (snapshot) => ({ ...snapshot, schema_version: "1.1" }),
+	"1.2": (snapshot) => ({
+		...snapshot,
+		schema_version: "1.2",
+		topology: { sockets: 2 },
+		devices: snapshot.devices.map((device) => ({ ...device, power: { state: "D0" } })),
+	}),
+};
+
+const opened = new Opened();
+afterEach(() => opened.close());
+
+/** The service's pre-check, with an agent of its own version for each host. */
+async function precheckOf(bodyOf: (host: string) => unknown): Promise<Precheck> {
+	const agents: Record<string, string> = {};
+	for (const host of HOSTS) agents[host] = await opened.agent(json(JSON.stringify(bodyOf(host))));
+	const snapshots = createSnapshots(AgentOptions.parse({ agents }), recordingLog().log);
+	return createPrecheck(snapshots, () => DEFAULT_POLICY);
+}
+
+async function decide(precheck: Precheck, source: string, target: string) {
+	const { signal } = new AbortController();
+	const instance_uuid = "0002587c-b09d-468a-9995-53d16eeb8a15";
+	const devices = snapshotOf(source).devices.map(({ id }) => id);
+	const announced = { count: 0, names: "", complete: false };
+	const request = { instance_uuid, source_host: source, dest_host: target, devices, ports: [], announced };
+	const { verdict, allowed, mapping, reasons } = await precheck(request, { signal });
+	return { verdict, allowed, mapping, codes: reasons.map(({ code, attribute }) => `${code} ${attribute}`) };
+}
+
+row(83, "agents of snapshot 1.0, 1.1 and 1.2 mixed", "100 % of the sample hosts decided alike", async (measure) => {
+	const usual = await precheckOf(snapshotOf);
+	const expected = new Map<string, unknown>();
+	for (const [source, target] of PAIRS) expected.set(`${source} ${target}`, await decide(usual, source, target));
+	let alike = 0;
+	const other: string[] = [];
+	for (const [ofSource, sourceBody] of Object.entries(VERSIONS)) {
+		for (const [ofTarget, targetBody] of Object.entries(VERSIONS)) {
+			for (const [source, target] of PAIRS) {
+				const body = (host: string) => (host === source ? sourceBody : targetBody)(snapshotOf(host));
+				const decision = await decide(await precheckOf(body), source, target);
+				const isAlike = JSON.stringify(decision) === JSON.stringify(expected.get(`${source} ${target}`));
+				if (isAlike) alike++;
+				else other.push(`${source} ${ofSource} -> ${target} ${ofTarget}`);
+				await opened.close();
+			}
+		}
+	}
+	measure(`${alike} of ${9 * PAIRS.length} alike`);
+	expect(new Set([...expected.values()].map((decision) => JSON.stringify(decision))).size).toBeGreaterThan(3);
+	expect(other).toEqual([]);
+});
+
+row(83, "an agent of snapshot 2.0", "agent.bad_reply, never accepted", async (measure) => {
+	const precheck = await precheckOf((host) => ({ ...snapshotOf(host), schema_version: "2.0" }));
+	const { verdict, allowed, codes } = await decide(precheck, "cmp-01", "cmp-02");
+	measure(`${verdict}, ${codes[0]?.split(" ")[0]}`);
+	expect({ verdict, allowed }).toEqual({ verdict: "unknown", allowed: false });
+	expect(codes[0]).toMatch(/^agent\.bad_reply /);
+});

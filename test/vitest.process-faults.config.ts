@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** `npm run test:process-faults`: the service as it is built, and what befalls a process. One file after the other. */
+export default defineConfig({
+	test: {
+		root: new URL("..", import.meta.url).pathname,
+		include: ["test/process-faults/**/*.test.ts"],
+		reporters: ["default", "./test/faults/table.ts"],
+		fileParallelism: false,
+		testTimeout: 120_000,
+		hookTimeout: 180_000,
+	},
+});
