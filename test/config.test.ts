@@ -56,6 +56,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			versioned_notifications_topics: ["versioned_notifications"],
 			journal: { directory: "/var/lib/novacompat/journal", max_file_size: 32, max_files: 16 },
 			recording: { file: "/var/lib/novacompat/recording.jsonl", max_file_size: 32 },
+			http: { listen: "127.0.0.1:9876", status_page: false },
 		},
 	);
 	const agent = configSample(

@@ -124,6 +124,7 @@ async function serve(form: string, agents: Fields): Promise<void> {
 		versioned_notifications_topics: ["versioned_notifications"],
 		journal: { directory: "journal" },
 		recording: { file: "recording.jsonl" },
+		http: { listen: "127.0.0.1:0", status_page: true },
 		debug: true,
 		use_json: form === "json",
 	};
@@ -141,6 +142,8 @@ async function serve(form: string, agents: Fields): Promise<void> {
 	// Of these nobody waits for an answer: some are half done when the process ends.
 	sendAll();
 	await vi.waitFor(() => expect(log.includes("Nova accepted")).toBe(true), 30_000);
+	const [base = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(log) ?? [];
+	for (const path of ["/metrics", "/healthcheck", "/"]) add(`GET ${path}`, await (await fetch(base + path)).text());
 	child.kill(form === "json" ? "SIGABRT" : "SIGTERM");
 	await once(child, "exit");
 	add(`log, ${form}`, log);
@@ -198,11 +201,14 @@ describe("SEC-13: of a message that is full of secrets", () => {
 		["journal/journal-000001.jsonl (json)", new RegExp(ACCEPTED)],
 		["recording.jsonl (lines)", new RegExp(`"check_can_live_migrate_destination".*${REJECTED}`)],
 		["recording.jsonl (json)", new RegExp(ACCEPTED)],
+		["GET /metrics", /^novacompat_checks_total\{/m],
+		["GET /healthcheck", /OK/],
+		["GET /", new RegExp(REJECTED)],
 		["replies", /MigrationPreCheckError/],
 		["replies", /UnsupportedVersion|NoSuchMethod/],
 		["notifications", new RegExp(`migration_compat.check.end.*${ACCEPTED}`)],
 		["notifications", /migration_compat.check.error/],
-		["novacompat journal list", /test_compute0 +test_compute1 +reject/],
+		["novacompat journal list", /test_compute0 +test_compute1 .*reject/],
 		["novacompat journal why", /^REJECT {2}test_compute0 -> test_compute1/m],
 		["novacompat record", /^\n$/],
 		["novacompat record --share", /^\n$/],

@@ -112,7 +112,7 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 			journal: {},
 		});
 		expect(debian.sh("novacompat config check /etc/novacompat/novacompat.yaml || true")).toContain("is the agent of");
-		const serve = debian.startAsUser(["novacompat", "serve", "--config-file", "/etc/novacompat/novacompat.yaml"]);
+		const serve = debian.startAsUser(commandOf("novacompat-serve.service"));
 		await line(serve, /serving ready/);
 		const words = ["0002587c-b09d-468a-9995-53d16eeb8a15", "test_compute0", "test_compute1"];
 		const asked = debian.run("novacompat", "precheck", ...words, "--config-file", "/etc/novacompat/novacompat.yaml");
