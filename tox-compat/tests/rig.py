@@ -188,7 +188,7 @@ class Broker:
     def control(self, *command):
         """Runs one command of rabbitmqctl."""
         arguments = f"-dist_listen false -start_epmd false -erl_epmd_port {self._dist_port}"
-        environment = dict(os.environ, HOME=str(self._folder), RABBITMQ_CTL_ERL_ARGS=arguments)
+        environment = dict(os.environ, HOME=str(self._folder), RABBITMQ_CTL_ERL_ARGS=arguments, ERL_CRASH_DUMP_SECONDS="0")
         subprocess.run([RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost", *command],
                        env=environment, check=True, stdout=subprocess.DEVNULL)
 
