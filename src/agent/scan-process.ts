@@ -10,8 +10,8 @@ const WATCHDOG_MS = 3_000;
 /** However alive it is. */
 const MAX_SCAN_MS = 60_000;
 
-/** Guests and the answers of the agent go first. */
-const NICE = 10;
+/** Guests and the answers of the agent go first, always. */
+const NICE = 19;
 
 /** Of Node: little memory, and no threads that would take processors from guests or from the agent's answers. */
 export const SCAN_OPTIONS = ["--max-semi-space-size=4", "--v8-pool-size=0"];
@@ -67,7 +67,11 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 			abandon(child);
 			end({ kind: "failed", cause: "the agent is stopping" });
 		};
-		const watchdog = setTimeout(overrun, WATCHDOG_MS);
+		const watchdog = setTimeout(() => {
+			// Who only waits for a processor is not stuck.
+			if (isRunnable(child.pid)) watchdog.refresh();
+			else overrun();
+		}, WATCHDOG_MS);
 		const limit = setTimeout(overrun, MAX_SCAN_MS);
 		signal.addEventListener("abort", stop, { once: true });
 		heartbeat.on("data", () => watchdog.refresh());
@@ -108,6 +112,15 @@ function abandon(child: ChildProcess): void {
 	child.kill("SIGKILL");
 	for (const stream of child.stdio) stream?.destroy();
 	child.unref();
+}
+
+/** The state of its first thread, proc(5): a read that does not return is `D` or `S`. */
+function isRunnable(pid: number | undefined): boolean {
+	try {
+		return /\) R /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+	} catch {
+		return false;
+	}
 }
 
 /**
