@@ -1,10 +1,10 @@
 import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
-import { DamagedLine } from "../journal/line.ts";
 import { type JournalEntry, readJournal } from "../journal/reader.ts";
 import { localTime } from "../log.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
+import { basisOf } from "./basis.ts";
 import { complain } from "./complain.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
@@ -56,16 +56,6 @@ function policyAt(file: string): (time: string) => Policy {
 function decided({ request }: JournalEntry, basis: Basis): Decision {
 	const { snapshots, ...decision } = checkAgain(request, basis);
 	return decision;
-}
-
-function basisOf({ basis }: JournalEntry): Basis | undefined {
-	try {
-		return basis();
-	} catch (error) {
-		if (!(error instanceof DamagedLine)) throw error;
-		complain(error.message);
-		return undefined;
-	}
 }
 
 function render(flips: readonly Flip[], count: number, { colour }: RenderOptions): string {

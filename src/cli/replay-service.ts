@@ -1,5 +1,4 @@
 import type { Policy } from "../compat/policy.ts";
-import { DamagedLine } from "../journal/line.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import { createLogger } from "../log.ts";
 import { RpcServer } from "../messaging/server.ts";
@@ -11,7 +10,7 @@ import { checkAgain, createPrecheck, type Precheck, type PrecheckRequest } from 
 import { createRanking } from "../ranking.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../snapshot/source.ts";
-import { complain } from "./complain.ts";
+import { basisOf } from "./basis.ts";
 
 /** What the service knows instead of agents. */
 export interface Knowledge {
@@ -69,16 +68,6 @@ function madeAgain({ entries, policy, isPolicyGiven }: Knowledge, otherwise: Pre
 
 function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, request_id = "-"): string {
 	return JSON.stringify([instance_uuid, source_host, dest_host, request_id]);
-}
-
-function basisOf({ basis }: JournalEntry) {
-	try {
-		return basis();
-	} catch (error) {
-		if (!(error instanceof DamagedLine)) throw error;
-		complain(error.message);
-		return undefined;
-	}
 }
 
 /** What is given goes before the last that a journal says of a host. */
