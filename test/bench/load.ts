@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel, type ChannelModel } from "amqplib";
 import { ClosedLoop, type Load, type Run, TIMEOUT_S } from "./closed-loop.ts";
@@ -29,6 +30,7 @@ export class LoadGenerator {
 
 	static async start(url: string): Promise<LoadGenerator> {
 		const connection = await connectWhenReady(url);
+		coalesceWrites(connection);
 		const replyQueue = `reply_${newId()}`;
 		const channel = await connection.createChannel();
 		await channel.assertQueue(replyQueue, { durable: false, exclusive: true });
@@ -81,6 +83,19 @@ export class LoadGenerator {
 		});
 		return id;
 	}
+}
+
+/** One system call for what a turn sends, not one for each frame: the generator has its part of the processors, too. */
+function coalesceWrites({ connection }: ChannelModel): void {
+	const { stream } = connection as unknown as { readonly stream: Duplex };
+	const write = stream.write.bind(stream);
+	stream.write = (frame: unknown) => {
+		if (stream.writableCorked === 0) {
+			stream.cork();
+			process.nextTick(() => stream.uncork());
+		}
+		return write(frame);
+	};
 }
 
 /** Tries until the broker talks AMQP: an open port alone is too early. */

@@ -101,38 +101,43 @@ row(10, "slow broker: 500 ms late, 32 kB/s", "p99 <= 15 s, <= 64 at work", async
 	expect(inFlight).toBeLessThanOrEqual(LIMIT_IN_FLIGHT);
 });
 
-row(11, "reply queues gone: 100 a second of dead callers", "p99 of others +10 %, <= 2 s for one", async (measure) => {
-	const { vhost, caller, service, close } = await rig.apart();
-	const other = await rig.call(vhost);
-	const load = {
-		alive: (number: number) => other.ask(rig.world.question(number)),
-		dead: (number: number) => other.ask({ ...rig.world.question(number), replyQueue: `reply_${newId()}` }),
-	};
-	await latencies(caller, 1_000);
-	const p99s: Record<keyof typeof load, number[]> = { alive: [], dead: [] };
-	// Five milliseconds are what a timer is late.
-	const isWithin = () => Math.min(...p99s.dead) < Math.min(...p99s.alive) * 1.1 + 5;
-	for (let round = 0; round < 3 || (round < 6 && !isWithin()); round++) {
-		for (const kind of ["alive", "dead"] as const) {
-			const stop = new AbortController();
-			const others = hundredASecond(load[kind], stop.signal);
-			p99s[kind].push(quantile(await latencies(caller, 3_000), 0.99));
-			stop.abort();
-			await others;
-			// What the last requests have left behind is gone then.
-			await sleep(2_000);
+row(
+	11,
+	"reply queues gone: 100 a second of dead callers",
+	"p99 of others +10 % +5 ms, <= 2 s for one",
+	async (measure) => {
+		const { vhost, caller, service, close } = await rig.apart();
+		const other = await rig.call(vhost);
+		const load = {
+			alive: (number: number) => other.ask(rig.world.question(number)),
+			dead: (number: number) => other.ask({ ...rig.world.question(number), replyQueue: `reply_${newId()}` }),
+		};
+		await latencies(caller, 1_000);
+		const p99s: Record<keyof typeof load, number[]> = { alive: [], dead: [] };
+		// The p99 of some 120 calls is the second slowest: 5 ms are what the pauses of a machine make of that.
+		const isWithin = () => Math.min(...p99s.dead) < Math.min(...p99s.alive) * 1.1 + 5;
+		for (let round = 0; round < 3 || (round < 6 && !isWithin()); round++) {
+			for (const kind of ["alive", "dead"] as const) {
+				const stop = new AbortController();
+				const others = hundredASecond(load[kind], stop.signal);
+				p99s[kind].push(quantile(await latencies(caller, 3_000), 0.99));
+				stop.abort();
+				await others;
+				// What the last requests have left behind is gone then.
+				await sleep(2_000);
+			}
 		}
-	}
-	const [alive, dead] = [Math.min(...p99s.alive), Math.min(...p99s.dead)];
-	const start = performance.now();
-	await caller.ask({ ...rig.world.question(0), replyQueue: "reply_gone" });
-	await service.says(/reply_gone/, 10_000);
-	const one = performance.now() - start;
-	measure(`p99 ${seconds(dead)} beside dead ones, ${seconds(alive)} beside living ones; one ${seconds(one)}`);
-	await close();
-	expect(dead).toBeLessThan(alive * 1.1 + 5);
-	expect(one).toBeLessThan(2_500);
-});
+		const [alive, dead] = [Math.min(...p99s.alive), Math.min(...p99s.dead)];
+		const start = performance.now();
+		await caller.ask({ ...rig.world.question(0), replyQueue: "reply_gone" });
+		await service.says(/reply_gone/, 10_000);
+		const one = performance.now() - start;
+		measure(`p99 ${seconds(dead)} beside dead ones, ${seconds(alive)} beside living ones; one ${seconds(one)}`);
+		await close();
+		expect(dead).toBeLessThan(alive * 1.1 + 5);
+		expect(one).toBeLessThan(2_500);
+	},
+);
 
 async function hundredASecond(work: (number: number) => Promise<unknown>, stop: AbortSignal): Promise<void> {
 	for (let number = 0; !stop.aborted; number++) {
