@@ -45,19 +45,18 @@ export const PING_ENDPOINT: Endpoint<unknown> = {
  */
 export function dispatch<Context>(endpoints: readonly Endpoint<Context>[], request: Request): Method<Context> {
 	const { method, namespace, version } = request;
-	const fitting = endpoints.filter(
-		(endpoint) => endpoint.namespace === namespace && isCompatible(endpoint.version, version),
-	);
-	if (fitting.length === 0) throw unsupportedVersion(version, method);
-	for (const { methods } of fitting) {
-		const found = methods.get(method);
+	let isFitting = false;
+	for (const endpoint of endpoints) {
+		if (endpoint.namespace !== namespace || !isCompatible(endpoint.version, version)) continue;
+		isFitting = true;
+		const found = endpoint.methods.get(method);
 		if (found && !method.startsWith("_")) {
 			const mistake = argumentMistake(found, request);
 			if (mistake) throw mistake;
 			return found;
 		}
 	}
-	throw noSuchMethod(method);
+	throw isFitting ? noSuchMethod(method) : unsupportedVersion(version, method);
 }
 
 /** Mirrors version_is_compatible of oslo_messaging/_utils.py; what is not a version is compatible with nothing. */
@@ -76,8 +75,8 @@ function argumentMistake<Context>(
 	{ required, optional }: Method<Context>,
 	{ method, args }: Request,
 ): RpcFailure | undefined {
-	const known = new Set([...required, ...optional]);
-	const unexpected = optional === "any" ? undefined : Object.keys(args).find((name) => !known.has(name));
+	const isExpected = (name: string) => optional === "any" || required.includes(name) || optional.includes(name);
+	const unexpected = Object.keys(args).find((name) => !isExpected(name));
 	if (unexpected !== undefined) return typeError(`${method}() got an unexpected keyword argument '${unexpected}'`);
 	const missing = required.filter((name) => !Object.hasOwn(args, name)).map((name) => `'${name}'`);
 	if (missing.length === 0) return undefined;
