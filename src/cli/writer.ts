@@ -3,6 +3,8 @@ import { pino } from "pino";
 
 /** Characters; what does not fit is dropped. */
 const MAX_UNWRITTEN = 4 * 1024 * 1024;
+/** What is written in so long a time is one system call, by a thread that is woken once. */
+const TOGETHER_MS = 5;
 /** So long is waited for who reads a pipe when the process ends. */
 const PATIENCE_AT_EXIT_MS = 100;
 
@@ -14,13 +16,19 @@ export function standardError(): Write {
 	return writerTo({ dest: unblocked(process.stderr.fd) }, () => undefined);
 }
 
-/** Lines are written beside the work, those of one moment together, the last ones at exit: no check waits for a slow reader. */
+/** Lines are written beside the work, those of a moment together, the last ones at exit: no check waits for a slow reader. */
 export function writerTo(options: { dest: number | string; mode?: number }, onError: (error: Error) => void): Write {
+	let lines = "";
+	const flush = () => {
+		destination.write(lines);
+		lines = "";
+	};
 	let giveUp = Number.POSITIVE_INFINITY;
 	// Before what pino does at exit, which waits for a reader as long as it takes.
 	process.once("exit", () => {
 		giveUp = performance.now() + PATIENCE_AT_EXIT_MS;
 		try {
+			flush();
 			destination.flushSync();
 		} catch {
 			// Nobody takes it, or the disk is full.
@@ -30,7 +38,10 @@ export function writerTo(options: { dest: number | string; mode?: number }, onEr
 	const retryEAGAIN = () => performance.now() < giveUp;
 	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN, retryEAGAIN });
 	destination.on("error", onError);
-	return (line) => void destination.write(line);
+	return (line) => {
+		if (lines === "") setTimeout(flush, TOGETHER_MS);
+		lines += line;
+	};
 }
 
 /** A pipe that is full would hold a thread, and with it the end of the process; only what is opened anew can be told not to. */
