@@ -7,6 +7,8 @@ export default defineConfig({
 		include: ["test/process-faults/**/*.test.ts"],
 		reporters: ["default", "./test/faults/table.ts"],
 		fileParallelism: false,
+		// For what the machine does beside it; the table tells.
+		retry: 1,
 		testTimeout: 120_000,
 		hookTimeout: 180_000,
 	},

@@ -318,7 +318,7 @@ row(55, "1,000 agents, of which 500 hang", "healthy ones p99 < 1 s", async (meas
 	expect(p99).toBeLessThan(1_000);
 });
 
-row(55, "200 agents that hang, asked at once", "64 requests at once, 1 for each host", async (measure) => {
+row(55, "200 agents that hang, asked at once", "64 at once (+4 that end), 1 for each host", async (measure) => {
 	const open = new Set<Socket>();
 	let most = 0;
 	const agent = await opened.agent(() => undefined);

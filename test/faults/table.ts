@@ -1,4 +1,4 @@
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
 import type { Row } from "./rows.ts";
 
 const MAX_WIDTH = 60;
@@ -10,11 +10,16 @@ export default class FaultTable implements Reporter {
 			.flatMap((module) => [...module.children.allTests()])
 			.flatMap((test) => {
 				const { row } = test.meta();
-				return row ? [{ ...row, ok: OUTCOMES[test.result().state] }] : [];
+				return row ? [{ ...row, ok: outcomeOf(test) }] : [];
 			})
 			.sort((a, b) => a.row.localeCompare(b.row, "en", { numeric: true }));
 		if (lines.length > 0) process.stdout.write(`\n${render(lines).join("\n")}\n`);
 	}
+}
+
+function outcomeOf(test: TestCase): string {
+	const outcome = OUTCOMES[test.result().state];
+	return test.diagnostic()?.flaky ? `${outcome}, the second time` : outcome;
 }
 
 const OUTCOMES = { passed: "ok", failed: "FAILED", skipped: "not tried", pending: "FAILED" } as const;
