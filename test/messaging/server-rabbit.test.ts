@@ -57,8 +57,8 @@ async function serve(topic: string, handler: Handler, options: Partial<RpcServer
 }
 
 /** A caller of `m` on a topic; `send` sends a request with fields of its own and waits for nothing. */
-function caller(topic: string) {
-	const { transport } = open();
+function caller(topic: string, url?: string) {
+	const { transport } = open(url);
 	const client = new RpcClient(transport);
 	const target = { exchange: "nova", topic };
 	const call = (x: unknown, timeout = 15) => client.call(target, "m", { x }, { timeout });
@@ -132,6 +132,30 @@ test("P9: with ack before, killed while it runs: at most once; with ack after it
 		["after", "fence"],
 		["before", "fence"],
 	]);
+});
+
+test("P9: slower than the broker waits for acknowledgements: executed once, answered once, and it goes on", async () => {
+	const impatient = await startRabbitMq("consumer_timeout = 1000\n");
+	onTestFinished(() => impatient.stop());
+	// By default it looks once a minute whether the time is over.
+	await impatient.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).");
+	const topic = newId();
+	const seen: unknown[] = [];
+	const { lines } = await serve(
+		topic,
+		async ({ x }) => {
+			seen.push(x);
+			await sleep(Number(x));
+			return x;
+		},
+		{},
+		impatient.url,
+	);
+	const { call } = caller(topic, impatient.url);
+	expect(await call(4_000)).toBe(4_000);
+	expect(await call(0)).toBe(0);
+	expect(seen).toEqual([4_000, 0]);
+	expect(lines.join("")).toMatch(/timed out|PRECONDITION/i);
 });
 
 test("row 18: published twice with one id: one execution, one reply", async () => {
