@@ -1,5 +1,5 @@
-import type { Duplex } from "node:stream";
 import amqp, { type ChannelModel } from "amqplib";
+import { coalesceWrites } from "./coalesced-writes.ts";
 import { deferred } from "./deferred.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
 import { explain } from "./faults.ts";
@@ -238,20 +238,6 @@ export class RabbitTransport implements Transport {
 		});
 		return connection;
 	}
-}
-
-/** What is sent in one turn leaves in one write: amqplib makes a system call for each frame. */
-function coalesceWrites({ connection }: ChannelModel): void {
-	// The socket is a public field, which the types leave out.
-	const { stream } = connection as unknown as { readonly stream: Duplex };
-	const write = stream.write.bind(stream);
-	stream.write = (frame: unknown) => {
-		if (stream.writableCorked === 0) {
-			stream.cork();
-			process.nextTick(() => stream.uncork());
-		}
-		return write(frame);
-	};
 }
 
 const CREDENTIALS = {

@@ -1,6 +1,6 @@
-import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel, type ChannelModel } from "amqplib";
+import { coalesceWrites } from "../../src/messaging/coalesced-writes.ts";
 import { ClosedLoop, type Load, type Run, TIMEOUT_S } from "./closed-loop.ts";
 import { fill, newId, type ReplyTemplate, readReply, requestTemplate, type Template } from "./template.ts";
 
@@ -21,7 +21,10 @@ export interface Verified {
 const EXCHANGE = "nova";
 const BROKER_PATIENCE_MS = 60_000;
 
-/** Calls RPC servers with nothing of ours in between: amqplib and the bytes that oslo.messaging sends. */
+/**
+ * Calls RPC servers with nothing of ours in between but how frames are written, which spares all of them its part of the
+ * processors: amqplib and the bytes that oslo.messaging sends.
+ */
 export class LoadGenerator {
 	readonly brokerVersion: string;
 	readonly #channel: Channel;
@@ -83,19 +86,6 @@ export class LoadGenerator {
 		});
 		return id;
 	}
-}
-
-/** One system call for what a turn sends, not one for each frame: the generator has its part of the processors, too. */
-function coalesceWrites({ connection }: ChannelModel): void {
-	const { stream } = connection as unknown as { readonly stream: Duplex };
-	const write = stream.write.bind(stream);
-	stream.write = (frame: unknown) => {
-		if (stream.writableCorked === 0) {
-			stream.cork();
-			process.nextTick(() => stream.uncork());
-		}
-		return write(frame);
-	};
 }
 
 /** Tries until the broker talks AMQP: an open port alone is too early. */
