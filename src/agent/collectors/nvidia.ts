@@ -1,5 +1,5 @@
 import type { Findings } from "../findings.ts";
-import type { Reading } from "../sysfs.ts";
+import type { Reading } from "../reading.ts";
 import { commandOf, type Told } from "../tools.ts";
 import type { ClassCollector } from "./collector.ts";
 
