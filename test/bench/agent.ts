@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SCAN_OPTIONS } from "../../src/agent/scan-process.ts";
 import { populateComputeNode } from "./compute-node.ts";
+import { type OneScan, oneScan } from "./one-scan.ts";
 import { median, quantile, table } from "./statistics.ts";
 
 const ROUNDS = 5;
@@ -19,22 +19,6 @@ const MAIN = join(ROOT, "dist/src/cli/main.js");
 const AGENT_MAIN = join(ROOT, "dist/src/cli/agent-main.js");
 const POLL = join(import.meta.dirname, "poll.js");
 const SAMPLE = join(ROOT, "config/samples/hosts/test_compute0");
-const PRINT_RSS = "data:text/javascript,process.on('exit',()=>console.error(process.resourceUsage().maxRSS))";
-
-/** One scan as the agent starts it: seconds from the start of the process to its end, and the most memory it had. */
-function scan(sysfsRoot: string) {
-	const task = { options: { host: "bench", sysfsRoot, libvirtDir: "/nonexistent" }, before: {}, stuck: [] };
-	const options = [...SCAN_OPTIONS, `--import=${PRINT_RSS}`, SCAN_CHILD, JSON.stringify(task)];
-	const started = performance.now();
-	const { stdout, stderr } = spawnSync(process.execPath, options, {
-		stdio: ["ignore", "pipe", "pipe", "pipe"],
-		maxBuffer: 2 ** 30,
-		encoding: "utf8",
-	});
-	const seconds = (performance.now() - started) / 1000;
-	const devices = JSON.parse(stdout.slice(stdout.indexOf("\n"))).devices.length as number;
-	return { seconds, megabytes: Number(stderr.trim()) / 1024, devices };
-}
 
 /** The files below the root that a scan reads, as the kernel sees it. */
 function filesRead(sysfsRoot: string, directory: string): readonly string[] {
@@ -87,12 +71,12 @@ try {
 	const cc = existsSync("/usr/bin/cc");
 	if (cc) execFileSync("/usr/bin/cc", ["-O2", "-o", reader, join(ROOT, "test/bench/sequential-read.c")]);
 
-	const scans: ReturnType<typeof scan>[] = [];
+	const scans: OneScan[] = [];
 	const cats: number[] = [];
 	const reads: number[] = [];
-	scan(sysfs);
+	oneScan(SCAN_CHILD, sysfs);
 	for (let round = 0; round < ROUNDS; round++) {
-		scans.push(scan(sysfs));
+		scans.push(oneScan(SCAN_CHILD, sysfs));
 		cats.push(seconds("xargs", ["-a", list, "cat"], ""));
 		if (cc) reads.push(seconds(reader, [], files.join("\n")));
 	}
