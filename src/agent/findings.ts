@@ -1,6 +1,7 @@
 import type { Attributes } from "../compat/device.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
-import type { Reading, Sysfs } from "./sysfs.ts";
+import type { Reading } from "./reading.ts";
+import type { Sysfs } from "./sysfs.ts";
 
 /** What a directory says of itself: text by attribute name, and the errno of what is there but cannot be read. */
 export interface Collected {

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing } from "@xmldom/xmldom";
+import { readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
-import { readBounded } from "./sysfs.ts";
 
 /** Where libvirt's QEMU driver keeps the status of the domains that run (`stateDir` in its qemu_conf.c). */
 export const DEFAULT_LIBVIRT_DIR = "/run/libvirt/qemu";

@@ -1,5 +1,6 @@
 import { type Answer, type Asked, healthcheck, json, metricsPage, type Routes, routed } from "../http/answer.ts";
 import { problem } from "../http/problems.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { type Metrics, renderMetrics } from "./metrics.ts";
 import { SNAPSHOT_SCHEMA_VERSION } from "./scan.ts";
 import { type ScanResult, SnapshotUnavailable } from "./scan-result.ts";
@@ -69,9 +70,16 @@ async function instanceDevices({ latest }: Sources, instance: string): Promise<A
 	if (!UUID.test(instance)) {
 		return problem("bad-request", `got ${JSON.stringify(instance.slice(0, 100))}, expected the uuid of an instance`);
 	}
-	const { instances, collectedAt } = await latest();
-	const devices = Object.hasOwn(instances, instance) ? instances[instance] : undefined;
-	return json({ instance, running: devices !== undefined, devices: devices ?? [] }, collectedAge(collectedAt));
+	const { body, running, collectedAt } = await latest();
+	const isRunning = running.has(instance);
+	const devices = isRunning ? devicesOf(instance, body) : [];
+	return json({ instance, running: isRunning, devices }, collectedAge(collectedAt));
+}
+
+/** Read from the body when somebody asks, which the service never does: no scan costs the agent the time that this takes. */
+function devicesOf(instance: string, body: Buffer): readonly SnapshotDevice[] {
+	const { devices } = JSON.parse(body.toString()) as Snapshot;
+	return devices.filter((device) => device.instance === instance);
 }
 
 async function metrics({ latest, counts }: Sources): Promise<Answer> {

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { SnapshotDevice } from "../snapshot/snapshot.ts";
-import { type HostScan, type ScanOptions, scanHost } from "./scan.ts";
+import { type ScanOptions, scanHost } from "./scan.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -11,16 +10,14 @@ export class SnapshotUnavailable extends Error {
 	override readonly name = "SnapshotUnavailable";
 }
 
-/** Devices by uuid of the instance that runs with them; none for an instance without devices. */
-type InstanceDevices = Readonly<Record<string, readonly SnapshotDevice[]>>;
-
 /** What the agent answers from: one scan, as it is sent. */
 export interface ScanResult {
 	/** JSON of the snapshot. */
 	readonly body: Buffer;
 	/** Strong: the same for the same body, and for no other. */
 	readonly etag: string;
-	readonly instances: InstanceDevices;
+	/** Uuids of the instances that run, also of those without a device. */
+	readonly running: ReadonlySet<string>;
 	/** `performance.now()` when the scan had ended. */
 	readonly collectedAt: number;
 }
@@ -36,7 +33,7 @@ export const NO_PREDECESSOR: Predecessor = { generation: 0, digest: "" };
 /** A scan with what only a running agent knows. */
 export interface NumberedScan extends Predecessor {
 	readonly body: Buffer;
-	readonly instances: InstanceDevices;
+	readonly running: readonly string[];
 }
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
@@ -50,7 +47,7 @@ export async function scanAfter(before: Predecessor, options: ScanOptions): Prom
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
-	return { body, digest, generation, instances: instancesOf({ snapshot, running }) };
+	return { body, digest, generation, running };
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */
@@ -62,14 +59,6 @@ export async function scanNow(options: ScanOptions): Promise<ScanResult> {
 	}
 }
 
-export function published({ body, digest, generation, instances }: NumberedScan): ScanResult {
-	return { body, etag: `"${digest}.${generation}"`, instances, collectedAt: performance.now() };
-}
-
-function instancesOf({ snapshot, running }: HostScan): InstanceDevices {
-	const devices = new Map(running.map((uuid) => [uuid, [] as SnapshotDevice[]]));
-	for (const device of snapshot.devices) {
-		if (device.instance !== undefined) devices.get(device.instance)?.push(device);
-	}
-	return Object.fromEntries(devices);
+export function published({ body, digest, generation, running }: NumberedScan): ScanResult {
+	return { body, etag: `"${digest}.${generation}"`, running: new Set(running), collectedAt: performance.now() };
 }

@@ -1,44 +1,15 @@
-import {
-	closeSync,
-	constants,
-	fstatSync,
-	lstatSync,
-	openSync,
-	readdirSync,
-	readlinkSync,
-	readSync,
-	realpathSync,
-	statSync,
-} from "node:fs";
+import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, posix, relative, resolve, sep } from "node:path";
-
-/** One page: the most that a sysfs attribute can hold (Documentation/filesystems/sysfs.rst). */
-const PAGE_BYTES = 4096;
-const MAX_ATTRIBUTE_BYTES = PAGE_BYTES;
-
-/** O_NONBLOCK: opening a FIFO must not wait for a writer. Node adds O_CLOEXEC to every open itself. */
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+import { attempt, isGone, PAGE_BYTES, readInto } from "./bounded-file.ts";
+import { type Reading, readingOf } from "./reading.ts";
 
 /** A path that is more than one name. */
 const HAS_STEPS = /\/|^\.\.?$/;
-
-const ASCII_WITHOUT_NUL = /^[^\0\u0080-\u00ff]*$/;
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
 
 /** The tree cannot be read at all; one unreadable attribute is a `Reading`, not this. */
 export class SysfsError extends Error {
 	override readonly name = "SysfsError";
 }
-
-/**
- * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
- *
- * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
- * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
- * `EFBIG` more than one page, `EILSEQ` not ASCII text.
- */
-export type Reading = { readonly value: string } | { readonly errno: string } | undefined;
 
 /** Who looks after a scan: a read of sysfs can take as long as the driver behind it likes. */
 export interface ScanWatch {
@@ -77,7 +48,7 @@ export function openSysfs(root: string, watch = UNWATCHED): Sysfs {
 	const bus = attempt(() => statSync(join(path, "bus")).isDirectory());
 	if (bus !== true)
 		throw new SysfsError(`sysfs root ${root} has no bus directory: expected bus/ and devices/ below it, as in /sys`);
-	const buffer = Buffer.allocUnsafe(MAX_ATTRIBUTE_BYTES + 1);
+	const buffer = Buffer.allocUnsafe(PAGE_BYTES + 1);
 	const tree = { root: path, watch, dropped: [], buffer, walked: new Set<string>() };
 	return new Sysfs(tree, path, lstatSync(path, { bigint: true }).ino);
 }
@@ -139,7 +110,7 @@ export class Sysfs {
 			const real = this.#contained(name);
 			content = typeof real === "string" ? this.#attribute(real) : real;
 		}
-		if (!("errno" in content)) return text(content);
+		if (!("errno" in content)) return readingOf(content);
 		// ENODEV is not "gone": a driver may answer so for a device that is still there.
 		return content.errno === "ENOENT" || content.errno === "ENOTDIR" ? undefined : content;
 	}
@@ -189,82 +160,9 @@ export class Sysfs {
 	}
 }
 
-/**
- * Reads one device as a whole: what `read` gives if the directory was the same before and after. A device that changed
- * meanwhile is read once more, then given up: it is better absent from a snapshot than half described.
- */
-export function readWhole<T>(open: () => Sysfs | undefined, read: (node: Sysfs) => T | undefined): T | undefined {
-	let node = open();
-	for (let tries = 0; tries < 2 && node !== undefined; tries++) {
-		const before = node.stamp();
-		const result = read(node);
-		const again = open();
-		if (again?.stamp() === before) return result;
-		node = again;
-	}
-	node?.drop("it changed twice while it was read");
-	return undefined;
-}
-
-/** Reads a regular file of at most `limit` bytes without following a final link and without ever waiting for it. */
-export function readBounded(path: string, limit: number): Buffer | { readonly errno: string } {
-	return readInto(Buffer.allocUnsafe(limit + 1), path);
-}
-
-/** The part of the buffer that the file fills; one that fills it all is too large. */
-function readInto(buffer: Buffer, path: string): Buffer | { readonly errno: string } {
-	return attempt(() => {
-		const descriptor = openSync(path, OPEN_FLAGS);
-		try {
-			const status = fstatSync(descriptor);
-			if (!status.isFile()) return { errno: status.isDirectory() ? "EISDIR" : "EINVAL" };
-			let length = 0;
-			while (length < buffer.length) {
-				const read = readSync(descriptor, buffer, length, buffer.length - length, null);
-				length += read;
-				// The kernel hands out whole pages, until the last.
-				if (read === 0 || read % PAGE_BYTES !== 0) break;
-			}
-			return length < buffer.length ? buffer.subarray(0, length) : { errno: "EFBIG" };
-		} finally {
-			closeSync(descriptor);
-		}
-	});
-}
-
 function listed(path: string): readonly string[] {
 	const names = attempt(() => readdirSync(path).sort());
 	if (!("errno" in names)) return names;
 	if (isGone(names.errno)) return [];
 	throw new SysfsError(`sysfs directory ${path} cannot be listed: ${names.errno}`);
-}
-
-/** NULs inside the text make it unreadable: dropping them could make two different values equal. */
-function text(content: Buffer): Reading {
-	let end = trimNuls(content, content.length);
-	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
-	const kept = content.subarray(0, trimNuls(content, end));
-	const value = kept.toString("latin1");
-	return ASCII_WITHOUT_NUL.test(value) ? { value } : { errno: "EILSEQ" };
-}
-
-function trimNuls(content: Buffer, end: number): number {
-	let kept = end;
-	while (content[kept - 1] === 0) kept--;
-	return kept;
-}
-
-function isGone(errno: string): boolean {
-	return errno === "ENOENT" || errno === "ENOTDIR" || errno === "ENODEV";
-}
-
-/** Node's file system errors as values; any other error is a fault of ours and is thrown on. */
-function attempt<T>(operation: () => T): T | { readonly errno: string } {
-	try {
-		return operation();
-	} catch (error) {
-		const code = error instanceof Error && "code" in error ? error.code : undefined;
-		if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return { errno: code };
-		throw error;
-	}
 }

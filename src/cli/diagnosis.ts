@@ -2,7 +2,7 @@ import type { Overlaid } from "../agent/overlay.ts";
 import type { Overlay } from "../agent/overlay-file.ts";
 import { commandOf, type QuestionName, type Told } from "../agent/tools.ts";
 import type { Policy } from "../compat/policy.ts";
-import type { SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { groupsOf, type Outlook, outlooksOf } from "./outlook.ts";
 
 interface Unreadable {
@@ -28,6 +28,8 @@ export interface Diagnosis {
 	readonly devices: Readonly<Record<SnapshotDevice["kind"], number>>;
 	readonly outlooks: readonly Outlook[];
 	readonly unreadable: readonly Unreadable[];
+	/** Devices that were left out, because they changed whenever they were read. */
+	readonly dropped: NonNullable<Snapshot["dropped"]>;
 	readonly programs: readonly {
 		readonly command: string;
 		readonly errno: string | null;
@@ -43,6 +45,7 @@ export interface Findings {
 	readonly told: Told;
 	readonly overlays: readonly Overlay[];
 	readonly overlaid: Overlaid;
+	readonly dropped: Diagnosis["dropped"];
 	readonly debugfs: string | undefined;
 	readonly policy: Policy;
 }
@@ -55,6 +58,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 	ETIMEDOUT: "the driver or program hangs: see dmesg, or call it by hand",
 	EBADMSG: "a format that is not known: report it with the version of the program",
 	EXDEV: "a link leads out of sysfs",
+	EFBIG: "more than a file of sysfs may hold: report it with the version of the driver",
+	EILSEQ: "no text in ASCII: report it with the version of the driver or program",
+	EUCLEAN: "not the same on all tiles of the GPU: set it anew",
 };
 
 /** What somebody could do about it. */
@@ -64,7 +70,7 @@ function remedyFor(errno: string, source: string): string {
 }
 
 /** All that can be said about a host whose devices were read. */
-export function diagnose({ host, told, overlays, overlaid, debugfs, policy }: Findings): Diagnosis {
+export function diagnose({ host, told, overlays, overlaid, dropped, debugfs, policy }: Findings): Diagnosis {
 	const { devices, ignored } = overlaid;
 	const count = (kind: SnapshotDevice["kind"]) => devices.filter((device) => device.kind === kind).length;
 	return {
@@ -73,6 +79,7 @@ export function diagnose({ host, told, overlays, overlaid, debugfs, policy }: Fi
 		devices: { pci: count("pci"), mdev: count("mdev"), mdev_type: count("mdev_type"), vdpa: count("vdpa") },
 		outlooks: outlooksOf(devices, policy),
 		unreadable: unreadableOf(devices),
+		dropped,
 		programs: programsOf(told),
 		overlays: overlays.map((overlay) => effectOf(overlay, devices, ignored)),
 		debugfs: debugfs === undefined ? null : { errno: debugfs, remedy: remedyFor(debugfs, "") },
@@ -134,10 +141,11 @@ function effectOf(
 }
 
 /** What needs a look: 0 nothing, 1 something. That a host cannot be read at all is 2, and no diagnosis. */
-export function warningsOf({ outlooks, unreadable, programs, overlays }: Diagnosis): number {
+export function warningsOf({ outlooks, unreadable, dropped, programs, overlays }: Diagnosis): number {
 	return (
 		outlooks.filter(({ verdict }) => verdict === "reject" || verdict === "unknown").length +
 		unreadable.length +
+		dropped.length +
 		programs.filter(({ errno }) => errno !== null).length +
 		overlays.filter(({ ignored }) => ignored.length > 0).length
 	);

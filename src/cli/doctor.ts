@@ -40,10 +40,11 @@ async function examine(
 ): Promise<Diagnosis | string> {
 	try {
 		const told = await askHost(sysfsRoot);
-		const { devices } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
+		const { devices, dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
 		const overlays = readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
-		return diagnose({ host, told, overlays, overlaid: applyOverlays(devices, overlays), debugfs, policy });
+		const overlaid = applyOverlays(devices, overlays);
+		return diagnose({ host, told, overlays, overlaid, dropped, debugfs, policy });
 	} catch (error) {
 		if (error instanceof SysfsError || error instanceof LibvirtError || error instanceof OverlayError)
 			return error.message;

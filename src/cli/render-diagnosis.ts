@@ -8,7 +8,7 @@ const MAX_IDS = 4;
 
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
-	const { host, kernel_release, devices, outlooks, unreadable, programs, overlays, debugfs } = diagnosis;
+	const { host, kernel_release, devices, outlooks, unreadable, dropped, programs, overlays, debugfs } = diagnosis;
 	const counts = Object.entries(devices).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
 	const kernel = kernel_release === null ? "" : `, kernel ${kernel_release}`;
 	const warnings = warningsOf(diagnosis);
@@ -20,6 +20,10 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		...section(
 			["CANNOT BE READ", "ERRNO", "FROM", "DEVICES", "WHAT HELPS"],
 			unreadable.map((one) => [one.attributes.join(", "), one.errno, clip(one.source), ids(one.devices), one.remedy]),
+		),
+		...section(
+			["LEFT OUT", "WHY"],
+			dropped.map(({ id, reason }) => [id, reason]),
 		),
 		...section(
 			["PROGRAM", "SAID", "WHAT HELPS"],

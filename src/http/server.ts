@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
-import type { SecureContextOptions } from "node:tls";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
@@ -23,7 +23,7 @@ const MUTUAL = { handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized:
 const INACTIVITY_MS = 60_000;
 /** How long `close()` waits for requests that are being answered. */
 const CLOSE_TIMEOUT_MS = 1000;
-/** A large body goes out in parts, or TLS would encrypt all of it before a slow client has taken the first. */
+/** Over TLS a large body goes out in parts, or all of it would be encrypted before a slow client has taken the first. */
 const PART_BYTES = 64 * 1024;
 /** oslo.context's form; anything else in the header could forge log lines. */
 const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
@@ -132,7 +132,8 @@ function send(response: ServerResponse, { status, type, body = "", headers = {} 
 		...(type !== undefined && { "Content-Type": type, "Content-Length": length }),
 		...headers,
 	});
-	if (typeof body === "string" || length <= PART_BYTES) response.end(body);
+	const isInParts = typeof body !== "string" && length > PART_BYTES && response.socket instanceof TLSSocket;
+	if (!isInParts) response.end(body);
 	else Readable.from(partsOf(body)).pipe(response);
 }
 

@@ -64,7 +64,8 @@ function nvidiaMdev(root: string): void {
 		available_instances: "3",
 		files: { name: "NVIDIA A40-12Q", description },
 	});
-	populateMdev(root, type, { uuid: "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301" });
+	const files = { "nvidia/vgpu_params": "frame_rate_limiter=0, disable_vnc=1" };
+	populateMdev(root, type, { uuid: "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301", files });
 }
 
 function nvidiaVfs(root: string): void {
@@ -73,6 +74,7 @@ function nvidiaVfs(root: string): void {
 	const nvidia = (current: string, creatable: string) => ({
 		"nvidia/current_vgpu_type": current,
 		"nvidia/creatable_vgpu_types": creatable,
+		"nvidia/vgpu_params": " ",
 	});
 	const [, ...vfs] = populateSriov(root, { ...board, address: "0000:41:00.0", driver: "nvidia" }, [
 		{ ...board, address: "0000:41:00.4", driver: "nvidia", files: nvidia("1414", "") },
@@ -80,6 +82,12 @@ function nvidiaVfs(root: string): void {
 	]);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index);
 	populateModule(root, "nvidia", { module: "nvidia", version: "580.65.06" });
+}
+
+function nvidiaCuda(root: string): void {
+	nvidiaVfs(root);
+	const params = { "nvidia/vgpu_params": "enable_uvm=1 enable_profiling=1" };
+	writeFiles(join(root, "devices/pci0000:41/0000:41:00.4"), params);
 }
 
 function mlx5(root: string): void {
@@ -147,10 +155,19 @@ function hisilicon(root: string): void {
 		flags: "1",
 	};
 	const files = Object.fromEntries(Object.entries(uacce).map(([name, text]) => [`uacce/hisi_zip-2/${name}`, text]));
-	const [, vf] = populateSriov(root, { ...board, address: "0000:31:00.0", device: "a250", driver: "hisi_zip", files }, [
-		{ ...board, address: "0000:31:00.1", device: "a251", driver: "hisi-acc-vfio-pci" },
-	]);
-	if (vf !== undefined) populateVfio(root, vf, 0, { state: "RUNNING" });
+	const [, ...vfs] = populateSriov(
+		root,
+		{ ...board, address: "0000:31:00.0", device: "a250", driver: "hisi_zip", files },
+		["0000:31:00.1", "0000:31:00.2", "0000:31:00.3"].map((address) => ({
+			...board,
+			address,
+			device: "a251",
+			driver: "hisi-acc-vfio-pci",
+		})),
+	);
+	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index, { state: "RUNNING" });
+	populateModule(root, "hisi_zip", { module: "hisi_zip" });
+	writeFiles(join(root, "module/hisi_zip/parameters"), { pf_q_num: "64", vfs_num: "0", uacce_mode: "1" });
 }
 
 function xe(root: string): void {
@@ -275,6 +292,10 @@ export const CLASS_HOSTS: Readonly<Record<string, ClassHost>> = {
 	},
 	"nvidia-vgpu-vf": {
 		populate: nvidiaVfs,
+		programs: { "nvidia-smi": "echo '00000000:41:00.0, Enabled, Disabled'" },
+	},
+	"nvidia-vgpu-cuda": {
+		populate: nvidiaCuda,
 		programs: { "nvidia-smi": "echo '00000000:41:00.0, Enabled, Disabled'" },
 	},
 	"mlx5-vf": {

@@ -21,8 +21,7 @@ const ETAG = '"0123456789abcdef.3"';
 
 /** What was found a second ago. */
 function result(): ScanResult {
-	const instances = { [UUID]: [DEVICE] };
-	return { body: Buffer.from(BODY), etag: ETAG, instances, collectedAt: performance.now() - 1_500 };
+	return { body: Buffer.from(BODY), etag: ETAG, running: new Set([UUID]), collectedAt: performance.now() - 1_500 };
 }
 
 async function agent(latest: AgentServerOptions["latest"] = result) {

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openSysfs, readBounded, readWhole, SysfsError } from "../../src/agent/sysfs.ts";
+import { openSysfs, SysfsError } from "../../src/agent/sysfs.ts";
 import { link, temporaryHost, writeFiles } from "../support/sysfs.ts";
 
 /** A tree with one directory `devices/node` to put attributes into. */
@@ -10,10 +10,9 @@ function temporaryNode() {
 	const { sysfs } = temporaryHost();
 	const path = join(sysfs, "devices/node");
 	mkdirSync(path, { recursive: true });
-	const open = () => openSysfs(sysfs).directory("devices/node");
-	const node = open();
+	const node = openSysfs(sysfs).directory("devices/node");
 	if (node === undefined) throw new Error("devices/node was just created");
-	return { root: sysfs, path, open, node };
+	return { root: sysfs, path, node };
 }
 
 describe("openSysfs", () => {
@@ -173,59 +172,4 @@ describe("directory and link", () => {
 		writeFiles(path, { b: "", a: "", B: "", "10": "", "9": "" });
 		expect(node.list()).toEqual(["10", "9", "B", "a", "b"]);
 	});
-});
-
-describe("readWhole", () => {
-	test("a device that vanishes while it is read is dropped", () => {
-		const { path, open } = temporaryNode();
-		const result = readWhole(open, () => {
-			rmSync(path, { recursive: true, force: true });
-			return "half";
-		});
-		expect(result).toBeUndefined();
-	});
-
-	test("a device that changed is read once more", () => {
-		const { path, open } = temporaryNode();
-		let reads = 0;
-		const read = () => {
-			reads++;
-			if (reads === 1) writeFiles(path, { software_version: "1.0.0" });
-			return reads;
-		};
-		expect(readWhole(open, read)).toBe(2);
-	});
-
-	test("a device that changes every time is dropped", () => {
-		const { path, open } = temporaryNode();
-		let reads = 0;
-		const read = () => {
-			reads++;
-			writeFiles(path, { [`file${reads}`]: "" });
-			return reads;
-		};
-		expect(readWhole(open, read)).toBeUndefined();
-		expect(reads).toBe(2);
-	});
-
-	test("a device plugged anew under the same name is another device", () => {
-		const { path, open } = temporaryNode();
-		let reads = 0;
-		const read = () => {
-			reads++;
-			if (reads === 1) {
-				mkdirSync(`${path}.new`);
-				rmSync(path, { recursive: true });
-				renameSync(`${path}.new`, path);
-			}
-			return reads;
-		};
-		expect(readWhole(open, read)).toBe(2);
-	});
-});
-
-test("readBounded refuses a final link", () => {
-	const { path } = temporaryNode();
-	symlinkSync("/etc/hostname", join(path, "link"));
-	expect(readBounded(join(path, "link"), 10)).toEqual({ errno: "ELOOP" });
 });

@@ -38,10 +38,10 @@ function files({ cert, key } = ca.issue(HOST, `DNS:${HOST}`)): TlsFiles {
 	};
 }
 
-async function agent(tlsFiles: TlsFiles) {
+async function agent(tlsFiles: TlsFiles, body = Buffer.from("{}")) {
 	const { log, lines } = recordingLog();
 	const tls = new AgentTls(tlsFiles, HOST, log, LOOK_MS);
-	const latest = () => ({ body: Buffer.from("{}"), etag: '"1"', instances: {}, collectedAt: performance.now() });
+	const latest = () => ({ body, etag: '"1"', running: new Set<string>(), collectedAt: performance.now() });
 	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, tls, log });
 	onTestFinished(close);
 	return { url, lines, tls };
@@ -87,6 +87,22 @@ describe("who may ask, and whom the service believes", () => {
 		const { url } = await agent(files());
 		expect(url).toMatch(/^https:/);
 		expect(await ask(url, client(), options)).toEqual(answer);
+	});
+
+	test("a body that goes out in parts comes whole", async () => {
+		const body = Buffer.alloc(3_000_001, "0123456789");
+		const { url } = await agent(files(), body);
+		const { cert, key } = ca.issue("service", "DNS:service");
+		const options = { ca: readText(ca.ca), servername: HOST, agent: false, cert: readText(cert), key: readText(key) };
+		const received = await new Promise<Buffer>((resolve, reject) => {
+			const asked = request(`${url}/v1/snapshot`, options, (response) => {
+				const chunks: Buffer[] = [];
+				response.on("data", (chunk: Buffer) => chunks.push(chunk));
+				response.on("end", () => resolve(Buffer.concat(chunks)));
+			});
+			asked.on("error", reject).end();
+		});
+		expect(received.equals(body)).toBe(true);
 	});
 
 	test("who speaks no TLS gets nothing", async () => {

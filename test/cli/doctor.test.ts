@@ -34,10 +34,10 @@ async function diagnosisOf({ classes, programs, overlays = [] }: Case, { sysfs, 
 	}
 	const all = programs === undefined ? scripts : { devlink: programs, vdpa: programs, "nvidia-smi": programs };
 	const told = { ...(await askHost(sysfs, writePrograms(all))), kernel_release: "6.8.0-45-generic" };
-	const { devices } = takeSnapshot({ host: "cmp-01", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+	const { devices, dropped = [] } = takeSnapshot({ host: "cmp-01", sysfsRoot: sysfs, libvirtDir: libvirt, told });
 	const debugfs = debugfsErrno(openSysfs(sysfs));
 	const overlaid = applyOverlays(devices, overlays);
-	return diagnose({ host: "cmp-01", told, overlays, overlaid, debugfs, policy: DEFAULT_POLICY });
+	return diagnose({ host: "cmp-01", told, overlays, overlaid, dropped, debugfs, policy: DEFAULT_POLICY });
 }
 
 /** name of the golden file (`vitest run -u` writes it anew), the host, how much there is to look at */
@@ -123,6 +123,7 @@ describe("what cannot be read", () => {
 			told,
 			overlays: [],
 			overlaid,
+			dropped: [],
 			debugfs: undefined,
 			policy: DEFAULT_POLICY,
 		});
@@ -144,7 +145,8 @@ describe("what cannot be read", () => {
 			const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: host.sysfs, libvirtDir: host.libvirt });
 			const debugfs = debugfsErrno(openSysfs(host.sysfs));
 			const overlaid = applyOverlays(devices, []);
-			const found = diagnose({ host: "cmp", told: {}, overlays: [], overlaid, debugfs, policy: DEFAULT_POLICY });
+			const rest = { overlays: [], dropped: [], policy: DEFAULT_POLICY };
+			const found = diagnose({ host: "cmp", told: {}, overlaid, debugfs, ...rest });
 			const remedy = "root, or CAP_DAC_READ_SEARCH";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
 			expect(found.unreadable).toMatchObject([{ attributes: ["cfg_services"], errno: "EACCES", remedy }]);
@@ -153,6 +155,25 @@ describe("what cannot be read", () => {
 			process.seteuid?.(0);
 		}
 	});
+});
+
+test("devices that were left out are told, and why", async () => {
+	const dropped = [{ id: "0000:3b:10.0", reason: "it changed twice while it was read" }];
+	const diagnosis = { ...(await diagnosisOf({ classes: [] })), dropped };
+	expect(warningsOf(diagnosis)).toBe(1);
+	expect(renderDiagnosis(diagnosis, { colour: false })).toBe(
+		[
+			"cmp-01: no devices, kernel 6.8.0-45-generic",
+			"",
+			"No device that an instance could have.",
+			"",
+			"LEFT OUT      WHY",
+			"0000:3b:10.0  it changed twice while it was read",
+			"",
+			"1 thing to look at.",
+			"",
+		].join("\n"),
+	);
 });
 
 test("what overlays could not add is told, with who has it", async () => {
@@ -168,8 +189,8 @@ test("what overlays could not add is told, with who has it", async () => {
 	expect(
 		diagnosis.overlays.map(({ file, devices, attributes, ignored }) => [file, devices, attributes, ignored]),
 	).toEqual([
-		["10.yaml", 2, ["qp_num"], [{ attribute: "vendor", from: "host", devices: 2 }]],
-		["20.yaml", 0, [], [{ attribute: "qp_num", from: "10.yaml", devices: 2 }]],
+		["10.yaml", 4, ["qp_num"], [{ attribute: "vendor", from: "host", devices: 4 }]],
+		["20.yaml", 0, [], [{ attribute: "qp_num", from: "10.yaml", devices: 4 }]],
 	]);
 	expect(warningsOf(diagnosis)).toBe(2);
 });

@@ -1,4 +1,4 @@
-import type { Reading } from "../sysfs.ts";
+import type { Reading } from "../reading.ts";
 import { commandOf, handlesOf, objectOf, textOf } from "../tools.ts";
 import type { Draft, Host } from "./collector.ts";
 

@@ -1,5 +1,6 @@
 import type { Findings } from "../findings.ts";
-import type { Reading, Sysfs } from "../sysfs.ts";
+import type { Reading } from "../reading.ts";
+import type { Sysfs } from "../sysfs.ts";
 import type { Host } from "./collector.ts";
 
 interface ModuleVersion {

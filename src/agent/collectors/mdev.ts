@@ -1,7 +1,8 @@
 import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
 import { collectAttributes, namedBy } from "../attributes.ts";
 import { Findings } from "../findings.ts";
-import { readWhole, type Sysfs } from "../sysfs.ts";
+import { readWhole } from "../read-whole.ts";
+import type { Sysfs } from "../sysfs.ts";
 import { classCollector } from "./classes.ts";
 import type { Draft, Host } from "./collector.ts";
 import { driverVersions } from "./driver.ts";

@@ -1,5 +1,6 @@
 import type { Findings } from "../findings.ts";
-import type { Reading } from "../sysfs.ts";
+import type { Reading } from "../reading.ts";
+import type { Sysfs } from "../sysfs.ts";
 import { commandOf, type Told } from "../tools.ts";
 import type { ClassCollector } from "./collector.ts";
 
@@ -12,11 +13,14 @@ const NAMES = ["ecc_mode", "mig_mode"] as const;
  * - `vgpu_type`: `nvidia/current_vgpu_type`, a decimal id; 0 is none, and then there is no such attribute.
  * - `creatable_vgpu_types`: the ids of `nvidia/creatable_vgpu_types`, whose lines are `1428 : NVIDIA H200X-141C`. The list
  *   shrinks with what is allocated on the board: a type that it lacks cannot be created *now*.
+ * - `vgpu_params`: parameters of the vGPU plugin, `nvidia/vgpu_params` of an mdev or a VF, `frame_rate_limiter=0,enable_uvm=1`
+ *   in the order in which they were set; absent where none is.
  * - `ecc_mode`, `mig_mode` of the board, `enabled` or `disabled`, from nvidia-smi; absent where it says N/A.
  *
- * Verified in NVIDIA's vgpu-device-manager and kubevirt-gpu-device-plugin (both files, a header line may come first) and
- * nvidia-smi(1) (550: names of the query, N/A). NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in
- * no output of nvidia-smi: an overlay gives them.
+ * Verified in NVIDIA's vgpu-device-manager and kubevirt-gpu-device-plugin (both lists of types, a header line may come first),
+ * NVIDIA AI Enterprise's documentation (vgpu_params: commas or blanks between parameters, a blank for none) and nvidia-smi(1)
+ * (550: names of the query, N/A). NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in no output of
+ * nvidia-smi: an overlay gives them.
  */
 export const nvidia: ClassCollector = ({ told }) => {
 	const source = commandOf("nvidia-smi");
@@ -26,18 +30,32 @@ export const nvidia: ClassCollector = ({ told }) => {
 		const modes = "errno" in boards ? NAMES.map(() => boards) : boards.get(board);
 		for (const [index, name] of NAMES.entries()) found.record(name, modes?.[index], source);
 	}
-	return ({ parent, found }, node) => {
-		if (found.attributes["mdev_type"]?.startsWith("nvidia-")) describeBoard(parent, found);
-		if (found.attributes["vendor"] !== "10de" || !node.list().includes("nvidia")) return;
-		const own = node.directory("nvidia");
-		if (own === undefined) return;
-		const current = own.read("current_vgpu_type");
-		const isNone = current !== undefined && "value" in current && current.value.trim() === "0";
-		if (!isNone) found.read("vgpu_type", own, "current_vgpu_type", decimalId);
-		found.read("creatable_vgpu_types", own, "creatable_vgpu_types", ids);
+	return ({ kind, parent, found }, node) => {
+		const own = node.list().includes("nvidia") ? node.directory("nvidia") : undefined;
+		const isVf = kind === "pci" && found.attributes["vendor"] === "10de" && own !== undefined;
+		const isMdev = found.attributes["mdev_type"]?.startsWith("nvidia-") === true;
+		if (!isVf && !isMdev) return;
+		if (isVf) {
+			if (!says(own, "current_vgpu_type", "0")) found.read("vgpu_type", own, "current_vgpu_type", decimalId);
+			found.read("creatable_vgpu_types", own, "creatable_vgpu_types", ids);
+		}
+		if (own !== undefined && !says(own, "vgpu_params", "")) found.read("vgpu_params", own, "vgpu_params", parameters);
 		describeBoard(parent, found);
 	};
 };
+
+/** Whether a file can be read and has, blanks aside, just this text. */
+function says(directory: Sysfs, file: string, text: string): boolean {
+	const reading = directory.read(file);
+	return reading !== undefined && "value" in reading && reading.value.trim() === text;
+}
+
+function parameters(text: string): string {
+	return text
+		.split(/[\s,]+/)
+		.filter(Boolean)
+		.join(",");
+}
 
 function decimalId(text: string): string | undefined {
 	return /^\d{1,9}$/.test(text.trim()) ? text.trim() : undefined;

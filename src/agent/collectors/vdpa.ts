@@ -1,6 +1,8 @@
 import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
 import { collectAttributes } from "../attributes.ts";
-import { type Reading, readWhole, type Sysfs } from "../sysfs.ts";
+import { readWhole } from "../read-whole.ts";
+import type { Reading } from "../reading.ts";
+import type { Sysfs } from "../sysfs.ts";
 import { commandOf, handlesOf, textOf } from "../tools.ts";
 import type { Draft, Host } from "./collector.ts";
 import { driverVersions } from "./driver.ts";

@@ -4,8 +4,12 @@ const DRIVER = {
 	source: "drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.c, vf_qm_check_match",
 	date: "2026-08",
 } as const;
+const QUEUES = { source: "drivers/crypto/hisilicon/qm.c, qm_vf_q_assign", date: "2026-11" } as const;
 
-/** VFs of the HiSilicon SEC, HPRE and ZIP accelerators: the driver refuses another device or number of queue pairs at load. */
+/**
+ * VFs of the HiSilicon SEC, HPRE and ZIP accelerators: the driver refuses another device or number of queue pairs at load. What
+ * that number follows from need not be the same for it to be, so a difference warns.
+ */
 export const hisiliconVf: DeviceClass = {
 	name: "hisilicon-vf",
 	match: { kind: ["pci"], driver: ["hisi_acc_vfio_pci", "hisi-acc-vfio-pci"] },
@@ -16,5 +20,7 @@ export const hisiliconVf: DeviceClass = {
 		{ attribute: "device", kind: "equal", ...DRIVER },
 		{ attribute: "qp_num", kind: "equal", ...DRIVER },
 		{ attribute: "que_iso_cfg", kind: "equal", ...DRIVER },
+		{ attribute: "sriov_numvfs", kind: "equal", severity: "warning", ...QUEUES },
+		{ attribute: "pf_q_num", kind: "equal", severity: "warning", ...QUEUES },
 	],
 };

@@ -15,6 +15,25 @@ const COMMON: readonly Rule[] = [
 	{ attribute: "guest_vgpu_version", kind: "in_range", range: "host_supported_vgpu_range", ...NVML },
 ];
 
+/** Nova makes the target's vGPU without parameters of the plugin, or takes one that has its own. */
+const PARAMETERS: Rule = { attribute: "vgpu_params", kind: "info", ...LIVE_MIGRATION };
+
+/**
+ * NVIDIA vGPUs, mdevs and VFs alike, with features of CUDA that NVIDIA does not migrate. The rule is for those that have a
+ * declaration, as an overlay for all vGPUs of a driver gives one: it cannot be meant for these.
+ */
+export const nvidiaVgpuCuda: DeviceClass = {
+	name: "nvidia-vgpu-cuda",
+	match: { vgpu_params: ["*enable_uvm=1*", "*enable_debugging=1*", "*enable_profiling=1*"] },
+	refuse: {
+		message:
+			"NVIDIA does not migrate a vGPU with CUDA unified memory, debuggers or profilers: its vgpu_params must be without " +
+			"enable_uvm=1, enable_debugging=1 and enable_profiling=1 when the instance is started",
+	},
+	...LIVE_MIGRATION,
+	rules: [...COMMON, { attribute: "vgpu_params", kind: "one_of", values: ["none"], ...LIVE_MIGRATION }],
+};
+
 /** NVIDIA vGPUs as mdevs. A numeric type id may mean something else on another board, so the board is compared too. */
 export const nvidiaVgpuMdev: DeviceClass = {
 	name: "nvidia-vgpu-mdev",
@@ -34,6 +53,7 @@ export const nvidiaVgpuMdev: DeviceClass = {
 		{ attribute: "parent_subsystem_vendor", kind: "info", ...LIVE_MIGRATION },
 		{ attribute: "parent_subsystem_device", kind: "equal", ...LIVE_MIGRATION },
 		...COMMON,
+		PARAMETERS,
 	],
 };
 
@@ -54,5 +74,6 @@ export const nvidiaVgpuVf: DeviceClass = {
 		},
 		{ attribute: "subsystem_device", kind: "equal", ...LIVE_MIGRATION },
 		...COMMON,
+		PARAMETERS,
 	],
 };

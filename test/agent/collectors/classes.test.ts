@@ -34,6 +34,7 @@ type Row = readonly [what: string, name: string, id: string, change: (root: stri
 
 const XE = "devices/pci0000:e3/0000:e3:00.0";
 const VGPU = "devices/pci0000:41/0000:41:00.5/nvidia";
+const BOARD = "devices/pci0000:40/0000:40:01.1/0000:41:00.0";
 const CSS = "devices/css0";
 const CCW = "7e270a25-e163-4922-af60-757fc8ed48c6";
 const MDEV = "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301";
@@ -122,6 +123,41 @@ const ROWS: readonly Row[] = [
 		{ vgpu_type: "EBADMSG" },
 	],
 	[
+		"NVIDIA: parameters with commas, blanks or both between them",
+		"nvidia-vgpu-mdev",
+		MDEV,
+		write(`${BOARD}/${MDEV}/nvidia/vgpu_params`, "frame_rate_limiter=0,disable_vnc=1 , enable_uvm=1"),
+		{ vgpu_params: "frame_rate_limiter=0,disable_vnc=1,enable_uvm=1" },
+		{},
+	],
+	[
+		"NVIDIA: a blank for no parameters",
+		"nvidia-vgpu-mdev",
+		MDEV,
+		write(`${BOARD}/${MDEV}/nvidia/vgpu_params`, " "),
+		{ vgpu_params: undefined },
+		{},
+	],
+	[
+		"NVIDIA: a driver without parameters",
+		"nvidia-vgpu-mdev",
+		MDEV,
+		remove(`${BOARD}/${MDEV}/nvidia`),
+		{ vgpu_params: undefined, mdev_type: "nvidia-558" },
+		{},
+	],
+	[
+		"NVIDIA: parameters that cannot be read",
+		"nvidia-vgpu-mdev",
+		MDEV,
+		(root) => {
+			remove(`${BOARD}/${MDEV}/nvidia/vgpu_params`)(root);
+			mkdirSync(join(root, BOARD, MDEV, "nvidia/vgpu_params"));
+		},
+		{ vgpu_params: undefined },
+		{ vgpu_params: "EISDIR" },
+	],
+	[
 		"NVIDIA: a PF has no directory nvidia",
 		"nvidia-vgpu-vf",
 		"0000:41:00.0",
@@ -162,6 +198,30 @@ const ROWS: readonly Row[] = [
 		"0000:6b:00.2",
 		() => undefined,
 		{ state: undefined, driver: "4xxxvf" },
+		{},
+	],
+	[
+		"HiSilicon: what the queues of a VF follow from",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		() => undefined,
+		{ sriov_numvfs: "3", pf_q_num: "64" },
+		{},
+	],
+	[
+		"HiSilicon: a driver that is built in, without parameters",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		remove("module/hisi_zip"),
+		{ sriov_numvfs: "3", pf_q_num: undefined },
+		{},
+	],
+	[
+		"HiSilicon: a VF whose PF has gone",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		remove("bus/pci/devices/0000:31:00.0"),
+		{ sriov_numvfs: undefined, pf_q_num: undefined, uacce_api: undefined },
 		{},
 	],
 	[

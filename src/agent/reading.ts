@@ -1,0 +1,27 @@
+/**
+ * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
+ *
+ * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
+ * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
+ * `EFBIG` more than one page, `EILSEQ` not ASCII text.
+ */
+export type Reading = { readonly value: string } | { readonly errno: string } | undefined;
+
+const ASCII_WITHOUT_NUL = /^[^\0\u0080-\u00ff]*$/;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** An attribute without one trailing newline and trailing NULs. NULs inside make it unreadable: dropping them could make two different values equal. */
+export function readingOf(content: Buffer): Reading {
+	let end = trimNuls(content, content.length);
+	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
+	const kept = content.subarray(0, trimNuls(content, end));
+	const value = kept.toString("latin1");
+	return ASCII_WITHOUT_NUL.test(value) ? { value } : { errno: "EILSEQ" };
+}
+
+function trimNuls(content: Buffer, end: number): number {
+	let kept = end;
+	while (content[kept - 1] === 0) kept--;
+	return kept;
+}
