@@ -143,3 +143,24 @@ class AnswersTest(unittest.TestCase):
                 self.assertEqual({device: TARGET_VF}, decision["mapping"])
             else:
                 self.assertEqual([device], [reason["device"] for reason in errors(decision)])
+
+
+class NotSeenYetTest(unittest.TestCase):
+    """An instance that was started after the last scan of its host."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = rig.Cloud()
+        cls.addClassCleanup(cls.cloud.close)
+        world.build(cls.cloud)
+        cls.cloud.start_agents("--scan-interval", 600)
+        cls.cloud.serve()
+        world.start_new(cls.cloud)
+
+    def test_custom_resource(self):
+        """Its flavor names a resource that an mdev may have, and the agent does not know it yet."""
+        decision = self.cloud.check("cmp-01", "cmp-04", instance_uuid=world.NEW, pci_requests=[],
+                                    flavor_extra_specs={"resources:CUSTOM_NVIDIA_558": "1"})
+        # FIXME: it is unknown whether it has one. As soon as the agent has looked, it is a rejection.
+        self.assertEqual(("accept", True), (decision["verdict"], decision["allowed"]))
+        self.assertEqual(["device.none"], [reason["code"] for reason in decision["reasons"]])

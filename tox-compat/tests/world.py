@@ -16,6 +16,8 @@ SEED = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001"  # interface_version 2.0.3
 OLD = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000002"  # interface_version 2.0.1
 TWO_MDEVS = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000003"
 STRANGE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000004"
+# Not there until `start_new`; one more of the mdevs that PAIR has.
+NEW = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000005"
 
 TARGET_VF = "0000:5e:00.2"
 ACCEPTED = "2.0.2-2.0.4,2.1.0-"
@@ -56,6 +58,13 @@ def build(cloud):
 
 def _gpu(host, address):
     host.pci(address, vendor="0x10de", device="0x2235", driver="nvidia")
+
+
+def start_new(cloud):
+    """An instance that starts while the agents are there."""
+    source, mdev = cloud.hosts["cmp-01"], "4f9a6c1e-1111-4a5c-9d35-0c5d2c5a0004"
+    source.mdev("0000:81:00.0", "nvidia-558", mdev)
+    source.instance(NEW, mdev)
 
 
 def seed_device():
