@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { SnapshotDevice } from "../snapshot/snapshot.ts";
-import { type HostScan, type ScanOptions, scanHost } from "./scan.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
+import { type ScanOptions, takeSnapshot } from "./scan.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -41,7 +41,7 @@ export interface NumberedScan extends Predecessor {
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
 export async function scanAfter(before: Predecessor, options: ScanOptions): Promise<NumberedScan> {
-	const { snapshot, running } = await scanHost(options);
+	const snapshot = takeSnapshot(options);
 	const { schema_version, host, ...found } = snapshot;
 	const boot_id = readFileSync(BOOT_ID, "utf8").trim();
 	const digest = createHash("sha256")
@@ -50,7 +50,7 @@ export async function scanAfter(before: Predecessor, options: ScanOptions): Prom
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
-	return { body, digest, generation, instances: instancesOf({ snapshot, running }) };
+	return { body, digest, generation, instances: instancesOf(snapshot) };
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */
@@ -66,10 +66,10 @@ export function published({ body, digest, generation, instances }: NumberedScan)
 	return { body, etag: `"${digest}.${generation}"`, instances, collectedAt: performance.now() };
 }
 
-function instancesOf({ snapshot, running }: HostScan): InstanceDevices {
-	const devices = new Map(running.map((uuid) => [uuid, [] as SnapshotDevice[]]));
-	for (const device of snapshot.devices) {
-		if (device.instance !== undefined) devices.get(device.instance)?.push(device);
+function instancesOf({ instances = [], devices }: Snapshot): InstanceDevices {
+	const found = new Map(instances.map((uuid) => [uuid, [] as SnapshotDevice[]]));
+	for (const device of devices) {
+		if (device.instance !== undefined) found.get(device.instance)?.push(device);
 	}
-	return Object.fromEntries(devices);
+	return Object.fromEntries(found);
 }

@@ -78,7 +78,8 @@ class AnswersTest(unittest.TestCase):
 
     def test_instance_without_devices(self):
         """An instance with no device has nothing that could be incompatible."""
-        decision = self.cloud.check("cmp-01", "cmp-02", instance_uuid="0e1d9b52-52f6-4a6c-8a1f-4d5f0000ffff")
+        decision = self.cloud.check("cmp-01", "cmp-02", instance_uuid=world.PLAIN,
+                                    flavor_extra_specs={"resources:CUSTOM_LICENSE": "1"}, pci_requests=[])
         self.assertEqual(["device.none"], [reason["code"] for reason in decision["reasons"]])
         self.assertEqual({}, decision["mapping"])
 
@@ -161,6 +162,5 @@ class NotSeenYetTest(unittest.TestCase):
         """Its flavor names a resource that an mdev may have, and the agent does not know it yet."""
         decision = self.cloud.check("cmp-01", "cmp-04", instance_uuid=world.NEW, pci_requests=[],
                                     flavor_extra_specs={"resources:CUSTOM_NVIDIA_558": "1"})
-        # FIXME: it is unknown whether it has one. As soon as the agent has looked, it is a rejection.
-        self.assertEqual(("accept", True), (decision["verdict"], decision["allowed"]))
-        self.assertEqual(["device.none"], [reason["code"] for reason in decision["reasons"]])
+        self.assertEqual(("unknown", False), (decision["verdict"], decision["allowed"]))
+        self.assertEqual({"instance.not_found"}, codes(decision))

@@ -1,6 +1,6 @@
 """The hosts that most tests use: a source, cmp-01, and destinations that differ in one respect each.
 
-    cmp-01  the source: four instances, see below
+    cmp-01  the source: five instances, see below
     cmp-02  takes all of them but OLD and STRANGE: has the starting document's own example, and room for two mdevs
     cmp-03  room for one mdev only
     cmp-04  offers another mdev type, with another device API and other versions
@@ -16,6 +16,7 @@ SEED = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001"  # interface_version 2.0.3
 OLD = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000002"  # interface_version 2.0.1
 TWO_MDEVS = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000003"
 STRANGE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000004"
+PLAIN = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000006"  # none
 # Not there until `start_new`; one more of the mdevs that PAIR has.
 NEW = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000005"
 
@@ -40,6 +41,7 @@ def build(cloud):
     source.instance(OLD, OLD_VF)
     source.instance(TWO_MDEVS, *PAIR)
     source.instance(STRANGE, STRANGE_MDEV)
+    source.instance(PLAIN)
 
     wide = cloud.host("cmp-02")
     wide.pci(TARGET_VF, interface_version="2.1.3", interface_version_compatible=ACCEPTED)
