@@ -41,8 +41,14 @@ export function outsetOf(
 	const devices = devicesThatStay(source.snapshot, departure);
 	const missing = missingDevices(source.snapshot, departure, devices);
 	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
-	if (devices.length === 0) return { verdict: "accept", reasons: [nothingStays(departure)] };
-	return { devices };
+	if (devices.length > 0) return { devices };
+	if (isUnseen(source.snapshot, departure)) return { verdict: "unknown", reasons: [notSeen(departure)] };
+	return { verdict: "accept", reasons: [nothingStays(departure)] };
+}
+
+/** It runs, so the host was looked at before it began, or libvirt was not: no device of it is no answer. An agent before 1.2 does not tell. */
+function isUnseen({ instances }: Snapshot, { devices, instance_uuid }: Departure): boolean {
+	return !devices && instances !== undefined && !instances.includes(instance_uuid);
 }
 
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
@@ -67,6 +73,11 @@ function missingDevices(source: Snapshot, request: Departure, found: readonly Sn
 		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
 		`the agent of ${source.host} sees ${found.length} in use by it`;
 	return [reason("device.unaccounted", "precheck", message)];
+}
+
+function notSeen({ instance_uuid, source_host }: Departure): Reason {
+	const message = `the agent of ${source_host} does not see instance ${instance_uuid} run, so it cannot tell which devices stay attached`;
+	return reason("instance.not_found", "precheck", message);
 }
 
 function nothingStays({ instance_uuid, source_host }: Departure): Reason {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type ScanOptions, scanHost } from "./scan.ts";
+import { type ScanOptions, takeSnapshot } from "./scan.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -38,8 +38,7 @@ export interface NumberedScan extends Predecessor {
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
 export async function scanAfter(before: Predecessor, options: ScanOptions): Promise<NumberedScan> {
-	const { snapshot, running } = await scanHost(options);
-	const { schema_version, host, ...found } = snapshot;
+	const { schema_version, host, ...found } = takeSnapshot(options);
 	const boot_id = readFileSync(BOOT_ID, "utf8").trim();
 	const digest = createHash("sha256")
 		.update(JSON.stringify([boot_id, found]))
@@ -47,7 +46,7 @@ export async function scanAfter(before: Predecessor, options: ScanOptions): Prom
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
-	return { body, digest, generation, running };
+	return { body, digest, generation, running: found.instances ?? [] };
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */

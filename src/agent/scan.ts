@@ -12,7 +12,7 @@ import { type Dropped, openSysfs, type ScanWatch } from "./sysfs.ts";
 import type { Told } from "./tools.ts";
 
 /** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
-export const SNAPSHOT_SCHEMA_VERSION = "1.1";
+export const SNAPSHOT_SCHEMA_VERSION = "1.2";
 
 /** One per kind of device; what a class of devices has beside is in the table of collectors/classes.ts. */
 const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
@@ -32,17 +32,12 @@ export interface ScanOptions {
 	readonly watch?: ScanWatch;
 }
 
-/** A snapshot, and the uuids of the instances that run, also of those without a device. */
-export interface HostScan {
-	readonly snapshot: Snapshot;
-	readonly running: readonly string[];
-}
-
 /**
- * Looks at the host now. Two scans of an unchanged host are equal, byte for byte when printed.
+ * Looks at the host now: what `GET /v1/snapshot` answers, without what only a running agent knows. Two scans of an unchanged host
+ * are equal, byte for byte when printed.
  * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
-export function scanHost(options: ScanOptions): HostScan {
+export function takeSnapshot(options: ScanOptions): Snapshot {
 	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {}, watch } = options;
 	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
 	const sysfs = openSysfs(sysfsRoot, watch);
@@ -54,18 +49,13 @@ export function scanHost(options: ScanOptions): HostScan {
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
 	const devices = [...overlaid, ...missing].map((device) => attach(device, attachments.get(device.id)));
 	const dropped = sysfs.dropped.map(droppedDevice);
-	const snapshot = {
+	return {
 		schema_version: SNAPSHOT_SCHEMA_VERSION,
 		host,
 		...(dropped.length > 0 && { dropped }),
+		instances: [...domains.keys()].sort(),
 		devices: devices.sort(byKindThenId),
 	};
-	return { snapshot, running: [...domains.keys()] };
-}
-
-/** What `GET /v1/snapshot` answers, without what only a running agent knows. */
-export function takeSnapshot(options: ScanOptions): Snapshot {
-	return scanHost(options).snapshot;
 }
 
 function droppedDevice({ path, reason }: Dropped): { id: string; reason: string } {

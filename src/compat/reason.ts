@@ -40,6 +40,7 @@ export const REASON_CODES = {
 	"device.none": "note",
 	"device.not_found": "unknown",
 	"device.unaccounted": "unknown",
+	"instance.not_found": "unknown",
 	"port.replugged": "note",
 	"request.invalid": "unknown",
 	"agent.unconfigured": "unknown",

@@ -2,19 +2,30 @@ import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration } from "./topology.ts";
 
-/** Declares in order, on a channel that is then open. What is there already with other arguments is used as it is. */
-export async function declare(connection: ChannelModel, topology: readonly Declaration[], log: Log): Promise<Channel> {
+/**
+ * Declares in order, on a channel that is then open. What is there already with other arguments is used as it is, and so is an
+ * exchange that this user may not declare: `foreign` keeps their names, because RabbitMQ logs every refusal as an error.
+ */
+export async function declare(
+	connection: ChannelModel,
+	topology: readonly Declaration[],
+	log: Log,
+	foreign = new Set<string>(),
+): Promise<Channel> {
 	let channel = await openChannel(connection);
 	for (const step of topology) {
 		try {
-			await assert(channel, step);
+			if (step.kind === "exchange" && foreign.has(step.name)) await channel.checkExchange(step.name);
+			else await assert(channel, step);
 		} catch (error) {
-			if (!isInequivalent(error)) throw error;
+			const isForeign = step.kind === "exchange" && isRefused(error);
+			if (!isForeign && !isInequivalent(error)) throw error;
 			channel = await openChannel(connection);
-			await check(channel, step).catch(() => {
-				throw error;
+			await check(channel, step).catch((absent: unknown) => {
+				throw isForeign ? absent : error;
 			});
-			log.error(`${String(error)}; using it as it is`);
+			if (isForeign) foreign.add(step.name);
+			else log.error(`${String(error)}; using it as it is`);
 		}
 	}
 	return channel;
@@ -44,6 +55,10 @@ async function assert(channel: Channel, step: Declaration): Promise<void> {
 async function check(channel: Channel, step: Declaration): Promise<void> {
 	if (step.kind === "exchange") await channel.checkExchange(step.name);
 	else if (step.kind === "queue") await channel.checkQueue(step.name);
+}
+
+function isRefused(error: unknown): boolean {
+	return / \(ACCESS-REFUSED\) /.test(String(error));
 }
 
 /** An exchange of another type would take our messages elsewhere: that one is not for us. */

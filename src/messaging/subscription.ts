@@ -34,6 +34,8 @@ export class Subscription {
 	#session: Session | undefined;
 	#wasEstablished = false;
 	#served: Promise<void> = Promise.resolve();
+	/** Exchanges that this user may not declare. */
+	readonly #foreign = new Set<string>();
 	#channel: Channel | undefined;
 	/** Aborted when what was set up last is lost. */
 	#lost: AbortSignal | undefined;
@@ -84,7 +86,7 @@ export class Subscription {
 
 	async #consume(connection: ChannelModel): Promise<AbortSignal> {
 		const { topology, prefetch, log } = this.#options;
-		const channel = await declare(connection, topology, log);
+		const channel = await declare(connection, topology, log, this.#foreign);
 		const lost = new AbortController();
 		watch(channel, lost);
 		// Its other consumers would live on beside their successors.
@@ -121,7 +123,7 @@ export class Subscription {
 	#redeclare(connection: ChannelModel, lost: AbortController): void {
 		const { topology, log } = this.#options;
 		const timer = setInterval(() => {
-			declare(connection, topology, log)
+			declare(connection, topology, log, this.#foreign)
 				.then((channel) => channel.close())
 				.catch((error: unknown) => lost.abort(error));
 		}, REDECLARE_MS);

@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
 
-/** Fields whose values name somebody's request, instance, project or queue. */
+/** Fields whose values, or items, name somebody's request, instance, project or queue. */
 const ID_FIELD =
-	/^(uuid|instance|instance_uuid|_msg_id|_unique_id|_reply_q|(_context_)?(request_id|global_request_id|user_id|project_id))$/;
+	/^(uuid|instances?|instance_uuid|_msg_id|_unique_id|_reply_q|(_context_)?(request_id|global_request_id|user_id|project_id))$/;
 /** What ids look like inside of texts. */
 const TOKEN = /\b(?:req-|reply_)?(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})\b/g;
 const PREFIX = /^(?:req-|reply_)/;
@@ -19,8 +19,9 @@ export class Pseudonyms {
 	learn(value: unknown): void {
 		if (typeof value !== "object" || value === null) return;
 		for (const [field, item] of Object.entries(value)) {
-			if (typeof item === "string" && ID_FIELD.test(field)) this.#known.add(item);
-			else this.learn(item);
+			const ids = ID_FIELD.test(field) ? [item].flat().filter((id) => typeof id === "string") : [];
+			for (const id of ids) this.#known.add(id);
+			this.learn(item);
 		}
 	}
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DEVICE_KINDS } from "../compat/device.ts";
 
 const MAX_DEVICES = 8192;
+const MAX_INSTANCES = 8192;
 /** One page: the most that a sysfs attribute can hold. */
 const MAX_VALUE_LENGTH = 4096;
 
@@ -54,6 +55,8 @@ export const Snapshot = z.object({
 		.array(z.object({ id: z.string().max(256), reason: z.string().max(256) }))
 		.max(MAX_DEVICES)
 		.optional(),
+	/** Uuids of the instances that ran when the devices were looked at, also of those without a device; since 1.2. */
+	instances: z.array(z.guid()).max(MAX_INSTANCES).optional(),
 	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
 });
 

@@ -185,6 +185,27 @@ describe("what is declared", () => {
 		expect(client.lines.join("")).toMatch(/ ERROR .*'durable' for exchange 'x_/);
 	});
 
+	test("an exchange that the user may not declare is used as its owner declared it, and waited for until then", async () => {
+		const target = newTarget();
+		const own = `${target.topic}([._].*)?`;
+		const user = `u_${newId()}`;
+		await broker.ctl("add_user", user, "secret");
+		const [configure, write, read] = [`^${own}$`, `^(amq\\.default|${own})$`, `^(${target.exchange}|${own})$`];
+		await broker.ctl("set_permissions", user, configure, write, read);
+		const { transport, lines } = open(broker.url.replace("guest:guest", `${user}:secret`));
+		const peer = await observe();
+		const inbox = new Inbox();
+		const listening = transport.listen(target, 64, inbox.ack);
+		const waits = / WARNING .*no exchange 'x_.*nobody has declared it yet/;
+		await vi.waitFor(() => expect(lines.join("")).toMatch(waits), 5_000);
+
+		await peer.assertExchange(target.exchange, "topic", { durable: true, autoDelete: false });
+		await listening;
+		peer.publish(target.exchange, serverKey(target), Buffer.from("{}"));
+		expect(await inbox.at(0)).toMatchObject({ routingKey: serverKey(target) });
+		expect(lines.join("")).not.toContain(" ERROR ");
+	});
+
 	test("row 14: an exchange of another type is not for us: no hot loop, and the others are served", async () => {
 		const [wrong, right] = [newTarget(), newTarget()];
 		const peer = await observe();

@@ -131,10 +131,19 @@ describe("check_live_migration", () => {
 	});
 
 	test("an instance without devices may go, although the destination has no agent", async () => {
-		const plain = { ...request, instance_uuid: "11111111-2222-3333-4444-555555555555", dest_host: "elsewhere" };
+		const plain = { ...request, instance_uuid: "510765c3-07cc-4895-9a08-a34642470854", dest_host: "elsewhere" };
 		expect(await call("check_live_migration", { request: plain })).toMatchObject({
 			verdict: "accept",
 			reasons: [{ code: "device.none" }],
+		});
+	});
+
+	test("an instance that does not run on the source, as far as its agent sees, is unknown", async () => {
+		const elsewhere = { ...request, instance_uuid: "11111111-2222-3333-4444-555555555555" };
+		expect(await call("check_live_migration", { request: elsewhere })).toMatchObject({
+			verdict: "unknown",
+			allowed: false,
+			reasons: [{ code: "instance.not_found" }],
 		});
 	});
 
@@ -221,7 +230,7 @@ describe("rank_destinations", () => {
 				reasons: [{ code: "agent.unconfigured" }],
 			})),
 		);
-		const plain = hosts(await rank({ instance_uuid: "11111111-2222-3333-4444-555555555555" }));
+		const plain = hosts(await rank({ instance_uuid: "510765c3-07cc-4895-9a08-a34642470854" }));
 		expect(plain.map(({ host, verdict }) => `${host} ${verdict}`)).toEqual([
 			"cmp-02 accept",
 			"elsewhere accept",

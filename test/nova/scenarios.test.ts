@@ -27,8 +27,8 @@ const Device = z
 const Agent = z.union([
 	z.enum(["unconfigured", "refused", "silent", "html", "impostor", "busy", "untrusted", "elsewhere"]),
 	z.array(Device),
-	/** Seconds ago, it has read its devices the last time. */
-	z.strictObject({ stuck: z.number(), devices: z.array(Device) }),
+	/** Seconds ago, it has read its devices the last time; which instances ran then, if it says so. */
+	z.strictObject({ stuck: z.number().default(0), instances: z.array(z.string()).optional(), devices: z.array(Device) }),
 ]);
 const Scenario = z.strictObject({
 	name: z.string(),
@@ -72,18 +72,22 @@ const LISTENERS: Readonly<Record<"silent" | "html" | "busy", RequestListener>> =
 	html: (_request, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>"),
 };
 
-function snapshotOf(host: string, devices: Snapshot["devices"], age = 0): RequestListener {
+function snapshotOf(host: string, says: Pick<Snapshot, "devices" | "instances">, age = 0): RequestListener {
 	const boot_id = "7d0d1b0c-3a59-4a36-9d80-9f6f8a3c2f10";
-	const snapshot = JSON.stringify({ schema_version: "1.0", host, boot_id, devices });
+	const snapshot = JSON.stringify({ schema_version: "1.0", host, boot_id, ...says });
 	const headers = { "Content-Type": "application/json", "Collected-Age-Ms": `${age * 1000}` };
 	return (_request, response) => response.writeHead(200, headers).end(snapshot);
 }
 
 function listenerOf(host: string, agent: z.infer<typeof Agent>): RequestListener {
-	if (agent === "impostor") return snapshotOf("another", []);
-	if (Array.isArray(agent)) return snapshotOf(host, agent);
-	if (typeof agent === "object") return snapshotOf(host, agent.devices, agent.stuck);
-	return agent === "silent" || agent === "html" || agent === "busy" ? LISTENERS[agent] : snapshotOf(host, []);
+	const nothing = { devices: [] };
+	if (agent === "impostor") return snapshotOf("another", nothing);
+	if (Array.isArray(agent)) return snapshotOf(host, { devices: agent });
+	if (typeof agent === "object") {
+		const { stuck, ...says } = agent;
+		return snapshotOf(host, says, stuck);
+	}
+	return agent === "silent" || agent === "html" || agent === "busy" ? LISTENERS[agent] : snapshotOf(host, nothing);
 }
 
 /** The URL of an agent that does what the scenario says; undefined when none is configured. */

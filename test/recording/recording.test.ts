@@ -90,6 +90,7 @@ describe("what is compared", () => {
 describe("pseudonyms", () => {
 	const uuid = "0002587c-b09d-468a-9995-53d16eeb8a15";
 	const mdev = "11112222-3333-4444-5555-666677778888";
+	const bystander = "66d19c9b-a157-42ee-8b0f-90544f9de658";
 	const project = "8ab0d6a3b4e14f6db77f3f5f2c1d9b10";
 	const message = {
 		_context_request_id: `req-${uuid}`,
@@ -97,6 +98,7 @@ describe("pseudonyms", () => {
 		_context_user_id: "jane",
 		_reply_q: `reply_${project}`,
 		args: { instance: { uuid, host: "cmp-01" } },
+		snapshot: { instances: [uuid, bystander] },
 		text: `instance ${uuid} of ${project} has ${mdev}`,
 		mapping: { [mdev]: "0000:3b:10.0", [uuid]: "x" },
 	};
@@ -108,7 +110,7 @@ describe("pseudonyms", () => {
 	test("in the place of every id that was learnt, of the same form, in whatever text it is", () => {
 		const one = made(new Pseudonyms());
 		const text = JSON.stringify(one);
-		for (const id of [uuid, project, "jane"]) expect(text).not.toContain(id);
+		for (const id of [uuid, bystander, project, "jane"]) expect(text).not.toContain(id);
 		const { uuid: other } = one.args.instance;
 		expect(other).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 		expect(one).toMatchObject({
@@ -116,6 +118,7 @@ describe("pseudonyms", () => {
 			_context_project_id: expect.stringMatching(/^[0-9a-f]{32}$/),
 			_context_user_id: expect.stringMatching(/^id-[0-9a-f]{12}$/),
 			args: { instance: { host: "cmp-01" } },
+			snapshot: { instances: [other, expect.any(String)] },
 			text: `instance ${other} of ${one._context_project_id} has ${mdev}`,
 			mapping: { [mdev]: "0000:3b:10.0", [other]: "x" },
 		});

@@ -334,21 +334,21 @@ class Cloud:
             self.broker.add_vhost(self.vhost)
         self.url = self.broker.url(self.vhost)
         self.agents = {}
-        self._hosts = {}
+        self.hosts = {}
         self._processes = []
         self._http_agents = []
         self._transport = None
 
     def host(self, name):
-        self._hosts[name] = Host(name)
-        return self._hosts[name]
+        self.hosts[name] = Host(name)
+        return self.hosts[name]
 
     def start_agents(self, *options):
         """One real agent for each host, started at the same time."""
         started = {
             name: self._start(f"agent-{name}", "agent", "--host", name, "--sysfs-root", host.sysfs,
                               "--libvirt-dir", host.libvirt, "--listen", "127.0.0.1:0", *options)
-            for name, host in self._hosts.items()
+            for name, host in self.hosts.items()
         }
         for name, process in started.items():
             self.agents[name] = process.wait_for_log(r"listening on (http://127\.0\.0\.1:\d+)").group(1)

@@ -78,7 +78,8 @@ class AnswersTest(unittest.TestCase):
 
     def test_instance_without_devices(self):
         """An instance with no device has nothing that could be incompatible."""
-        decision = self.cloud.check("cmp-01", "cmp-02", instance_uuid="0e1d9b52-52f6-4a6c-8a1f-4d5f0000ffff")
+        decision = self.cloud.check("cmp-01", "cmp-02", instance_uuid=world.PLAIN,
+                                    flavor_extra_specs={"resources:CUSTOM_LICENSE": "1"}, pci_requests=[])
         self.assertEqual(["device.none"], [reason["code"] for reason in decision["reasons"]])
         self.assertEqual({}, decision["mapping"])
 
@@ -143,3 +144,23 @@ class AnswersTest(unittest.TestCase):
                 self.assertEqual({device: TARGET_VF}, decision["mapping"])
             else:
                 self.assertEqual([device], [reason["device"] for reason in errors(decision)])
+
+
+class NotSeenYetTest(unittest.TestCase):
+    """An instance that was started after the last scan of its host."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = rig.Cloud()
+        cls.addClassCleanup(cls.cloud.close)
+        world.build(cls.cloud)
+        cls.cloud.start_agents("--scan-interval", 600)
+        cls.cloud.serve()
+        world.start_new(cls.cloud)
+
+    def test_custom_resource(self):
+        """Its flavor names a resource that an mdev may have, and the agent does not know it yet."""
+        decision = self.cloud.check("cmp-01", "cmp-04", instance_uuid=world.NEW, pci_requests=[],
+                                    flavor_extra_specs={"resources:CUSTOM_NVIDIA_558": "1"})
+        self.assertEqual(("unknown", False), (decision["verdict"], decision["allowed"]))
+        self.assertEqual({"instance.not_found"}, codes(decision))

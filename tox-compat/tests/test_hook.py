@@ -2,27 +2,19 @@
 
 import logging
 import time
-import unittest
 from unittest import mock
 
-import nova.conf
-import nova.context
 import nova.exception
 import nova.objects
-import nova.rpc
 import oslo_messaging
 
+import hook_case
 import rig
-import test_nova
-from novacompat import breaker
+from hook_case import ALIAS, INSTANCE, VGPU
 from novacompat import hook
 from novacompat import rpcapi
 
-CONF = nova.conf.CONF
-INSTANCE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001"
 TEXT = "interface_version 2.0.1 is not accepted by cmp-02 0000:5e:00.2 [fc4436829f19]"
-VGPU = {"vgpus": 1}
-ALIAS = {"aliases": 1}
 
 
 class Service:
@@ -40,63 +32,25 @@ class Service:
         return self.answer
 
 
-class HookTest(unittest.TestCase):
+class HookTest(hook_case.HookCase):
     @classmethod
     def setUpClass(cls):
-        nova.objects.register_all()
-        cls.cloud = rig.Cloud()
-        cls.addClassCleanup(cls.cloud.close)
-        transport = nova.rpc.create_transport(cls.cloud.url)
-        cls.addClassCleanup(transport.cleanup)
-        patch = mock.patch.object(nova.rpc, "TRANSPORT", transport)
-        patch.start()
-        cls.addClassCleanup(patch.stop)
+        super().setUpClass()
         cls.service = Service()
         server = oslo_messaging.get_rpc_server(
-            transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [cls.service], executor="threading")
+            cls.transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [cls.service], executor="threading")
         server.start()
         cls.addClassCleanup(server.wait)
         cls.addClassCleanup(server.stop)
 
     def setUp(self):
+        super().setUp()
         self.service.asked.clear()
-        self.set(mode="enforce", on_error="reject", timeout=10)
-        self.context = nova.context.RequestContext(
-            "user", "project", auth_token="canary-token", service_catalog=[{"type": "image", "name": "canary-catalog"}],
-            roles=["admin"], remote_address="192.0.2.66", user_name="canary-name")
-        self.events = []
-        for patch in [mock.patch.object(rpcapi, "_breaker", breaker.Breaker()),
-                      mock.patch.object(nova.objects.InstanceActionEvent, "event_start", self._start),
-                      mock.patch.object(nova.objects.InstanceActionEvent, "event_finish_with_failure", self._finish)]:
-            patch.start()
-            self.addCleanup(patch.stop)
-
-    def _start(self, context, instance_uuid, event, **_):
-        self.events.append((event, instance_uuid))
-
-    def _finish(self, context, instance_uuid, event, exc_val, **_):
-        self.events.append((event, exc_val and str(exc_val)))
-
-    def set(self, **options):
-        for name, value in options.items():
-            CONF.set_override(name, value, group="migration_compat")
-            self.addCleanup(CONF.clear_override, name, group="migration_compat")
 
     def check(self, answer, devices=VGPU):
         """Returns the reason of the refusal, or None, and the WARNINGs that were logged."""
         self.service.answer = answer
-        instance = test_nova.instance(self.context, INSTANCE, **devices)
-        with self.assertLogs("novacompat", logging.DEBUG) as logs:
-            logging.getLogger("novacompat").debug("assertLogs wants one")
-            try:
-                hook.check(self.context, instance, "cmp-02")
-                reason = None
-            except Exception as error:
-                self.assertIs(nova.exception.MigrationPreCheckError, type(error))
-                reason = error.kwargs["reason"]
-                self.assertEqual(f"Migration pre-check error: {reason}", str(error))
-                self.assertLessEqual(len(str(error)), 255)
-        return reason, [record.getMessage() for record in logs.records if record.levelno >= logging.WARNING]
+        return self.ask(devices)
 
     def test_answers(self):
         """What is allowed goes on, anything else is a MigrationPreCheckError with the reason."""

@@ -1,6 +1,6 @@
 """The hosts that most tests use: a source, cmp-01, and destinations that differ in one respect each.
 
-    cmp-01  the source: four instances, see below
+    cmp-01  the source: five instances, see below
     cmp-02  takes all of them but OLD and STRANGE: has the starting document's own example, and room for two mdevs
     cmp-03  room for one mdev only
     cmp-04  offers another mdev type, with another device API and other versions
@@ -16,6 +16,9 @@ SEED = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001"  # interface_version 2.0.3
 OLD = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000002"  # interface_version 2.0.1
 TWO_MDEVS = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000003"
 STRANGE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000004"
+PLAIN = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000006"  # none
+# Not there until `start_new`; one more of the mdevs that PAIR has.
+NEW = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000005"
 
 TARGET_VF = "0000:5e:00.2"
 ACCEPTED = "2.0.2-2.0.4,2.1.0-"
@@ -38,6 +41,7 @@ def build(cloud):
     source.instance(OLD, OLD_VF)
     source.instance(TWO_MDEVS, *PAIR)
     source.instance(STRANGE, STRANGE_MDEV)
+    source.instance(PLAIN)
 
     wide = cloud.host("cmp-02")
     wide.pci(TARGET_VF, interface_version="2.1.3", interface_version_compatible=ACCEPTED)
@@ -56,6 +60,13 @@ def build(cloud):
 
 def _gpu(host, address):
     host.pci(address, vendor="0x10de", device="0x2235", driver="nvidia")
+
+
+def start_new(cloud):
+    """An instance that starts while the agents are there."""
+    source, mdev = cloud.hosts["cmp-01"], "4f9a6c1e-1111-4a5c-9d35-0c5d2c5a0004"
+    source.mdev("0000:81:00.0", "nvidia-558", mdev)
+    source.instance(NEW, mdev)
 
 
 def seed_device():
