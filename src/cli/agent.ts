@@ -9,6 +9,7 @@ import { createLogger } from "../log.ts";
 import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
 import { untilSignal } from "./signals.ts";
+import { serviceManager } from "./systemd.ts";
 
 const SCAN_CHILD = fileURLToPath(new URL("../agent/scan-child.js", import.meta.url));
 
@@ -30,6 +31,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
 	const stopped = untilSignal();
+	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({
 		scan: { host, sysfsRoot, libvirtDir, overlayDir },
 		interval,
@@ -40,7 +42,9 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const server = await startAgentServer({ listen, latest, scans: () => scanner.counts, tls, log });
 	log.info(`agent of ${host} listening on ${server.url}`);
 	scanner.start();
+	manager.ready();
 	await stopped;
+	manager.stopping();
 	await Promise.all([server.close(), scanner.stop()]);
 }
 

@@ -7,7 +7,7 @@ import type { MadeCheck } from "../precheck.ts";
 import type { HostState, SnapshotWitness } from "../snapshot/source.ts";
 import type { ReloadCounts } from "./reload.ts";
 import type { Bus, Role, ShadowState } from "./service-state.ts";
-import { version } from "./version.ts";
+import { build } from "./version.ts";
 
 /** Upper ends of buckets, in seconds. */
 const CHECK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -109,7 +109,7 @@ export class ServiceMetrics implements SnapshotWitness {
 				"When the configuration was read well, in seconds since 1970.",
 				reloads.last_success,
 			),
-			family("novacompat_build_info", "gauge", "Always 1, with the version as a label.", [[{ version: version() }, 1]]),
+			family("novacompat_build_info", "gauge", "Always 1, with version and commit as labels.", [[{ ...build() }, 1]]),
 			...(await this.#lagFamilies()),
 			...processFamilies("the service"),
 		];

@@ -10,7 +10,7 @@ import { MATRIX_STYLE, matrixSections } from "./matrix-page.ts";
 import type { RecentCheck } from "./recent-checks.ts";
 import { CELLS } from "./render-matrix.ts";
 import type { Bus, ShadowState } from "./service-state.ts";
-import { version } from "./version.ts";
+import { build } from "./version.ts";
 
 /** What the page shows of the service. */
 export interface Status {
@@ -54,7 +54,7 @@ export function statusPage(status: Status): string {
 		notReady === undefined ? badge("accept", "ready") : `${badge("reject", "not ready")} ${escapeHtml(notReady)}`;
 	const body = `<h1>novacompat on ${escapeHtml(name)}</h1>
 <p>${state}</p>
-<p><small>version ${escapeHtml(version())}, ${localTime(now)}; this page does not change by itself</small></p>
+<p><small>version ${escapeHtml(build().version)}, ${localTime(now)}; this page does not change by itself</small></p>
 <h2>Recent checks</h2>
 ${checksTable(status)}
 <h2>Agents</h2>

@@ -11,17 +11,24 @@ import type { RequestContext } from "./context.ts";
 /** What somebody should look at although the migration may go on. */
 const NOTABLE: ReadonlySet<ReasonCode> = new Set(["override.used", "snapshot.stale_used"]);
 
+/** What a decision took and rests on. */
+interface Measured {
+	/** Milliseconds. */
+	readonly duration?: number | undefined;
+	/** Seconds since the host was read whose snapshot is the oldest. */
+	readonly snapshotAge?: number | undefined;
+}
+
 /**
  * The one log line of a decision: at INFO, because Nova itself logs a rejection at DEBUG; at WARNING when it is unknown, or
  * rests on an override or on an old snapshot. The ids are those by which Nova's lines are found.
- * @param duration milliseconds
  */
 export function logDecision(
 	log: Logger,
 	decision: Checked,
 	{ instance_uuid, source_host, dest_host }: Partial<PrecheckRequest>,
 	context: RequestContext,
-	duration?: number,
+	{ duration, snapshotAge }: Measured = {},
 ): void {
 	const about: LogContext = { ...context, ...(instance_uuid !== undefined && { instance: instance_uuid }) };
 	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
@@ -32,7 +39,8 @@ export function logDecision(
 		allowed: decision.allowed,
 		reason_codes: codesOf(decision),
 		...(source_host !== undefined && { src_host: source_host, dst_host: dest_host }),
-		...(duration !== undefined && { duration_ms: Math.round(duration * 1000) / 1000 }),
+		...(duration !== undefined && { duration_ms: toThousandths(duration) }),
+		...(snapshotAge !== undefined && { snapshot_age_s: toThousandths(snapshotAge) }),
 	});
 }
 
@@ -42,6 +50,7 @@ export function logRanking(
 	{ instance_uuid, source_host }: RankRequest,
 	ranking: Ranking,
 	context: RequestContext,
+	{ snapshotAge }: Measured = {},
 ): void {
 	const [first] = ranking.hosts;
 	const level = first && isNotable(first) ? "warning" : "info";
@@ -51,6 +60,7 @@ export function logRanking(
 		{
 			src_host: source_host,
 			hosts: hostCount(ranking.verdicts),
+			...(snapshotAge !== undefined && { snapshot_age_s: toThousandths(snapshotAge) }),
 			...(first && {
 				check_id: first.id,
 				verdict: first.verdict,
@@ -64,6 +74,10 @@ export function logRanking(
 
 function isNotable({ verdict, reasons }: Decision): boolean {
 	return verdict === "unknown" || reasons.some(({ code }) => NOTABLE.has(code));
+}
+
+function toThousandths(value: number): number {
+	return Math.round(value * 1000) / 1000;
 }
 
 /** Each once, in the order of the reasons. */

@@ -99,8 +99,9 @@ async function rank_destinations(
 	call: NovaCall,
 ): Promise<Ranking> {
 	const request = ours(readRankRequest, args);
-	const ranking = await rankDestinations(request, new CallOptions(call));
-	logRanking(log, request, ranking, call.context);
+	const options = new CallOptions(call);
+	const ranking = await rankDestinations(request, options);
+	logRanking(log, request, ranking, call.context, options);
 	return ranking;
 }
 
@@ -212,8 +213,10 @@ async function answer(
 	call: NovaCall,
 ): Promise<Decision> {
 	const started = performance.now();
-	const decision = await precheck(request, new CallOptions(call));
-	logDecision(log, decision, request, call.context, performance.now() - started);
+	const options = new CallOptions(call);
+	const decision = await precheck(request, options);
+	const duration = performance.now() - started;
+	logDecision(log, decision, request, call.context, { duration, snapshotAge: options.snapshotAge });
 	notifyCheck?.(request, decision, call.context);
 	return decision;
 }
@@ -222,6 +225,8 @@ async function answer(
 class CallOptions implements CheckOptions {
 	readonly request_id: string | undefined;
 	readonly global_request_id: string | undefined;
+	/** Of the oldest snapshot, in seconds; undefined while there is none. */
+	snapshotAge: number | undefined;
 	readonly #call: NovaCall;
 
 	constructor(call: NovaCall) {
@@ -233,6 +238,10 @@ class CallOptions implements CheckOptions {
 	/** Made when an agent must be asked: most snapshots are known, and a signal costs more than what is done with them. */
 	get signal(): AbortSignal {
 		return this.#call.signal;
+	}
+
+	aged(seconds: number): void {
+		this.snapshotAge = Math.max(this.snapshotAge ?? 0, seconds);
 	}
 }
 

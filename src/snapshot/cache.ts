@@ -50,7 +50,7 @@ export class SnapshotCache implements SnapshotSource {
 		maxSize: MAX_BYTES,
 		sizeCalculation: ({ collected }) => Math.max(1, collected.bytes),
 	});
-	readonly #underway = new Map<string, Promise<Snapshot>>();
+	readonly #underway = new Map<string, Promise<Collected>>();
 
 	/** `heard` is told what came of asking a host: a snapshot, or why there is none. */
 	constructor(agents: Agents, options: CacheOptions, witness = NO_WITNESS, heard: Heard = () => undefined) {
@@ -82,8 +82,20 @@ export class SnapshotCache implements SnapshotSource {
 	}
 
 	async fetch(host: string, options: FetchOptions): Promise<Snapshot> {
-		const kept = this.#kept.get(host);
-		if (kept && this.#isFresh(kept)) return this.#used(kept.collected);
+		try {
+			const kept = this.#kept.get(host);
+			const collected = kept && this.#isFresh(kept) ? kept.collected : await this.#fetch(host, options);
+			const age = ageOf(collected);
+			this.#witness.used(age);
+			options.aged?.(age);
+			return collected.snapshot;
+		} catch (error) {
+			if (error instanceof SnapshotError && error.stale) options.aged?.(error.stale.age);
+			throw error;
+		}
+	}
+
+	async #fetch(host: string, options: FetchOptions): Promise<Collected> {
 		const refusal = this.#agents.refusal(host);
 		if (refusal) throw this.#withStale(host, refusal);
 		const late = () =>
@@ -98,7 +110,7 @@ export class SnapshotCache implements SnapshotSource {
 	}
 
 	/** Not bound to the time of the check that asked first: the others may have more. */
-	#ask(host: string, { request_id, signal }: FetchOptions): Promise<Snapshot> {
+	#ask(host: string, { request_id, signal }: FetchOptions): Promise<Collected> {
 		const known = this.#kept.get(host)?.collected;
 		const asked = this.#agents
 			.ask(host, { known, request_id, asker: signal })
@@ -113,20 +125,15 @@ export class SnapshotCache implements SnapshotSource {
 		return asked;
 	}
 
-	#keep(host: string, collected: Collected): Snapshot {
+	#keep(host: string, collected: Collected): Collected {
 		this.#kept.set(host, { collected, answeredAt: performance.now() });
 		const [age, limit] = [ageOf(collected), this.#options.staleAfter];
 		if (age <= limit) {
 			this.#heard(host);
-			return this.#used(collected);
+			return collected;
 		}
 		const message = `the agent of ${host} has not read its devices for ${age.toFixed(0)} s (limit ${limit} s)`;
 		throw new SnapshotError("snapshot.stale", message);
-	}
-
-	#used(collected: Collected): Snapshot {
-		this.#witness.used(ageOf(collected));
-		return collected.snapshot;
 	}
 
 	/** Adds what was last known of the host; nothing, when somebody may be lying about it or nobody knows of which boot it is. */
@@ -149,7 +156,7 @@ function ageOf({ collectedAt }: Collected): number {
 	return (performance.now() - collectedAt) / 1000;
 }
 
-function within(signal: AbortSignal, asked: Promise<Snapshot>, late: () => SnapshotError): Promise<Snapshot> {
+function within(signal: AbortSignal, asked: Promise<Collected>, late: () => SnapshotError): Promise<Collected> {
 	return new Promise((resolve, reject) => {
 		const timeUp = () => reject(late());
 		if (signal.aborted) timeUp();

@@ -12,6 +12,8 @@ export interface FetchOptions {
 	readonly signal: AbortSignal;
 	/** Goes to the agent, so that its log lines join with ours and Nova's. */
 	readonly request_id?: string | undefined;
+	/** Is told how many seconds ago the host was read, of each snapshot that is fetched, and of the last good one where there is none. */
+	aged?(seconds: number): void;
 }
 
 /** Is told what becomes of questions to agents; must not throw. */

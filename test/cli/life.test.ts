@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { createCa } from "../support/certificates.ts";
 import { MAIN } from "../support/cli.ts";
@@ -13,13 +12,12 @@ const ca = createCa();
 afterAll(() => ca.remove());
 
 /** `novacompat serve` on a bus of its own, once it is ready; `write` writes a file beside its configuration. */
-async function serve(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}) {
+async function serve(files: Readonly<Record<string, string>>) {
 	const directory = temporaryDirectory();
 	const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
 	for (const [name, text] of Object.entries(files)) write(name, text);
 	const child = spawn(process.execPath, [MAIN, "serve", "--config-file", join(directory, "serve.yaml")], {
 		stdio: ["ignore", "ignore", "pipe"],
-		env: { ...process.env, ...env },
 	});
 	onTestFinished(() => void child.kill("SIGKILL"));
 	let log = "";
@@ -145,52 +143,5 @@ describe("SIGTERM and SIGINT", () => {
 		const { child } = await serve({ "serve.yaml": SERVE });
 		child.kill(signal);
 		expect(await once(child, "exit")).toEqual([0, null]);
-	});
-});
-
-describe("started by systemd", () => {
-	/** Takes datagrams as systemd does, and prints them. */
-	const MANAGER = `
-import os, socket, sys
-manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-manager.bind(sys.argv[1])
-print("bound", flush=True)
-while True:
-    data, fds, flags, address = socket.recv_fds(manager, 4096, 8)
-    print(data.decode(), flush=True)
-    # BARRIER=1 comes with a descriptor: to close it says that all before it was taken.
-    for fd in fds: os.close(fd)`;
-
-	test("it says when it is ready, that it is alive, and that it stops", async () => {
-		const socket = join(temporaryDirectory(), "notify");
-		const manager = spawn("/usr/bin/python3", ["-c", MANAGER, socket], { stdio: ["ignore", "pipe", "inherit"] });
-		onTestFinished(() => void manager.kill());
-		let told = "";
-		manager.stdout.on("data", (chunk) => {
-			told += chunk;
-		});
-		await expect.poll(() => told, PATIENCE).toBe("bound\n");
-		const { child } = await serve({ "serve.yaml": SERVE }, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "400000" });
-		const states = () => told.split("\n").filter((state) => /^(READY|STOPPING|WATCHDOG)=1$/.test(state));
-		await expect.poll(() => states().length, PATIENCE).toBeGreaterThan(3);
-		expect(states()[0]).toBe("READY=1");
-		expect(states().slice(1)).toEqual(
-			states()
-				.slice(1)
-				.map(() => "WATCHDOG=1"),
-		);
-		child.kill("SIGSTOP");
-		await sleep(500);
-		const before = states().length;
-		await sleep(1_000);
-		expect(states()).toHaveLength(before);
-		child.kill("SIGCONT");
-		child.kill("SIGTERM");
-		await expect.poll(() => states(), PATIENCE).toContain("STOPPING=1");
-	});
-
-	test("a system without systemd-notify is told of once", async () => {
-		const { says } = await serve({ "serve.yaml": SERVE }, { NOTIFY_SOCKET: "/nowhere", PATH: "/nowhere" });
-		await says(/WARNING novacompat.serve \[-\] systemd-notify READY=1: spawn systemd-notify ENOENT\n/);
 	});
 });

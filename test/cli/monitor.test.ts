@@ -194,7 +194,7 @@ describe("what is counted", () => {
 		}
 		const documented = readFileSync(`${REPOSITORY}config/README.md`, "utf8");
 		for (const [, name] of text.matchAll(/^# TYPE (\S+) /gm)) expect(documented).toContain(`\`${name}\``);
-		expect(await metric(`novacompat_build_info{version="0.1.0"}`)).toBe(1);
+		expect(await metric(`novacompat_build_info{version="0.1.0",commit="unknown"}`)).toBe(1);
 	});
 });
 

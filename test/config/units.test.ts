@@ -13,9 +13,16 @@ describe.each(UNITS)("%s", (name, program) => {
 	const unit = `${REPOSITORY}config/${name}`;
 	const lines = readFileSync(unit, "utf8").split("\n");
 
-	test("starts the program with a configuration file, and again when it fails", () => {
+	test("starts the program with a configuration file, and again when it fails, unless the file is why", () => {
 		expect(lines.find((line) => line.startsWith("ExecStart="))).toMatch(new RegExp(`/dist/src/cli/${program}$`));
 		expect(lines).toContain("Restart=on-failure");
+		expect(lines).toContain("RestartPreventExitStatus=78");
+	});
+
+	test("is watched by systemd, which waits longer than it takes to stop", () => {
+		expect(lines.join("\n")).toMatch(/^Type=notify\n(#.*\n)*NotifyAccess=all$/m);
+		expect(lines).toContain("WatchdogSec=30");
+		expect(lines).toContain("TimeoutStopSec=15");
 	});
 
 	test("lets V8 compile", () => {
@@ -29,9 +36,7 @@ describe.each(UNITS)("%s", (name, program) => {
 	});
 });
 
-test("systemd waits longer than the service for what is in flight, and takes its exit codes for what they are", () => {
+test("systemd takes the exit codes of the service for what they are", () => {
 	const unit = readFileSync(`${REPOSITORY}config/novacompat-serve.service`, "utf8");
-	expect(unit).toMatch(/^TimeoutStopSec=15$/m);
 	expect(unit).toMatch(/^SuccessExitStatus=130 143$/m);
-	expect(unit).toMatch(/^Type=notify\n(#.*\n)*NotifyAccess=all$/m);
 });

@@ -44,12 +44,14 @@ const LEVELS: readonly (readonly [Verdict, readonly ReasonCode[], string])[] = [
 test.each(LEVELS)("%s because of %j is logged at %s", (verdict, codes, level) => {
 	const made = decision(verdict, ...codes);
 	const ranked = { host: "cmp-02", bugfix: null, free_capacity: 1, ...made };
+	const measured = { duration: 12.34567, snapshotAge: 2.34567 };
 	const lines = logged((log) => {
-		logDecision(log, made, { ...DEPARTURE, dest_host: "cmp-02" }, CONTEXT, 12.34567);
-		logRanking(log, { ...DEPARTURE, dest_hosts: ["cmp-02"] }, { verdicts: { [verdict]: 1 }, hosts: [ranked] }, CONTEXT);
+		logDecision(log, made, { ...DEPARTURE, dest_host: "cmp-02" }, CONTEXT, measured);
+		const ranking = { verdicts: { [verdict]: 1 }, hosts: [ranked] };
+		logRanking(log, { ...DEPARTURE, dest_hosts: ["cmp-02"] }, ranking, CONTEXT, measured);
 	});
 	const common = { check_id: made.id, verdict, allowed: verdict === "accept", reason_codes: codes };
-	const hosts = { src_host: "cmp-01", dst_host: "cmp-02", instance: INSTANCE };
+	const hosts = { src_host: "cmp-01", dst_host: "cmp-02", instance: INSTANCE, snapshot_age_s: 2.346 };
 	expect(lines).toMatchObject([
 		{ levelname: level, extra: { ...common, ...hosts, duration_ms: 12.346 }, context: CONTEXT },
 		{ levelname: level, extra: { ...common, ...hosts, hosts: 1 }, context: CONTEXT },

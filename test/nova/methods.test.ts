@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Checked } from "../../src/attempt.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
@@ -71,6 +72,27 @@ describe("check_live_migration", () => {
 		expect(refused.id).not.toBe((first as Decision).id);
 		expect(refused.text).toContain("software_version 1.3.0 needs at least 1.3");
 		expect(refused.text.endsWith(` [${refused.id}]`)).toBe(true);
+	});
+
+	test("the log line for programs says what it took and how old the snapshots were", async () => {
+		const service = await startService(["test_compute0", "test_compute1"], { use_json: true });
+		onTestFinished(() => service.stop());
+		const extras = async (dest_host: string) => {
+			const before = service.lines.length;
+			await service.client.call(OURS, "check_live_migration", { request: { ...request, dest_host } }, { timeout: 5 });
+			return service.lines.slice(before).map((line) => JSON.parse(line).extra);
+		};
+		const seconds = (from: number, to: number) => expect.toSatisfy((age: number) => age >= from && age < to);
+		expect(await extras("test_compute1")).toContainEqual(
+			expect.objectContaining({ verdict: "accept", duration_ms: expect.any(Number), snapshot_age_s: seconds(0, 1) }),
+		);
+		await sleep(1_000);
+		expect(await extras("test_compute1")).toContainEqual(expect.objectContaining({ snapshot_age_s: seconds(1, 3) }));
+		const lost = { ...request, source_host: "nowhere", dest_host: "elsewhere" };
+		await service.client.call(OURS, "check_live_migration", { request: lost }, { timeout: 5 });
+		const [last] = service.lines.slice(-1).map((line) => JSON.parse(line).extra);
+		expect(last).toMatchObject({ verdict: "unknown" });
+		expect(last).not.toHaveProperty("snapshot_age_s");
 	});
 
 	test("devices may be named, inside the request or beside it", async () => {

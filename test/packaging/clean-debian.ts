@@ -6,15 +6,22 @@ import { join } from "node:path";
 /** The oldest Debian whose Node.js is new enough. */
 const RELEASE = "trixie";
 
+/** A minimal Debian at `target`, a directory or an archive, with what the package needs and other packages. */
+export function makeDebian(target: string, ...packages: readonly string[]): void {
+	const include = ["adduser", "nodejs", ...packages].join(",");
+	const words = ["--variant=minbase", "--quiet", `--include=${include}`, RELEASE, target];
+	execFileSync("mmdebstrap", words, { stdio: ["ignore", "ignore", "inherit"] });
+}
+
 /** A minimal Debian in a directory, with its own Node.js and the network of this machine. Root only. */
 export class CleanDebian {
 	readonly root: string;
 
-	constructor() {
+	/** `packages`: what else there is in it. */
+	constructor(...packages: readonly string[]) {
 		if (process.getuid?.() !== 0) throw new Error("a chroot needs root: run `npm run test:deb` as root");
 		this.root = mkdtempSync(join(tmpdir(), "novacompat-debian-"));
-		const words = ["--variant=minbase", "--quiet", "--include=adduser,nodejs", RELEASE, this.root];
-		execFileSync("mmdebstrap", words, { stdio: ["ignore", "ignore", "inherit"] });
+		makeDebian(this.root, ...packages);
 		execFileSync("mount", ["-t", "proc", "proc", join(this.root, "proc")]);
 	}
 
@@ -47,7 +54,7 @@ export class CleanDebian {
 	}
 }
 
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
 	PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
 	LC_ALL: "C.UTF-8",
 	DEBIAN_FRONTEND: "noninteractive",

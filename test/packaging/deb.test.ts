@@ -54,6 +54,16 @@ describe("the package", () => {
 		expect(depends.trim()).toBe(`adduser, nodejs (${engines.node.replace(">=", ">= ")})`);
 	});
 
+	test("says which commit it is of", () => {
+		const words = ["--fsys-tarfile", packages[0] ?? ""];
+		const tree = execFileSync("dpkg-deb", words, { maxBuffer: 1 << 28 });
+		const unpack = ["--extract", "--to-stdout", "./usr/lib/novacompat/package.json"];
+		const { gitHead } = JSON.parse(execFileSync("tar", unpack, { input: tree, encoding: "utf8" }));
+		expect(gitHead).toMatch(/^[0-9a-f]{40}(-dirty)?$/);
+		const commit = execFileSync("git", ["rev-parse", "HEAD"], { cwd: REPOSITORY, encoding: "utf8" }).trim();
+		expect(gitHead.replace("-dirty", "")).toBe(commit);
+	});
+
 	test("has a unit for every service of config", () => {
 		const files = execFileSync("dpkg-deb", ["--contents", packages[0] ?? ""], { encoding: "utf8" });
 		const units = readdirSync(`${REPOSITORY}config`).filter((name) => name.endsWith(".service"));

@@ -216,13 +216,20 @@ test("what is known of the hosts: snapshots, their age, and agents that failed",
 	]);
 });
 
-test("a witness hears how old each snapshot is that is used", async () => {
+test("a witness, and who asks, hear how old each snapshot is that is used", async () => {
 	const ages: number[] = [];
+	const told: number[] = [];
+	const options = { ...OPTIONS, aged: (age: number) => void told.push(Math.round(age)) };
 	const witness = { ...NO_WITNESS, used: (age: number) => void ages.push(Math.round(age)) };
 	const source = new CountingAgents();
 	source.answer = async (host) => collected(snapshotOf(host), host === "stuck" ? 90 : 10);
 	const cache = new SnapshotCache(source, { maxAge: 60, staleAfter: 60, staleMax: 300 }, witness);
-	for (const host of ["a", "a", "b"]) await cache.fetch(host, OPTIONS);
-	await expect(cache.fetch("stuck", OPTIONS)).rejects.toMatchObject({ code: "snapshot.stale" });
-	expect(ages).toEqual([10, 10, 10]);
+	await Promise.all([cache.fetch("a", options), cache.fetch("a", options)]);
+	for (const host of ["a", "b"]) await cache.fetch(host, options);
+	await expect(cache.fetch("stuck", options)).rejects.toMatchObject({ code: "snapshot.stale", stale: undefined });
+	expect(ages).toEqual([10, 10, 10, 10]);
+	expect(told).toEqual(ages);
+	source.answer = async () => collected(snapshotOf("stuck", { boot_id: BOOT }), 90);
+	await expect(cache.fetch("stuck", options)).rejects.toMatchObject({ stale: { age: expect.closeTo(90, 0) } });
+	expect(told.slice(ages.length)).toEqual([90]);
 });

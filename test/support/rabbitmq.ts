@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,7 +105,8 @@ async function startNode(place: Place): Promise<TestBroker> {
 		resume: () => void broker.kill("SIGCONT"),
 		async stop() {
 			await kill();
-			rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+			// Which looks again at every try: a program that the broker has started may still write its cookie.
+			await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 		},
 	};
 }

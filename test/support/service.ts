@@ -4,7 +4,7 @@ import { createService } from "../../src/cli/serve.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
 import { Journal } from "../../src/journal/journal.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger, osloJson, osloLine } from "../../src/log.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 
@@ -13,7 +13,8 @@ const HOSTS = `${import.meta.dirname}/../../config/samples/hosts`;
 /** The real service in memory, with real agents over HTTP on sample hosts; `lines` is everything that it logs. */
 export async function startService(hosts: readonly string[], options: Readonly<Record<string, unknown>> = {}) {
 	const lines: string[] = [];
-	const log = createLogger("novacompat.test", true, (line) => lines.push(line));
+	const format = options["use_json"] === true ? osloJson : osloLine;
+	const log = createLogger("novacompat.test", true, (line) => lines.push(line), format);
 	const agents = new Map<string, AgentServer>();
 	for (const host of hosts) {
 		const scan = { host, sysfsRoot: `${HOSTS}/${host}/sys`, libvirtDir: `${HOSTS}/${host}/libvirt` };

@@ -32,6 +32,7 @@ find "$lib/node_modules" -type f ! -name '*.js' ! -name '*.cjs' ! -name '*.mjs' 
 find "$lib/node_modules" -type d \( -name test -o -name tests -o -name examples -o -name benchmarks -o -name docs -o -name .github \) -prune -exec rm -rf {} +
 find "$lib" -type f -exec chmod 644 {} +
 rm -rf "$lib/config" "$lib/LICENSE" "$lib/README.md"
+npm pkg set --prefix "$lib" gitHead="$(git describe --always --exclude='*' --abbrev=40 --dirty)"
 mkdir -p "$lib/config"
 cp -a config/samples "$lib/config/"
 chmod 755 "$lib/dist/src/cli/main.js" "$lib/dist/src/cli/agent-main.js"
