@@ -82,16 +82,23 @@ async function startNode(place: Place): Promise<TestBroker> {
 		broker.kill("SIGKILL");
 		await exited;
 	};
+	const rabbitmqctl = async (...command: readonly string[]) => {
+		const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
+		const options = ["-q", ...(place.address === undefined ? [] : ["--longnames"]), "-n", node, ...command];
+		const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
+		return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
+	};
+	let commanded: ChildProcess | undefined;
 	return {
 		url: `rabbit://guest:guest@${address}:${port}/`,
 		address,
 		port,
 		node,
 		async ctl(...command) {
-			const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
-			const options = ["-q", ...(place.address === undefined ? [] : ["--longnames"]), "-n", node, ...command];
-			const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
-			return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
+			// It speaks AMQP a moment before it takes commands.
+			if (commanded !== broker) await rabbitmqctl("await_startup");
+			commanded = broker;
+			return rabbitmqctl(...command);
 		},
 		kill,
 		async start() {
