@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { novacompat } from "../support/cli.ts";
+import { novacompat, REPOSITORY } from "../support/cli.ts";
 import { mdev } from "../support/devices.ts";
 
 const HOSTS = "config/samples/hosts";
@@ -235,9 +235,11 @@ describe("mistakes have an exit code and say what was expected", () => {
 	});
 });
 
-test("the demo shows an accept, a reject with its reasons, and an unknown", () => {
+test("the demo shows an accept, a reject with its reasons, and an unknown, as README has it", () => {
 	const { status, stdout } = novacompat("demo");
 	expect(status).toBe(0);
+	const lasting = (text: string) => text.replaceAll(/(?<=127\.0\.0\.1:)\d+|\d+\.\d(?= s ago)/g, "N").trim();
+	expect(lasting(readFileSync(`${REPOSITORY}README.md`, "utf8"))).toContain(lasting(stdout));
 	for (const verdict of ["ACCEPT ", "REJECT ", "UNKNOWN (refused by policy)"]) expect(stdout).toContain(verdict);
 	expect(stdout).toContain("Nova gets None: the migration goes on");
 	expect(stdout).toMatch(/Nova gets MigrationPreCheckError: .*software_version 1\.3\.0.*; interface_version 2\.0\.1/);
