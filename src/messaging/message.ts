@@ -1,11 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { decompress } from "./compression.ts";
-import { InvalidMessage } from "./errors.ts";
+import { InvalidMessage, valueError } from "./errors.ts";
 import { parseJson, toJson } from "./json.ts";
 import type { Delivery } from "./transport.ts";
 
-/** Larger bodies are refused before they are decoded, compressed or not; a Nova pre-check has 5 to 20 kB. */
+/**
+ * Larger bodies are refused before they are decoded, compressed or not, and no result is sent in one; a Nova pre-check has
+ * 5 to 20 kB.
+ */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 const ENVELOPE_VERSION = "2.0";
@@ -183,8 +186,17 @@ export function requestFields(
 	};
 }
 
+/** Throws a ValueError for a result that is too large to be sent: what was asked for was too much. */
 export function resultReply(msgId: string, result: unknown): Buffer {
-	return sealEnvelope({ result: result ?? null, failure: null, ending: true, _msg_id: msgId, _unique_id: newId() });
+	const body = sealEnvelope({
+		result: result ?? null,
+		failure: null,
+		ending: true,
+		_msg_id: msgId,
+		_unique_id: newId(),
+	});
+	if (body.length <= MAX_BODY_BYTES) return body;
+	throw valueError(`the reply would have ${body.length} bytes, expected at most ${MAX_BODY_BYTES}: ask for less`);
 }
 
 export function failureReply(msgId: string, failure: string): Buffer {

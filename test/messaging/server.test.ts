@@ -4,6 +4,7 @@ import { RpcClient } from "../../src/messaging/client.ts";
 import type { Call } from "../../src/messaging/endpoint.ts";
 import { RemoteError, valueError } from "../../src/messaging/errors.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { MAX_BODY_BYTES, newId, resultReply } from "../../src/messaging/message.ts";
 import type { Delivery } from "../../src/messaging/transport.ts";
 import { gate } from "../support/gate.ts";
 import { type Fields, type Handler, REQUEST_ID, scripted, serve, TARGET } from "./serving.ts";
@@ -37,6 +38,17 @@ describe("a call", () => {
 		const error = new RemoteError("ValueError", "builtins", "no such thing", { args: ["no such thing"] });
 		await expect(call()).rejects.toThrow(error);
 		expect(lines.join("")).not.toContain(" ERROR ");
+	});
+
+	test("SEC-05: gets no result in a reply of more than 4 MiB, but what is wrong, and the next call works", async () => {
+		const { call, server } = await serve(async ({ x }) => "x".repeat(Number(x)));
+		const most = MAX_BODY_BYTES - resultReply(newId(), "").length;
+		expect(await call({ x: most })).toHaveLength(most);
+		await expect(call({ x: most + 1 })).rejects.toThrow(
+			"builtins.ValueError: the reply would have 4194305 bytes, expected at most 4194304: ask for less",
+		);
+		expect(await call({ x: 1 })).toBe("x");
+		expect(server.requests).toMatchObject({ ok: 2, invalid: 1 });
 	});
 
 	/** what the method throws by mistake */
