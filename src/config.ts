@@ -47,6 +47,9 @@ const FileSize = z
 	.default(32)
 	.transform((mebibytes) => mebibytes * 1024 * 1024);
 
+/** 0 is no limit. */
+const ChecksPerSecond = z.int().min(0).max(1_000_000).default(0);
+
 /** Where decisions are written down. */
 const JournalSection = z.strictObject({
 	directory: z.string().min(1).default(DEFAULT_JOURNAL_DIR),
@@ -90,6 +93,8 @@ export const Config = z
 		...AgentOptions.shape,
 		max_check_time: z.number().positive().max(60).default(15),
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
+		max_checks_per_second_per_host: ChecksPerSecond,
+		max_checks_per_second: ChecksPerSecond,
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		versioned_notifications_topics: z.array(Topic).default([]),

@@ -27,6 +27,7 @@ export interface MonitorOptions {
 interface Answering {
 	bus(): Bus;
 	readonly server: NonNullable<MetricsSources["server"]>;
+	readonly rateLimit: { readonly refused: Readonly<Record<string, number>> };
 }
 
 /** Listens in, as a part of the service. */
@@ -108,6 +109,7 @@ export class Monitor {
 		const parts = [...(this.#answering ? [this.#answering] : []), ...this.#shadows];
 		return {
 			server: this.#answering?.server,
+			rateLimited: this.#answering?.rateLimit.refused,
 			buses: parts.map((part) => part.bus()),
 			shadows: this.#shadows.map(({ shadow }) => shadow),
 		};

@@ -14,6 +14,7 @@ import type { TransportUrl } from "../messaging/transport-url.ts";
 import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
+import { RateLimit } from "../nova/rate-limit.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { createPrecheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
@@ -106,7 +107,8 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 		publisherId: `novacompat-serve:${config.host}`,
 		log,
 	});
-	const server = createService({ ...options, transport, notifyCheck: checkNotifications(notifier) });
+	const rateLimit = new RateLimit(config, log);
+	const server = createService({ ...options, transport, rateLimit, notifyCheck: checkNotifications(notifier) });
 	return {
 		async start(): Promise<void> {
 			await server.start();
@@ -121,6 +123,7 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
 		bus: (): Bus => ({ role: "service", state: transport.state() }),
 		server,
+		rateLimit,
 	};
 }
 
@@ -167,6 +170,8 @@ export interface ServiceOptions {
 	readonly log: Logger;
 	/** Left out, those of the agents that the configuration names. */
 	readonly snapshots?: SnapshotSource;
+	/** Left out, the one that the configuration says. */
+	readonly rateLimit?: RateLimit;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
 }
@@ -174,7 +179,7 @@ export interface ServiceOptions {
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
 	const { config, policy, transport, log, notifyCheck, witness } = options;
-	const { snapshots = agentSnapshots(config, log) } = options;
+	const { snapshots = agentSnapshots(config, log), rateLimit = new RateLimit(config, log) } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
 		transport,
@@ -184,6 +189,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 			rankDestinations: createRanking(snapshots, policy),
 			policy,
 			log,
+			rateLimit,
 			notifyCheck,
 		}),
 		deserializeContext,

@@ -22,6 +22,8 @@ export interface MetricsSources {
 	readonly server:
 		| { readonly requests: RequestCounts; readonly replies: ReplyCounts; readonly inFlight: number }
 		| undefined;
+	/** Checks that were not made, by the limit; absent where there is no bus to answer on. */
+	readonly rateLimited: Readonly<Record<string, number>> | undefined;
 	readonly buses: readonly Bus[];
 	readonly hosts: readonly HostState[];
 	readonly shadows: readonly ShadowState[];
@@ -62,7 +64,7 @@ export class ServiceMetrics implements SnapshotWitness {
 	}
 
 	/** Prometheus' text format. */
-	async render({ server, buses, hosts, shadows, systemic, reloads }: MetricsSources): Promise<string> {
+	async render({ server, rateLimited, buses, hosts, shadows, systemic, reloads }: MetricsSources): Promise<string> {
 		const families = [
 			family(
 				"novacompat_checks_total",
@@ -75,6 +77,9 @@ export class ServiceMetrics implements SnapshotWitness {
 			this.#durations.family("novacompat_check_duration_seconds", "Time of checks, with the questions to agents."),
 			countFamily("novacompat_reasons_total", "Reasons that checks gave.", "code", this.#reasons),
 			...(server ? serverFamilies(server) : []),
+			...(rateLimited
+				? [countFamily("novacompat_rate_limited_total", "Checks that were too many to be made.", "limit", rateLimited)]
+				: []),
 			countFamily(
 				"novacompat_agent_requests_total",
 				"Questions to agents by outcome, two tries at most counted as one.",

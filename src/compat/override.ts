@@ -2,8 +2,14 @@ import type { Override, Policy } from "./policy.ts";
 import { type Reason, reason } from "./reason.ts";
 import { familyOf, TAMPERING } from "./unknown.ts";
 
-/** Nothing that could be overridden: there is no device, or no question; or somebody may be lying. */
-const FINAL: ReadonlySet<string> = new Set([...TAMPERING, "candidate.none", "capacity.exhausted", "request.invalid"]);
+/** Nothing that could be overridden: there is no device, or no question, or it was not looked at; or somebody may be lying. */
+const FINAL: ReadonlySet<string> = new Set([
+	...TAMPERING,
+	"candidate.none",
+	"capacity.exhausted",
+	"request.invalid",
+	"request.rate_limited",
+]);
 
 export function isOverridable(code: string): boolean {
 	return !FINAL.has(code);

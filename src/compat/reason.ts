@@ -43,6 +43,7 @@ export const REASON_CODES = {
 	"instance.not_found": "unknown",
 	"port.replugged": "note",
 	"request.invalid": "unknown",
+	"request.rate_limited": "unknown",
 	"agent.unconfigured": "unknown",
 	"agent.unreachable": "unknown",
 	"agent.timeout": "unknown",

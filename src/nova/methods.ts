@@ -1,7 +1,7 @@
 import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
-import { reason } from "../compat/reason.ts";
+import { type ReasonCode, reason } from "../compat/reason.ts";
 import { reasonText } from "../compat/summary.ts";
 import type { Departure } from "../departure.ts";
 import type { Logger } from "../log.ts";
@@ -14,6 +14,7 @@ import { logDecision, logRanking } from "./decision-log.ts";
 import { departureOf } from "./instance.ts";
 import type { NotifyCheck } from "./notifications.ts";
 import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -35,7 +36,9 @@ export interface NovaMethodsOptions {
 	readonly rankDestinations: RankDestinations;
 	readonly policy: () => Policy;
 	readonly log: Logger;
-	/** Told of every check; left out, nobody is. */
+	/** Of checks; left out, there is none. */
+	readonly rateLimit?: Pick<RateLimit, "exceeded"> | undefined;
+	/** Told of every check that is made; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
 }
 
@@ -93,12 +96,11 @@ async function check_live_migration(options: NovaMethodsOptions, args: Args, cal
  * Ours, 1.1: returns how many hosts have which verdict, and the best `limit` hosts, each with its Decision; a host that cannot be
  * asked is unknown.
  */
-async function rank_destinations(
-	{ rankDestinations, log }: NovaMethodsOptions,
-	args: Args,
-	call: NovaCall,
-): Promise<Ranking> {
+async function rank_destinations(methods: NovaMethodsOptions, args: Args, call: NovaCall): Promise<Ranking> {
+	const { rankDestinations, log } = methods;
 	const request = ours(readRankRequest, args);
+	const refused = oneTooMany(methods, request);
+	if (refused) return rankingOfOne(refused, request);
 	const options = new CallOptions(call);
 	const ranking = await rankDestinations(request, options);
 	logRanking(log, request, ranking, call.context, options);
@@ -162,7 +164,7 @@ async function check_can_live_migrate_destination(
 	} catch (error) {
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
-		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
+		decision = unmade(options, "request.invalid", text);
 		logDecision(options.log, decision, {}, call.context);
 	}
 	return novaAnswer(decision);
@@ -191,27 +193,42 @@ function migrationPreCheckError(text: string): RpcFailure {
 	return new RpcFailure("MigrationPreCheckError", "nova.exception", message, [message], { reason: text, code: 500 });
 }
 
+/** The decision about a check that was not made. */
+function unmade({ policy }: NovaMethodsOptions, code: ReasonCode, text: string): Decision {
+	return conclude("unknown", [reason(code, "nova", text)], policy(), text);
+}
+
 /** The decision about a check that its call had no time for: what a silent agent leaves, too. */
-function notInTime({ policy, log }: NovaMethodsOptions, { context }: NovaCall): Decision {
-	const text = "the check was not finished in the time of the call";
-	const decision = conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
-	logDecision(log, decision, {}, context);
+function notInTime(options: NovaMethodsOptions, { context }: NovaCall): Decision {
+	const decision = unmade(options, "agent.timeout", "the check was not finished in the time of the call");
+	logDecision(options.log, decision, {}, context);
 	return decision;
 }
 
+/** The decision about a check that is not made because there were too many; no log line, there would be as many. */
+function oneTooMany(options: NovaMethodsOptions, { source_host }: Departure): Decision | undefined {
+	const exceeded = options.rateLimit?.exceeded(source_host);
+	if (exceeded === undefined) return undefined;
+	const text = `more than ${exceeded.limit} allows (${exceeded.rate}): the check was not made`;
+	return unmade(options, "request.rate_limited", text);
+}
+
 function rankingNotInTime(options: NovaMethodsOptions, args: Args, call: NovaCall): Ranking {
-	const { dest_hosts, limit } = ours(readRankRequest, args);
-	const decision = notInTime(options, call);
+	const request = ours(readRankRequest, args);
+	return rankingOfOne(notInTime(options, call), request);
+}
+
+/** The same about every host. */
+function rankingOfOne(decision: Decision, { dest_hosts, limit }: RankRequest): Ranking {
 	const standings = [...new Set(dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
 	return rankingOf(standings, () => decision, limit);
 }
 
 /** Asks, and writes the one log line of the decision. */
-async function answer(
-	{ precheck, log, notifyCheck }: NovaMethodsOptions,
-	request: PrecheckRequest,
-	call: NovaCall,
-): Promise<Decision> {
+async function answer(methods: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall): Promise<Decision> {
+	const { precheck, log, notifyCheck } = methods;
+	const refused = oneTooMany(methods, request);
+	if (refused) return refused;
 	const started = performance.now();
 	const options = new CallOptions(call);
 	const decision = await precheck(request, options);

@@ -51,6 +51,8 @@ beforeAll(async () => {
 		agents: { ...Object.fromEntries(urls), "cmp-down": "http://127.0.0.1:9" },
 		http: { listen: "127.0.0.1:0", status_page: true },
 		oslo_messaging_rabbit: { kombu_missing_consumer_retry_timeout: 0 },
+		// No other test asks so often.
+		max_checks_per_second_per_host: 50,
 	};
 	const file = join(directory, "novacompat.yaml");
 	writeFileSync(file, JSON.stringify(config));
@@ -145,6 +147,7 @@ describe("what is counted", () => {
 	const send = (body: Buffer) => transport.publish(to, body, { timeout: 5_000 });
 	const call = (method: string, args: object, version = "1.0") =>
 		client.call({ ...TARGET, version }, method, { ...args }, { timeout: 20 }).catch(() => undefined);
+	const flooding = { instance_uuid: ACCEPTED, source_host: "flooder", dest_host: "test_compute1" };
 	const ping = { method: "oslo_rpc_server_ping", args: {}, version: "1.0", _unique_id: "0123456789abcdef" };
 
 	const CAUSES: readonly (readonly [line: string, cause: () => Promise<unknown>])[] = [
@@ -172,6 +175,10 @@ describe("what is counted", () => {
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		['novacompat_agent_requests_total{outcome="agent.unconfigured"}', () => check(ACCEPTED, "stranger")],
 		["novacompat_agent_request_duration_seconds_count", () => check(ACCEPTED, "stranger")],
+		[
+			'novacompat_rate_limited_total{limit="max_checks_per_second_per_host"}',
+			() => Promise.all(Array.from({ length: 500 }, () => call("check_live_migration", { request: flooding }))),
+		],
 	];
 	test.each(CAUSES)("%s", async (line, cause) => {
 		const before = await metric(line);

@@ -45,7 +45,7 @@ test("an override that finds nothing says nothing, and a reason about no device 
 	expect(override(found, [by({ code: "agent.*" })])[1]).not.toHaveProperty("device");
 });
 
-test.each(["candidate.none", "capacity.exhausted", "request.invalid"] as const)(
+test.each(["candidate.none", "capacity.exhausted", "request.invalid", "request.rate_limited"] as const)(
 	"%s is a fact that nobody overrides",
 	(code) => {
 		const found = [reason(code, "match", "so it is")];

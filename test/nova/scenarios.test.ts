@@ -40,6 +40,9 @@ const Scenario = z.strictObject({
 	nova: z.record(z.string(), z.unknown()).optional(),
 	/** Of the policy. */
 	unknown: Unknown.optional(),
+	/** Checks per second of one source host; and how often the same was asked just before. */
+	limit: z.number().default(0),
+	asked: z.number().default(0),
 	verdict: z.enum(["accept", "reject", "unknown"]),
 	reasons: z.array(z.string()),
 	/** The exact text of the first reason. */
@@ -108,7 +111,15 @@ async function startAgent(host: string, agent: z.infer<typeof Agent>): Promise<s
 }
 
 /** Asks the service over its bus, with agents over HTTP. */
-async function ask({ source, target, request, nova, unknown }: Scenario): Promise<z.infer<typeof Decision>> {
+async function ask({
+	source,
+	target,
+	request,
+	nova,
+	unknown,
+	limit,
+	asked,
+}: Scenario): Promise<z.infer<typeof Decision>> {
 	const agents = { source: await startAgent("source", source), target: await startAgent("target", target) };
 	const configured = Object.fromEntries(Object.entries(agents).filter(([, url]) => url !== undefined));
 	const transport = new MemoryTransport();
@@ -121,6 +132,7 @@ async function ask({ source, target, request, nova, unknown }: Scenario): Promis
 			agent_timeout: 0.3,
 			agent_tls: { ca: ca.ca, ...ca.issue("service", "DNS:service") },
 			allow_insecure: true,
+			max_checks_per_second_per_host: limit,
 		}),
 		policy: () => ({ ...DEFAULT_POLICY, ...(unknown && { unknown }) }),
 		transport,
@@ -132,8 +144,9 @@ async function ask({ source, target, request, nova, unknown }: Scenario): Promis
 	const options = { timeout: 5 };
 	if (nova === undefined) {
 		const departure = { instance_uuid: INSTANCE, source_host: "source", dest_host: "target", ...request };
-		const reply = await client.call({ ...to, version: "1.0" }, "check_live_migration", { request: departure }, options);
-		return Decision.parse(reply);
+		const call = () => client.call({ ...to, version: "1.0" }, "check_live_migration", { request: departure }, options);
+		const replies = await Promise.all(Array.from({ length: asked + 1 }, call));
+		return Decision.parse(replies.at(-1));
 	}
 	await expect(
 		client.call({ ...to, version: "6.0" }, "check_can_live_migrate_destination", nova, options),
