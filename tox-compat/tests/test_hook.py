@@ -186,6 +186,12 @@ class HookTest(hook_case.HookCase):
                     self.assertEqual("novacompat could not be asked", logged[0])
                     self.assert_events_agree(reason)
 
+    def test_fails_for_good(self):
+        """What follows from a mistake fails too: refused."""
+        with mock.patch.object(hook, "_shortened", mock.Mock(side_effect=ValueError("a mistake"))):
+            self.assertEqual("novacompat could not be asked", self.check({"allowed": False, "text": TEXT})[0])
+        self.assertEqual([(hook.EVENT, INSTANCE), (hook.EVENT, "a mistake")], self.events)
+
     def assert_events_agree(self, reason, enforced=True):
         """There is one in mode enforce; it is in error exactly if the migration is refused, and says why."""
         expected = [(hook.EVENT, INSTANCE), (hook.EVENT, reason and f"Migration pre-check error: {reason}")]

@@ -78,14 +78,11 @@ main()
         self.assertIn("INFO novacompat.hook [-] Live migrations are checked for device compatibility, mode shadow",
                       self.conductor())
 
-    def test_conductor_with_invalid_values(self):
-        """All of them are told at the start, the hook is there, and the defaults count."""
-        log = self.conductor(options="mode = enforced\non_error = rejected\ntimeout = 21")
-        for told in [r"ERROR novacompat.opts .*\[migration_compat\] mode: .*found 'enforced'; the default counts: shadow",
-                     r"ERROR novacompat.opts .*\[migration_compat\] on_error: .*found 'rejected'; the default counts: reject",
-                     r"ERROR novacompat.opts .*\[migration_compat\] timeout: .*Should be less than or equal to 20; the default counts: 20",
-                     "INFO novacompat.hook .* Live migrations are checked for device compatibility, mode shadow"]:
-            self.assertRegex(log, told)
+    def test_conductor_with_an_invalid_mode(self):
+        """Nova's own start complains of it; ours says what is there, not that nothing is checked."""
+        log = self.conductor(options="mode = enforced")
+        self.assertRegex(log, r"ERROR novacompat.opts .*\[migration_compat\] mode: .*found 'enforced'; the default counts: shadow")
+        self.assertIn("Live migrations are checked for device compatibility, mode shadow", log)
         self.assertNotIn("NOT checked", log)
 
     def test_conductor_of_another_nova(self):
