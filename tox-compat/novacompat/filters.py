@@ -50,7 +50,7 @@ class DeviceCompatFilter(filters.BaseHostFilter):
 
 
 def _rejected(hosts, spec_obj):
-    if CONF.migration_compat.mode != "enforce" or not hosts:
+    if opts.value(CONF, "mode") != "enforce" or not hosts:
         return set()
     instance = _live_migrating(spec_obj)
     if instance is None:

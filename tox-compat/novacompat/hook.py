@@ -51,7 +51,7 @@ def install():
     original = live_migrate.LiveMigrationTask._call_livem_checks_on_host
     if not hasattr(original, "__wrapped__"):
         live_migrate.LiveMigrationTask._call_livem_checks_on_host = _checked(original)
-    LOG.info("Live migrations are checked for device compatibility, mode %s", CONF.migration_compat.mode)
+    LOG.info("Live migrations are checked for device compatibility, mode %s", opts.value(CONF, "mode"))
     return True
 
 
@@ -83,8 +83,8 @@ def check(context, instance, destination, event=EVENT):
     :raises MigrationPreCheckError: in mode enforce, if the instance must not go there. Nothing else, ever: anything
         else would set the instance to ERROR (_live_migrate in nova/conductor/manager.py)
     """
-    enforced = CONF.migration_compat.mode == "enforce"
-    reason = None
+    enforced = opts.value(CONF, "mode") == "enforce"
+    reason = "novacompat could not be asked"  # until it is found: no migration goes on because of a mistake here
     try:
         with contextlib.ExitStack() as events:
             if enforced:  # an event in error marks the whole action as one, which a migration that goes on is not
@@ -113,32 +113,34 @@ def _start_event(events, context, instance, event):
 
 
 def _why_not(context, instance, destination):
-    """Why the instance must not go there; None if it may."""
+    """Why the instance must not go there; None if it may. on_error decides if that cannot be found out."""
     may_keep_devices = True
     try:
         question = request.check(instance, destination)
         may_keep_devices = request.may_keep_devices(question)
-        decision = rpcapi.MigrationCompatAPI().check_live_migration(context, question)
-    except exception.MigrationPreCheckError as refusal:
-        return _shortened(refusal.kwargs.get("reason") or refusal.format_message())
+        return _refusal(context, instance, question)
     except rpcapi.NoAnswer as error:
-        return _without_answer(instance, destination, may_keep_devices, str(error))
+        why = str(error)
     except Exception as error:
         LOG.exception("novacompat could not be asked", instance=instance)
-        return _without_answer(instance, destination, may_keep_devices, f"novacompat could not be asked: {error}")
-    text = decision.get("text")
-    LOG.debug("novacompat says of host %s: %s", destination, text, instance=instance)
-    return None if decision["allowed"] else _shortened(text or decision.get("verdict") or "no reason given")
-
-
-def _without_answer(instance, destination, may_keep_devices, why):
-    on_error = CONF.migration_compat.on_error
-    if may_keep_devices and on_error == "reject":
+        why = f"novacompat could not be asked: {error}"
+    if may_keep_devices and opts.value(CONF, "on_error") == "reject":
         return _shortened(f"{why} (on_error = reject)")
     because = "on_error = accept" if may_keep_devices else "no device that stays attached is known"
     LOG.warning("Live migration to host %(host)s is not checked: %(why)s (%(because)s)",
                 {"host": destination, "why": why, "because": because}, instance=instance)
     return None
+
+
+def _refusal(context, instance, question):
+    """Why novacompat says no; None if it does not."""
+    try:
+        decision = rpcapi.MigrationCompatAPI().check_live_migration(context, question)
+    except exception.MigrationPreCheckError as refusal:
+        return _shortened(refusal.kwargs.get("reason") or refusal.format_message())
+    text = decision.get("text")
+    LOG.debug("novacompat says of host %s: %s", question["dest_host"], text, instance=instance)
+    return None if decision["allowed"] else _shortened(text or decision.get("verdict") or "no reason given")
 
 
 def _shortened(text):

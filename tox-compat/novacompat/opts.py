@@ -1,6 +1,9 @@
 """The options, in a section of their own of nova.conf: oslo-config-generator --namespace novacompat prints them."""
 
 from oslo_config import cfg
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
 
 GROUP = cfg.OptGroup(
     "migration_compat", title="Device compatibility of live migrations",
@@ -47,3 +50,18 @@ def register(conf):
     """Adds the options to a configuration; again is as good as once."""
     conf.register_group(GROUP)
     conf.register_opts(OPTIONS, group=GROUP)
+
+
+def value(conf, name):
+    """What the configuration says of an option of ours, or, with an ERROR in the log, its default if that is not valid.
+
+    oslo.config looks at a value when it is read. Nova does not start with one that is not valid (oslo.service lists all options
+    then), but SIGHUP brings it into workers that run.
+    """
+    try:
+        return getattr(conf.migration_compat, name)
+    except cfg.Error as error:
+        default, = (option.default for option in OPTIONS if option.name == name)
+        LOG.error("[migration_compat] %(name)s: %(error)s; the default counts: %(default)s",
+                  {"name": name, "error": error, "default": default})
+        return default

@@ -72,8 +72,7 @@ class MigrationCompatAPI:
             raise NoAnswer("novacompat answered with something else than a list of hosts") from None
 
     def _call(self, context, version, method, **arguments):
-        options = CONF.migration_compat
-        threshold, reset, timeout = options.breaker_threshold, options.breaker_reset, options.timeout
+        threshold, reset, timeout = (opts.value(CONF, name) for name in ("breaker_threshold", "breaker_reset", "timeout"))
         wait = _breaker.wait(reset)
         if wait:
             raise NoAnswer(f"novacompat has not answered lately, it is asked again in {wait:.0f} s")

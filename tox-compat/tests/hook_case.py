@@ -1,6 +1,8 @@
 """The hook as nova-conductor has it, on a bus of the test's own; what it would write into Nova's database is kept."""
 
 import logging
+import pathlib
+import tempfile
 import unittest
 from unittest import mock
 
@@ -56,6 +58,18 @@ class HookCase(unittest.TestCase):
         for name, value in options.items():
             CONF.set_override(name, value, group="migration_compat")
             self.addCleanup(CONF.clear_override, name, group="migration_compat")
+
+    def read(self, **options):
+        """As nova-conductor reads nova.conf, which has these options and no others of ours."""
+        for name in ("mode", "on_error", "timeout"):
+            CONF.clear_override(name, group="migration_compat")
+        folder = tempfile.TemporaryDirectory(dir=rig.FOLDER)
+        self.addCleanup(folder.cleanup)
+        file = pathlib.Path(folder.name) / "nova.conf"
+        file.write_text("\n".join(["[migration_compat]", *(f"{name} = {value}" for name, value in options.items()), ""]))
+        CONF([], default_config_files=[str(file)], default_config_dirs=[])
+        self.addCleanup(CONF, [], default_config_files=[], default_config_dirs=[])
+        return file
 
     def ask(self, devices):
         """Whether an instance with these devices may go to cmp-02: the reason of the refusal, or None, and WARNINGs."""

@@ -1,6 +1,7 @@
 """The hook of nova-conductor against a real oslo.messaging server that gives any answer, or none."""
 
 import logging
+import re
 import time
 from unittest import mock
 
@@ -10,11 +11,14 @@ import oslo_messaging
 
 import hook_case
 import rig
-from hook_case import ALIAS, INSTANCE, VGPU
+from hook_case import ALIAS, CONF, INSTANCE, VGPU
 from novacompat import hook
+from novacompat import request
 from novacompat import rpcapi
 
 TEXT = "interface_version 2.0.1 is not accepted by cmp-02 0000:5e:00.2 [fc4436829f19]"
+
+NO_DECISION = "novacompat answered with something else than a decision"
 
 
 class Service:
@@ -30,6 +34,17 @@ class Service:
         if callable(self.answer):
             return self.answer()
         return self.answer
+
+
+def _mistaken_once(function):
+    """It raises the first time, and does what it should after that."""
+    mistakes = [ValueError("a mistake")]
+
+    def mistaken(*arguments, **named):
+        if mistakes:
+            raise mistakes.pop()
+        return function(*arguments, **named)
+    return mistaken
 
 
 class HookTest(hook_case.HookCase):
@@ -74,9 +89,9 @@ class HookTest(hook_case.HookCase):
     def test_no_usable_answer(self):
         """Whatever comes in place of a decision: on_error decides where a device may stay attached."""
         for name, answer, why in [
-                ("null", None, "novacompat answered with something else than a decision"),
-                ("text", "accept", "novacompat answered with something else than a decision"),
-                ("allowed is no boolean", {"allowed": "yes"}, "novacompat answered with something else than a decision"),
+                ("null", None, NO_DECISION),
+                ("text", "accept", NO_DECISION),
+                ("allowed is no boolean", {"allowed": "yes"}, NO_DECISION),
                 ("failure", ValueError("request.dest_host is missing"),
                  "novacompat failed: ValueError: request.dest_host is missing"),
         ]:
@@ -118,6 +133,69 @@ class HookTest(hook_case.HookCase):
                 reason, warnings = self.check({"allowed": False, "text": TEXT})
                 self.assertEqual(TEXT, reason)
                 self.assertEqual(f"The event {hook.EVENT} could not be {said}", warnings[0])
+
+    def test_invalid_values(self):
+        """What is no value of its option is an ERROR, and the option's default counts; neither Nova's ERROR nor a free pass."""
+        accept, reject = {"allowed": True}, {"allowed": False, "text": TEXT}
+        found = "Valid values are [{}], but found '{}'".format
+        for options, invalid, answer, reason, warnings in [
+                ({"mode": "enforced"}, {"mode": found("shadow, enforce", "enforced")}, reject,
+                 None, [f"Host cmp-02 would be rejected for live migration: {TEXT}"]),
+                ({"mode": "enforce", "on_error": "rejected"}, {"on_error": found("reject, accept", "rejected")}, None,
+                 f"{NO_DECISION} (on_error = reject)", [f"Host cmp-02 is rejected for live migration: {NO_DECISION} (on_error = reject)"]),
+                ({"mode": "enforce", "on_error": "$absent"}, {"on_error": "no such option absent in group [DEFAULT]"}, None,
+                 f"{NO_DECISION} (on_error = reject)", [f"Host cmp-02 is rejected for live migration: {NO_DECISION} (on_error = reject)"]),
+                ({"mode": "enforce", "timeout": 21}, {"timeout": "Should be less than or equal to 20"}, reject,
+                 TEXT, [f"Host cmp-02 is rejected for live migration: {TEXT}"]),
+                ({"mode": "enforce", "on_error": "accept", "breaker_threshold": 0, "breaker_reset": "soon"},
+                 {"breaker_threshold": "Should be greater than or equal to 1", "breaker_reset": "invalid literal for int() with base 10: 'soon'"},
+                 accept, None, []),
+        ]:
+            with self.subTest(options):
+                self.read(**options)
+                self.events.clear()
+                actual, logged = self.check(answer)
+                self.assertEqual((reason, warnings), (actual, logged[len(invalid):]))
+                for (name, why), line in zip(invalid.items(), logged):
+                    self.assertRegex(line, rf"\[migration_compat\] {name}: .*{re.escape(why)}; the default counts: ")
+                self.assert_events_agree(reason, enforced=options["mode"] == "enforce")
+
+    def test_invalid_after_sighup(self):
+        """The same while it runs, until the file is right."""
+        file = self.read(mode="enforce")
+        for mode, reason in [("enforced", None), ("enforce", TEXT)]:
+            file.write_text(f"[migration_compat]\nmode = {mode}\n")
+            CONF.mutate_config_files()
+            self.assertEqual(reason, self.check({"allowed": False, "text": TEXT})[0])
+
+    def test_anything_fails(self):
+        """Wherever it is that a mistake of ours shows, on_error decides, and the event says what becomes of the migration."""
+        why = "novacompat could not be asked: a mistake"
+        for owner, name, answer in [
+                (request, "check", {"allowed": True}), (request, "may_keep_devices", {"allowed": True}),
+                (rpcapi, "MigrationCompatAPI", {"allowed": True}), (hook, "_shortened", {"allowed": False, "text": TEXT}),
+                (nova.exception.MigrationPreCheckError, "format_message", nova.exception.MigrationPreCheckError("no reason")),
+        ]:
+            for on_error, reason in [("reject", f"{why} (on_error = reject)"), ("accept", None)]:
+                with self.subTest(name, on_error=on_error), \
+                        mock.patch.object(owner, name, _mistaken_once(getattr(owner, name))):
+                    self.set(on_error=on_error)
+                    self.events.clear()
+                    actual, logged = self.check(answer)
+                    self.assertEqual(reason, actual)
+                    self.assertEqual("novacompat could not be asked", logged[0])
+                    self.assert_events_agree(reason)
+
+    def test_fails_for_good(self):
+        """What follows from a mistake fails too: refused."""
+        with mock.patch.object(hook, "_shortened", mock.Mock(side_effect=ValueError("a mistake"))):
+            self.assertEqual("novacompat could not be asked", self.check({"allowed": False, "text": TEXT})[0])
+        self.assertEqual([(hook.EVENT, INSTANCE), (hook.EVENT, "a mistake")], self.events)
+
+    def assert_events_agree(self, reason, enforced=True):
+        """There is one in mode enforce; it is in error exactly if the migration is refused, and says why."""
+        expected = [(hook.EVENT, INSTANCE), (hook.EVENT, reason and f"Migration pre-check error: {reason}")]
+        self.assertEqual(expected if enforced else [], self.events)
 
     def test_instance_cannot_be_read(self):
         """Whatever is raised on the way, Nova sees one kind of exception: any other would set the instance to ERROR."""

@@ -49,8 +49,10 @@ class ProgramsTest(unittest.TestCase):
         distribution, = importlib.metadata.distributions(name="novacompat", path=[self.folder])
         self.assertEqual([], distribution.requires or [])
 
-    def conductor(self, before=""):
-        """Runs novacompat-conductor up to the main() of nova-conductor; returns its log."""
+    def conductor(self, before="", options=""):
+        """Runs novacompat-conductor, with these options of ours, up to the main() of nova-conductor; returns its log."""
+        file = pathlib.Path(self.folder) / "nova.conf"
+        file.write_text(f"[migration_compat]\n{options}\n")
         log = pathlib.Path(self.folder) / "conductor.log"
         log.unlink(missing_ok=True)
         program = f"""
@@ -64,7 +66,7 @@ assert eventlet.patcher.is_monkey_patched("socket"), "Nova's own set-up did not 
 nova.cmd.conductor.service = SimpleNamespace(Service=SimpleNamespace(create=lambda **options: print("nova-conductor starts")),
                                              serve=lambda *_, **__: None, wait=lambda: None)
 {before}
-sys.argv = ["novacompat-conductor", "--config-file", "/dev/null", "--log-file", {str(log)!r}]
+sys.argv = ["novacompat-conductor", "--config-file", {str(file)!r}, "--log-file", {str(log)!r}]
 main()
 """
         run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], env=self.environment, check=True,
@@ -75,6 +77,13 @@ main()
     def test_conductor(self):
         self.assertIn("INFO novacompat.hook [-] Live migrations are checked for device compatibility, mode shadow",
                       self.conductor())
+
+    def test_conductor_with_an_invalid_mode(self):
+        """Nova's own start complains of it; ours says what is there, not that nothing is checked."""
+        log = self.conductor(options="mode = enforced")
+        self.assertRegex(log, r"ERROR novacompat.opts .*\[migration_compat\] mode: .*found 'enforced'; the default counts: shadow")
+        self.assertIn("Live migrations are checked for device compatibility, mode shadow", log)
+        self.assertNotIn("NOT checked", log)
 
     def test_conductor_of_another_nova(self):
         """It is a plain nova-conductor then, and its log says so."""
