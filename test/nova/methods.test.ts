@@ -301,6 +301,11 @@ describe("check_can_live_migrate_destination", () => {
 		expect(await check({ instance: instance(), migration: migration("test_compute1") }, version)).toBeNull();
 	});
 
+	test("an argument that a later minor version adds is left aside, as what the check does not need", async () => {
+		const args = { instance: instance(), migration: migration("test_compute1"), provider_mappings: { a: ["b"] } };
+		expect(await check(args, "6.99")).toBeNull();
+	});
+
 	test.each(["compute", "compute-alt"])(
 		"P32: on %s.<host> the routing key names the destination before the message does",
 		async (topic) => {
