@@ -98,9 +98,7 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 	if (code === AxiosError.ERR_BAD_RESPONSE) {
 		return of("agent.bad_reply", `answered with more than ${MAX_BODY_BYTES} bytes`);
 	}
-	if (code === ADDRESS_REFUSED) {
-		return of("agent.address", `is at an address outside of agent_networks (${cause.message})`);
-	}
+	if (code === ADDRESS_REFUSED) return of("agent.address", "is at an address outside of agent_networks");
 	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
 	if (CLOSED.has(code) && cause.request?.socket?.authorized === true) {
 		// What Node.js does to a client whose certificate it does not trust, without an alert.
