@@ -3,7 +3,9 @@ import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
+import { createLogger } from "../../src/log.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
+import { recordingLog } from "../support/log.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
@@ -26,8 +28,12 @@ function result(): ScanResult {
 
 async function agent(latest: AgentServerOptions["latest"] = result) {
 	const lines: string[] = [];
-	const to = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
-	const log = { debug: to("debug"), info: to("info"), warning: to("warning"), error: to("error") };
+	const log = createLogger(
+		"novacompat.test",
+		true,
+		(line) => lines.push(line.trimEnd()),
+		({ level, message }) => `${level} ${message}`,
+	);
 	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, log });
 	onTestFinished(close);
 	const closed = (count: number) => expect.poll(() => lines.length).toBe(count);
@@ -254,6 +260,6 @@ test("who asks while 64 answers are on their way shall ask again", async () => {
 test("a port in use is a fault of the start", async () => {
 	const { url } = await agent();
 	const listen = { address: "127.0.0.1", port: Number(new URL(url).port) };
-	const log = { debug() {}, info() {}, warning() {}, error() {} };
+	const { log } = recordingLog();
 	await expect(startAgentServer({ listen, latest: result, log })).rejects.toThrow("EADDRINUSE");
 });
