@@ -185,14 +185,22 @@ test("a bug ends the connection and is told with its stack", async () => {
 
 describe("one debug line per request", () => {
 	const id = "req-6a9c1d2e-3f40-4a5b-8c6d-7e8f90a1b2c3";
+	const global = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
 	test.each([
-		[id, id],
-		["req-forged", "-"],
-		[`${id} ERROR forged`, "-"],
-		[undefined, "-"],
-	])("request id %s is logged as %s", async (sent, logged) => {
+		[id, undefined, id],
+		[id, global, `${global} ${id}`],
+		["req-forged", undefined, "-"],
+		["req-forged", global, global],
+		[id, `${global} ERROR forged`, id],
+		[`${id} ERROR forged`, undefined, "-"],
+		[undefined, undefined, "-"],
+	])("request id %s, global %s are logged as %s", async (sent, sentGlobal, logged) => {
 		const { url, lines, closed } = await agent();
-		await fetch(`${url}/healthcheck`, { headers: sent === undefined ? {} : { "X-Openstack-Request-Id": sent } });
+		const headers = {
+			...(sent !== undefined && { "X-Openstack-Request-Id": sent }),
+			...(sentGlobal !== undefined && { "X-OpenStack-Global-Request-ID": sentGlobal }),
+		};
+		await fetch(`${url}/healthcheck`, { headers });
 		await closed(1);
 		expect(lines[0]).toMatch(/^debug \[[^\]]+\] GET "\/healthcheck" 200 in \d+\.\d ms$/);
 		expect(lines[0]).toContain(`[${logged}]`);

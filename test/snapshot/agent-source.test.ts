@@ -30,6 +30,7 @@ interface Options {
 	readonly timeout?: number;
 	readonly known?: Collected;
 	readonly request_id?: string;
+	readonly global_request_id?: string;
 }
 
 const warnings: string[] = [];
@@ -52,19 +53,24 @@ const failureOf = (asked: Promise<unknown>): Promise<SnapshotError> =>
 	);
 const failure = (url: URL, options: Options = {}) => failureOf(ask(url, options));
 
-test("the snapshot, asked for with the request id", async () => {
+test("the snapshot, asked for with the request ids that there are", async () => {
 	const headers: unknown[] = [];
 	const url = await serve((request, response) => {
 		headers.push([
 			request.method,
 			request.url,
 			request.headers["x-openstack-request-id"],
+			request.headers["x-openstack-global-request-id"],
 			request.headers["accept-encoding"],
 		]);
 		json(SNAPSHOT)(request, response);
 	});
-	expect((await ask(url, { request_id: "req-1" })).snapshot).toEqual(SNAPSHOT);
-	expect(headers).toEqual([["GET", "/v1/snapshot", "req-1", "identity"]]);
+	expect((await ask(url, { request_id: "req-1", global_request_id: "req-2" })).snapshot).toEqual(SNAPSHOT);
+	await ask(url);
+	expect(headers).toEqual([
+		["GET", "/v1/snapshot", "req-1", "req-2", "identity"],
+		["GET", "/v1/snapshot", undefined, undefined, "identity"],
+	]);
 });
 
 test("fields of a newer minor version are ignored", async () => {
