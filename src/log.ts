@@ -18,6 +18,7 @@ export interface Logger {
 	info(message: string, context?: LogContext, extra?: LogExtra): void;
 	warning(message: string, context?: LogContext, extra?: LogExtra): void;
 	error(message: string, context?: LogContext, extra?: LogExtra): void;
+	critical(message: string, context?: LogContext, extra?: LogExtra): void;
 }
 
 /** Lines below the level are not written; it may change at any time. */
@@ -44,6 +45,7 @@ const LEVELS = {
 	info: ["INFO", 20],
 	warning: ["WARNING", 30],
 	error: ["ERROR", 40],
+	critical: ["CRITICAL", 50],
 } as const;
 
 /** Loggers know no other fields than those of LogContext and LogExtra: what is not given cannot leak into a line. */
@@ -65,6 +67,7 @@ export function createLogger(
 		info: at("info"),
 		warning: at("warning"),
 		error: at("error"),
+		critical: at("critical"),
 	};
 	return logger;
 }

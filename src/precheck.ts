@@ -13,9 +13,8 @@ export interface PrecheckRequest extends Departure {
 	readonly dest_host: string;
 }
 
-export interface CheckOptions extends FetchOptions {
-	readonly global_request_id?: string | undefined;
-}
+/** All that a check needs of its call is for the agents. */
+export type CheckOptions = FetchOptions;
 
 /** Nobody is asked about an instance that has nothing but ports. */
 export type Asked = Attempt | "not asked";

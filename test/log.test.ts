@@ -27,6 +27,7 @@ const RECORDS: readonly (readonly [what: string, record: LogRecord])[] = [
 	["other ids without request id", record({ user_id: "u1", project_id: "p1" })],
 	["WARNING", record({ request_id: REQUEST }, { level: "warning" })],
 	["ERROR", record({}, { level: "error" })],
+	["CRITICAL", record({ request_id: REQUEST }, { level: "critical" })],
 	["DEBUG", record({ request_id: REQUEST }, { level: "debug" })],
 	["a message with quotes, percent signs and other scripts", record({}, { message: '100 % "größer" 中文 🙂' })],
 	["on the second", record({}, { created: Date.UTC(2026, 0, 1) })],

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
@@ -57,11 +59,32 @@ export function processFamilies(what: string): readonly string[] {
 	const { user, system } = process.cpuUsage();
 	return [
 		family("process_cpu_seconds_total", "counter", `Processor time of ${what}.`, [[{}, (user + system) / 1e6]]),
-		family("process_resident_memory_bytes", "gauge", `Memory of ${what}.`, [[{}, process.memoryUsage.rss()]]),
+		family("process_resident_memory_bytes", "gauge", `Memory of ${what}.`, told(process.memoryUsage.rss)),
 		family("process_start_time_seconds", "gauge", `When ${what} was started, in seconds since 1970.`, [
 			[{}, Math.round(performance.timeOrigin) / 1000],
 		]),
+		family(
+			"process_open_fds",
+			"gauge",
+			`Open file descriptors of ${what}.`,
+			told(() => readdirSync("/proc/self/fd").length),
+		),
+		family("process_max_fds", "gauge", `How many ${what} may have open.`, told(maxOpenFiles)),
 	];
+}
+
+/** Soft limit, see proc_pid_limits(5). */
+function maxOpenFiles(): number {
+	return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
+}
+
+/** What the kernel tells of this process: nothing when no descriptor is left to ask it with. */
+function told(read: () => number): readonly Sample[] {
+	try {
+		return [[{}, read()]];
+	} catch {
+		return [];
+	}
 }
 
 function head(name: string, type: string, help: string): string {

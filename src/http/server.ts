@@ -142,8 +142,8 @@ function* partsOf(body: Buffer): Generator<Buffer> {
 }
 
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	const id = request.headers["x-openstack-request-id"];
-	const known = typeof id === "string" && REQUEST_ID.test(id) ? id : "-";
+	const ids = [request.headers["x-openstack-global-request-id"], request.headers["x-openstack-request-id"]];
+	const known = ids.filter((id) => typeof id === "string" && REQUEST_ID.test(id)).join(" ") || "-";
 	const target = JSON.stringify((request.url ?? "").slice(0, 100));
 	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
 }

@@ -25,7 +25,7 @@ export const COMPUTE_TOPICS: readonly string[] = [COMPUTE_TOPIC, "compute-alt"];
 /** Every one of them is asked at once. */
 const MAX_DEST_HOSTS = 1024;
 
-/** Nova adds minor versions with every release and never changes these two arguments: any minor will do. */
+/** Nova adds minor versions, and with them arguments, and never changes the two that are read here: any minor will do. */
 const ANY_MINOR = 1_000_000;
 
 type NovaCall = Call<RequestContext>;
@@ -66,7 +66,7 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
-		optional: ["block_migration", "disk_over_commit", "migration", "limits"],
+		optional: "any",
 		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
 		onTimeUp: (_args, call) => novaAnswer(notInTime(options, call)),
 	};

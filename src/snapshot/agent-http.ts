@@ -19,6 +19,7 @@ export interface AgentRequest {
 	/** Of what is known already. */
 	readonly etag?: string | undefined;
 	readonly request_id?: string | undefined;
+	readonly global_request_id?: string | undefined;
 }
 
 export interface AgentReply {
@@ -66,7 +67,8 @@ export class AgentHttp {
 		}
 	}
 
-	async #send({ url, signal, etag, request_id }: AgentRequest, agent: AxiosRequestConfig["httpAgent"]) {
+	async #send(request: AgentRequest, agent: AxiosRequestConfig["httpAgent"]) {
+		const { url, signal, etag, request_id, global_request_id } = request;
 		const { status, headers, data }: AxiosResponse<Buffer> = await this.#http.get("/v1/snapshot", {
 			baseURL: url.origin,
 			httpAgent: agent,
@@ -78,6 +80,7 @@ export class AgentHttp {
 				"User-Agent": "novacompat",
 				...(etag !== undefined && { "If-None-Match": etag }),
 				...(request_id !== undefined && { "X-Openstack-Request-Id": request_id }),
+				...(global_request_id !== undefined && { "X-OpenStack-Global-Request-ID": global_request_id }),
 			},
 		});
 		return { status, headers, body: data };
@@ -98,9 +101,7 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 	if (code === AxiosError.ERR_BAD_RESPONSE) {
 		return of("agent.bad_reply", `answered with more than ${MAX_BODY_BYTES} bytes`);
 	}
-	if (code === ADDRESS_REFUSED) {
-		return of("agent.address", `is at an address outside of agent_networks (${cause.message})`);
-	}
+	if (code === ADDRESS_REFUSED) return of("agent.address", "is at an address outside of agent_networks");
 	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
 	if (CLOSED.has(code) && cause.request?.socket?.authorized === true) {
 		// What Node.js does to a client whose certificate it does not trust, without an alert.

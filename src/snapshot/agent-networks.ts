@@ -33,24 +33,29 @@ function blockList(networks: readonly string[]): BlockList {
 	return list;
 }
 
-/** The look-up of the connection itself: what was checked is what is connected to, whatever the name says a moment later. */
-export function lookupWithin(networks: readonly string[]): LookupFunction {
+/**
+ * The look-up of the connection itself: what was checked is what is connected to, whatever the name says a moment later. `refused` is
+ * told where a name leads to; the error says that it may not, and nothing of the network to who asked for a check.
+ */
+export function lookupWithin(networks: readonly string[], refused: (text: string) => void): LookupFunction {
 	const permits = addressCheck(networks);
 	return (hostname, options, callback) => {
 		lookup(hostname, { ...options, all: true }, (error, addresses) => {
 			if (error) return callback(error, []);
 			const permitted = addresses.filter(({ address }) => permits(address)).slice(0, MAX_ADDRESSES);
 			const [first] = permitted;
-			if (first === undefined) return callback(refusal(hostname, addresses), []);
+			if (first === undefined) {
+				refused(`${hostname} is at ${listOf(addresses)}, outside of agent_networks: no agent is asked there`);
+				return callback(Object.assign(new Error("refused"), { code: ADDRESS_REFUSED }), []);
+			}
 			return options.all ? callback(null, permitted) : callback(null, first.address, first.family);
 		});
 	};
 }
 
-function refusal(hostname: string, addresses: readonly LookupAddress[]): NodeJS.ErrnoException {
-	const list = addresses
+function listOf(addresses: readonly LookupAddress[]): string {
+	return addresses
 		.slice(0, MAX_ADDRESSES)
 		.map(({ address }) => address)
 		.join(", ");
-	return Object.assign(new Error(`${hostname} is ${list}`), { code: ADDRESS_REFUSED });
 }

@@ -34,6 +34,7 @@ interface Question {
 	/** What is known already, so that the agent need not send it again. */
 	readonly known?: Collected | undefined;
 	readonly request_id?: string | undefined;
+	readonly global_request_id?: string | undefined;
 	/** Stands for who asks: what asks for many hosts takes turns with what asks for few. */
 	readonly asker?: object | undefined;
 }
@@ -98,8 +99,8 @@ export class AgentSource implements Agents {
 		}
 	}
 
-	async #ask(host: string, { known, request_id, asker = {} }: Question): Promise<Collected> {
-		const request = { host, url: agentUrl(host, this.#options.directory), etag: known?.etag, request_id };
+	async #ask(host: string, { known, asker = {}, ...ids }: Question): Promise<Collected> {
+		const request = { host, url: agentUrl(host, this.#options.directory), etag: known?.etag, ...ids };
 		const end = performance.now() + this.#options.timeout * 1000;
 		for (let tries = 1; ; tries++) {
 			try {

@@ -40,7 +40,7 @@ export function createSnapshots(
 		);
 	}
 	const tls = options.agent_tls && new TlsMaterial(options.agent_tls, warn);
-	const http = new AgentHttp(new AgentConnections(lookupWithin(options.agent_networks), tls));
+	const http = new AgentHttp(new AgentConnections(lookupWithin(options.agent_networks, warn), tls));
 	const agents = new AgentSource({
 		http,
 		directory: directoryOf(options),

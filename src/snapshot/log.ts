@@ -2,5 +2,5 @@
 export interface Log {
 	info(message: string): void;
 	warning(message: string): void;
-	error(message: string): void;
+	critical(message: string): void;
 }

@@ -58,7 +58,7 @@ export class Outage {
 		if (isSystemic === this.#isSystemic) return;
 		this.#isSystemic = isSystemic;
 		const text = `${codes.length} of the ${asked} agents that were asked in the last five minutes give no snapshot`;
-		if (isSystemic) this.#log.error(`systemic outage: ${text} (${tally(codes)}); checks that need them are unknown`);
+		if (isSystemic) this.#log.critical(`systemic outage: ${text} (${tally(codes)}); checks that need them are unknown`);
 		else this.#log.info(`the systemic outage is over: ${text}`);
 	}
 }

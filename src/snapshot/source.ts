@@ -10,8 +10,9 @@ export interface SnapshotSource {
 export interface FetchOptions {
 	/** Aborted when the time of the check is up. */
 	readonly signal: AbortSignal;
-	/** Goes to the agent, so that its log lines join with ours and Nova's. */
+	/** Of the check, as Nova has them: they go to the agent, so that its log lines join with ours and Nova's. */
 	readonly request_id?: string | undefined;
+	readonly global_request_id?: string | undefined;
 	/** Is told how many seconds ago the host was read, of each snapshot that is fetched, and of the last good one where there is none. */
 	aged?(seconds: number): void;
 }

@@ -3,7 +3,9 @@ import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
+import { createLogger } from "../../src/log.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
+import { recordingLog } from "../support/log.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
@@ -26,8 +28,12 @@ function result(): ScanResult {
 
 async function agent(latest: AgentServerOptions["latest"] = result) {
 	const lines: string[] = [];
-	const to = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
-	const log = { debug: to("debug"), info: to("info"), warning: to("warning"), error: to("error") };
+	const log = createLogger(
+		"novacompat.test",
+		true,
+		(line) => lines.push(line.trimEnd()),
+		({ level, message }) => `${level} ${message}`,
+	);
 	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, log });
 	onTestFinished(close);
 	const closed = (count: number) => expect.poll(() => lines.length).toBe(count);
@@ -179,14 +185,22 @@ test("a bug ends the connection and is told with its stack", async () => {
 
 describe("one debug line per request", () => {
 	const id = "req-6a9c1d2e-3f40-4a5b-8c6d-7e8f90a1b2c3";
+	const global = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
 	test.each([
-		[id, id],
-		["req-forged", "-"],
-		[`${id} ERROR forged`, "-"],
-		[undefined, "-"],
-	])("request id %s is logged as %s", async (sent, logged) => {
+		[id, undefined, id],
+		[id, global, `${global} ${id}`],
+		["req-forged", undefined, "-"],
+		["req-forged", global, global],
+		[id, `${global} ERROR forged`, id],
+		[`${id} ERROR forged`, undefined, "-"],
+		[undefined, undefined, "-"],
+	])("request id %s, global %s are logged as %s", async (sent, sentGlobal, logged) => {
 		const { url, lines, closed } = await agent();
-		await fetch(`${url}/healthcheck`, { headers: sent === undefined ? {} : { "X-Openstack-Request-Id": sent } });
+		const headers = {
+			...(sent !== undefined && { "X-Openstack-Request-Id": sent }),
+			...(sentGlobal !== undefined && { "X-OpenStack-Global-Request-ID": sentGlobal }),
+		};
+		await fetch(`${url}/healthcheck`, { headers });
 		await closed(1);
 		expect(lines[0]).toMatch(/^debug \[[^\]]+\] GET "\/healthcheck" 200 in \d+\.\d ms$/);
 		expect(lines[0]).toContain(`[${logged}]`);
@@ -254,6 +268,6 @@ test("who asks while 64 answers are on their way shall ask again", async () => {
 test("a port in use is a fault of the start", async () => {
 	const { url } = await agent();
 	const listen = { address: "127.0.0.1", port: Number(new URL(url).port) };
-	const log = { debug() {}, info() {}, warning() {}, error() {} };
+	const { log } = recordingLog();
 	await expect(startAgentServer({ listen, latest: result, log })).rejects.toThrow("EADDRINUSE");
 });

@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { afterEach, describe, expect, test } from "vitest";
 import { countFamily, family, Histogram, processFamilies } from "../../src/http/metrics.ts";
 import { checkMetrics } from "../support/promtool.ts";
 
@@ -28,6 +30,38 @@ test("a histogram counts what is not larger than the upper end of a bucket, in a
 			"age_seconds_count 5\n",
 		].join("\n"),
 	);
+});
+
+describe("open files", () => {
+	const prlimit = (...words: readonly string[]) =>
+		execFileSync("prlimit", ["--pid", String(process.pid), ...words], { encoding: "utf8" }).trim();
+	const limit = () => prlimit("--nofile", "--noheadings", "--output", "SOFT");
+	const open: number[] = [];
+	const close = () => {
+		for (const file of open.splice(0)) closeSync(file);
+	};
+	afterEach(close);
+	const metric = (name: string) => new RegExp(`^${name} (\\d+)$`, "m").exec(processFamilies("a test").join(""))?.[1];
+
+	test("are counted, and how many there may be", () => {
+		const before = Number(metric("process_open_fds"));
+		for (let more = 0; more < 3; more++) open.push(openSync("/dev/null", "r"));
+		expect(Number(metric("process_open_fds"))).toBe(before + 3);
+		expect(metric("process_max_fds")).toBe(limit());
+	});
+
+	test("when none is left to look with, the kernel is not asked, and all else is told", () => {
+		const most = limit();
+		prlimit("--nofile=256:");
+		expect(() => {
+			while (true) open.push(openSync("/dev/null", "r"));
+		}).toThrow("EMFILE");
+		expect([metric("process_open_fds"), metric("process_max_fds")]).toEqual([undefined, undefined]);
+		expect(metric("process_resident_memory_bytes")).toBeUndefined();
+		expect(processFamilies("a test").join("")).toMatch(/^process_cpu_seconds_total \S+$/m);
+		close();
+		prlimit(`--nofile=${most}:`);
+	});
 });
 
 test("promtool accepts them, and refuses what is not as it should be", () => {

@@ -95,6 +95,20 @@ describe("check_live_migration", () => {
 		expect(last).not.toHaveProperty("snapshot_age_s");
 	});
 
+	test("the agents' log lines have the ids of Nova's request", async () => {
+		const service = await startService(["test_compute0", "test_compute1"]);
+		onTestFinished(() => service.stop());
+		const [request_id, global_request_id] = [
+			"req-6a9c1d2e-3f40-4a5b-8c6d-7e8f90a1b2c3",
+			"req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42",
+		];
+		const context = { request_id, global_request_id };
+		await service.client.call(OURS, "check_live_migration", { request }, { timeout: 5, context });
+		const lines = () => service.lines.filter((line) => line.includes('GET "/v1/snapshot" 200'));
+		await expect.poll(() => lines().length).toBe(2);
+		for (const line of lines()) expect(line).toContain(`[${global_request_id} ${request_id}] GET`);
+	});
+
 	test("devices may be named, inside the request or beside it", async () => {
 		const reject = { verdict: "reject", allowed: false, mapping: {} };
 		expect(await call("check_live_migration", { request: { ...request, devices: ["0000:3b:10.2"] } })).toMatchObject(
@@ -299,6 +313,11 @@ describe("check_can_live_migrate_destination", () => {
 
 	test.each(["5.0", "5.3", "6.0", "6.5", "6.99"])("Nova's version %s is understood", async (version) => {
 		expect(await check({ instance: instance(), migration: migration("test_compute1") }, version)).toBeNull();
+	});
+
+	test("an argument that a later minor version adds is left aside, as what the check does not need", async () => {
+		const args = { instance: instance(), migration: migration("test_compute1"), provider_mappings: { a: ["b"] } };
+		expect(await check(args, "6.99")).toBeNull();
 	});
 
 	test.each(["compute", "compute-alt"])(

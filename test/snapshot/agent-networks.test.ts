@@ -41,21 +41,24 @@ describe("an agent is nowhere on this machine or link, unless the operator says 
 });
 
 describe("the look-up", () => {
+	const told: string[] = [];
 	const look = (networks: readonly string[], all: boolean) =>
 		new Promise((resolve) => {
-			lookupWithin(networks)("localhost", { all, family: 4 }, (error, address, family) =>
+			lookupWithin(networks, (text) => told.push(text))("localhost", { all, family: 4 }, (error, address, family) =>
 				resolve(error ? { code: error.code, message: error.message } : { address, family }),
 			);
 		});
 
-	test("refuses where no agent may be, and says where that is", async () => {
+	test("refuses where no agent may be, and tells where that is, the operator and not who asked", async () => {
 		for (const all of [true, false]) {
-			expect(await look([], all)).toEqual({ code: ADDRESS_REFUSED, message: "localhost is 127.0.0.1" });
+			expect(await look([], all)).toEqual({ code: ADDRESS_REFUSED, message: "refused" });
+			expect(told.splice(0)).toEqual(["localhost is at 127.0.0.1, outside of agent_networks: no agent is asked there"]);
 		}
 	});
 
 	test("gives what it has checked, in both forms", async () => {
 		expect(await look(["127.0.0.0/8"], false)).toEqual({ address: "127.0.0.1", family: 4 });
 		expect(await look(["127.0.0.0/8"], true)).toEqual({ address: [{ address: "127.0.0.1", family: 4 }] });
+		expect(told).toEqual([]);
 	});
 });

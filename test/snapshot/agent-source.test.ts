@@ -30,36 +30,47 @@ interface Options {
 	readonly timeout?: number;
 	readonly known?: Collected;
 	readonly request_id?: string;
+	readonly global_request_id?: string;
 }
 
 const warnings: string[] = [];
+const warn = (text: string) => void warnings.push(text);
 function agentsAt(urls: Readonly<Record<string, URL>>, timeout = 5): AgentSource {
-	const http = new AgentHttp(new AgentConnections(lookupWithin([]), undefined));
+	const http = new AgentHttp(new AgentConnections(lookupWithin([], warn), undefined));
 	const directory = { agents: new Map(Object.entries(urls)), hosts: [] };
-	return new AgentSource({ http, directory, timeout, warn: (text) => warnings.push(text) });
+	return new AgentSource({ http, directory, timeout, warn });
 }
 const ask = (url: URL, { timeout, ...question }: Options = {}) =>
 	agentsAt({ "cmp-01": url }, timeout).ask("cmp-01", question);
+/** A failure is for who asked for a check: it says of no agent where it is. */
 const failureOf = (asked: Promise<unknown>): Promise<SnapshotError> =>
 	asked.then(
 		() => Promise.reject(new Error("an answer")),
-		(error: SnapshotError) => error,
+		(error: SnapshotError) => {
+			expect(error.message).not.toMatch(/127\.0\.0\.1|localhost|https?:|:\d{2,5}\b/);
+			return error;
+		},
 	);
 const failure = (url: URL, options: Options = {}) => failureOf(ask(url, options));
 
-test("the snapshot, asked for with the request id", async () => {
+test("the snapshot, asked for with the request ids that there are", async () => {
 	const headers: unknown[] = [];
 	const url = await serve((request, response) => {
 		headers.push([
 			request.method,
 			request.url,
 			request.headers["x-openstack-request-id"],
+			request.headers["x-openstack-global-request-id"],
 			request.headers["accept-encoding"],
 		]);
 		json(SNAPSHOT)(request, response);
 	});
-	expect((await ask(url, { request_id: "req-1" })).snapshot).toEqual(SNAPSHOT);
-	expect(headers).toEqual([["GET", "/v1/snapshot", "req-1", "identity"]]);
+	expect((await ask(url, { request_id: "req-1", global_request_id: "req-2" })).snapshot).toEqual(SNAPSHOT);
+	await ask(url);
+	expect(headers).toEqual([
+		["GET", "/v1/snapshot", "req-1", "req-2", "identity"],
+		["GET", "/v1/snapshot", undefined, undefined, "identity"],
+	]);
 });
 
 test("fields of a newer minor version are ignored", async () => {
@@ -184,6 +195,17 @@ test("an agent that is down", async () => {
 		code: "agent.unreachable",
 		message: expect.stringContaining("ECONNREFUSED"),
 	});
+});
+
+test("an agent whose name leads to where none may be: the address is for the operator", async () => {
+	const url = await serve(json(SNAPSHOT));
+	url.hostname = "localhost";
+	warnings.length = 0;
+	expect(await failure(url)).toMatchObject({
+		code: "agent.address",
+		message: "the agent of cmp-01 is at an address outside of agent_networks",
+	});
+	expect(warnings).toEqual([expect.stringMatching(/^localhost is at .*127\.0\.0\.1.*, outside of agent_networks: /)]);
 });
 
 test("an agent that never ends its answer, until the time is up", async () => {

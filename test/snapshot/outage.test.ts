@@ -13,7 +13,7 @@ function heard(outcomes: Readonly<Record<string, Code | "answer">>) {
 		for (const [host, code] of Object.entries(more)) outage.heard(host, code === "answer" ? undefined : code);
 	};
 	hear(outcomes);
-	const told = () => lines.map((line) => line.trimEnd().replace(/^.*? (ERROR|INFO) \S+ \[-\] /, "$1 "));
+	const told = () => lines.map((line) => line.trimEnd().replace(/^.*? (CRITICAL|INFO) \S+ \[-\] /, "$1 "));
 	return { outage, told, hear };
 }
 
@@ -39,7 +39,7 @@ test("is told when it begins, with causes, and when it ends, each once", () => {
 	hear(failures(3));
 	hear({ "ill-0": "answer", "ill-1": "answer", "ill-2": "answer" });
 	expect(told()).toEqual([
-		"ERROR systemic outage: 3 of the 3 agents that were asked in the last five minutes give no snapshot (agent.tls 3); checks that need them are unknown",
+		"CRITICAL systemic outage: 3 of the 3 agents that were asked in the last five minutes give no snapshot (agent.tls 3); checks that need them are unknown",
 		"INFO the systemic outage is over: 2 of the 5 agents that were asked in the last five minutes give no snapshot",
 	]);
 });
