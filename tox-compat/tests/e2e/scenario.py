@@ -1,5 +1,6 @@
 """What an operator does, and sees, in order: each step goes on where the one before ended."""
 
+import base64
 import json
 import re
 import signal
@@ -13,6 +14,10 @@ from e2e import identity
 from e2e import nova_conf
 from e2e import stand_ins
 from e2e.control_plane import FITTING, TOO_NEW
+
+# What each server has in confidence.
+PASSWORD = "canary-e2e-7f1c-password"
+USER_DATA = base64.b64encode(b"canary-e2e-7f1c-user-data").decode()
 
 EVENT = "conductor_check_migration_compat"
 TOO_OLD = "software_version 2.0.1 needs major version 2; cmp-02 0000:81:00.0/nvidia-559 has 1.0.0"
@@ -35,7 +40,7 @@ class ScenarioTest(unittest.TestCase):
     def boot(self, mdev_type):
         """A server with a vGPU on cmp-01, and its domain as libvirt would have it."""
         server = self._post("/servers", "server", name="guest", imageRef=stand_ins.IMAGE, flavorRef=self.flavor,
-                            networks="none", host="cmp-01")["id"]
+                            networks="none", host="cmp-01", metadata={"password": PASSWORD}, user_data=USER_DATA)["id"]
         self.wait_for(server, "ACTIVE", "cmp-01")
         self.cloud.hosts["cmp-01"].instance(server, control_plane.MDEVS[mdev_type])
         rig.wait_until(lambda: self.devices(server), 60, "the agent has seen the domain", every=0.5)
@@ -163,10 +168,11 @@ class ScenarioTest(unittest.TestCase):
         self.assertIn(TOO_OLD, self.novacompat("precheck", server, "cmp-01", "cmp-02", "--nova-conf", self.cloud.files["api"], status=2))
 
     def test_7_secrets(self):
-        """The user's token and the brokers' passwords are in no log, no journal: nothing that is not configuration or Nova's."""
-        secrets = [identity.TOKEN, control_plane.NOVA_PASSWORD, control_plane.PASSWORD]
+        """The user's token, what servers have in confidence and the brokers' passwords are in no log, no journal: nothing that is
+        not configuration or Nova's."""
+        secrets = [identity.TOKEN, PASSWORD, USER_DATA, control_plane.NOVA_PASSWORD, control_plane.PASSWORD]
         written = [file for file in rig.FOLDER.rglob("*") if file.is_file() and "broker-" not in str(file)
-                   and file.suffix not in (".conf", ".yaml", ".sqlite")]
+                   and not file.suffix.startswith((".conf", ".yaml", ".sqlite"))]
         self.assertGreater(len(written), 20)
         found = [(file.name, secret) for file in written for secret in secrets if secret.encode() in file.read_bytes()]
         self.assertEqual([], found)

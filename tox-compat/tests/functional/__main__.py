@@ -9,7 +9,7 @@ import functional  # noqa: F401  before rig
 from functional import nova_on_rabbit  # noqa: F401
 from functional import report
 
-ALL = ["scenarios", "novas_own"]
+ALL = ["scenarios", "novas_own", "files"]
 
 names = sys.argv[1:]
 tests = unittest.defaultTestLoader.loadTestsFromNames(f"functional.{name}" for name in names or ALL)

@@ -1,5 +1,6 @@
 """What the scenarios have in common: three hosts, a server on the first, and questions to Nova afterwards."""
 
+import base64
 import logging
 from unittest import mock
 from urllib import parse
@@ -21,6 +22,11 @@ from functional import report
 from novacompat import breaker
 from novacompat import hook
 from novacompat import rpcapi
+
+# What each server has in confidence, and the user's token: Nova itself sends them to its services.
+PASSWORD = "canary-4c1d-password"
+USER_DATA = base64.b64encode(b"canary-4c1d-user-data").decode()
+SECRETS = (nova_on_rabbit.TOKEN, PASSWORD, USER_DATA)
 
 IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
 SOURCE = "host1"
@@ -63,7 +69,9 @@ class Case(test_vgpu.VGPUTestBase):
 
     def boot(self, **extra_spec):
         flavor = self._create_flavor(extra_spec=extra_spec)
-        return self._create_server(image_uuid=IMAGE, flavor_id=flavor, networks="none", host=SOURCE)
+        server = self._build_server(image_uuid=IMAGE, flavor_id=flavor, networks="none", host=SOURCE)
+        server = self.admin_api.post_server({"server": {**server, "metadata": {"password": PASSWORD}, "user_data": USER_DATA}})
+        return self._wait_for_state_change(server, "ACTIVE")
 
     def boot_vgpu(self):
         return self.boot(**{"resources:VGPU": "1"})

@@ -8,6 +8,7 @@ from functional import case
 from novacompat import hook
 
 CHECKS = 200
+MAX_MEDIAN = 20  # ms
 
 
 class OverheadTest(case.Case):
@@ -30,6 +31,8 @@ class OverheadTest(case.Case):
             self.wait_for_migration(server, "completed")
         first, *cached = times
         cached.sort()
+        median = statistics.median(cached)
         print(f"the hook takes, in ms: first {first:.1f} (agents are asked); with cached snapshots, {len(cached)} checks: "
-              f"median {statistics.median(cached):.1f}, p99 {cached[int(len(cached) * 0.99)]:.1f}, max {cached[-1]:.1f}")
+              f"median {median:.1f}, p99 {cached[int(len(cached) * 0.99)]:.1f}, max {cached[-1]:.1f}")
         self.assertEqual(CHECKS, len(times))
+        self.assertLess(median, MAX_MEDIAN)
