@@ -29,6 +29,8 @@ const ANY_MINOR = 1_000_000;
 
 type NovaCall = Call<RequestContext>;
 type Args = Readonly<Record<string, unknown>>;
+/** Comes to a decision, and writes its one log line. */
+type Decide = (options: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall) => Decision | Promise<Decision>;
 
 export interface NovaMethodsOptions {
 	readonly precheck: Precheck;
@@ -52,8 +54,8 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	const checkLiveMigration: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
-		handler: (args, call) => check_live_migration(options, args, call),
-		onTimeUp: (_args, call) => notInTime(options, call),
+		handler: (args, call) => check_live_migration(options, args, call, answer),
+		onTimeUp: (args, call) => check_live_migration(options, args, call, notInTime),
 	};
 	const rankDestinations: Method<RequestContext> = {
 		required: ["request"],
@@ -64,8 +66,8 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: "any",
-		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
-		onTimeUp: (_args, call) => novaAnswer(notInTime(options, call)),
+		handler: (args, call) => check_can_live_migrate_destination(options, args, call, answer),
+		onTimeUp: (args, call) => check_can_live_migrate_destination(options, args, call, notInTime),
 	};
 	const ours = new Map([
 		["check_live_migration", checkLiveMigration], // 1.0
@@ -85,8 +87,13 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 }
 
 /** Ours, 1.0: returns the Decision. What is not compatible is an answer, a malformed request a ValueError. */
-async function check_live_migration(options: NovaMethodsOptions, args: Args, call: NovaCall): Promise<Decision> {
-	return await answer(options, ours(readOwnRequest, args), call);
+async function check_live_migration(
+	options: NovaMethodsOptions,
+	args: Args,
+	call: NovaCall,
+	decide: Decide,
+): Promise<Decision> {
+	return await decide(options, ours(readOwnRequest, args), call);
 }
 
 /**
@@ -155,10 +162,11 @@ async function check_can_live_migrate_destination(
 	options: NovaMethodsOptions,
 	args: Args,
 	call: NovaCall,
+	decide: Decide,
 ): Promise<null> {
 	let decision: Decision;
 	try {
-		decision = await answer(options, readNovaRequest(args, call), call);
+		decision = await decide(options, readNovaRequest(args, call), call);
 	} catch (error) {
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
@@ -192,21 +200,26 @@ function migrationPreCheckError(text: string): RpcFailure {
 }
 
 /** The decision about a check that its call had no time for: what a silent agent leaves, too. */
-function notInTime({ policy, log }: NovaMethodsOptions, { context }: NovaCall): Decision {
+function timeUp(policy: Policy): Decision {
 	const text = "the check was not finished in the time of the call";
-	const decision = conclude("unknown", [reason("agent.timeout", "nova", text)], policy(), text);
-	logDecision(log, decision, {}, context);
+	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy, text);
+}
+
+function notInTime({ policy, log }: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
+	const decision = timeUp(policy());
+	logDecision(log, decision, request, context);
 	return decision;
 }
 
-function rankingNotInTime(options: NovaMethodsOptions, args: Args, call: NovaCall): Ranking {
-	const { dest_hosts, limit } = ours(readRankRequest, args);
-	const decision = notInTime(options, call);
-	const standings = [...new Set(dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
-	return rankingOf(standings, () => decision, limit);
+function rankingNotInTime({ policy, log }: NovaMethodsOptions, args: Args, { context }: NovaCall): Ranking {
+	const request = ours(readRankRequest, args);
+	const decision = timeUp(policy());
+	const standings = [...new Set(request.dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
+	const ranking = rankingOf(standings, () => decision, request.limit);
+	logRanking(log, request, ranking, context);
+	return ranking;
 }
 
-/** Asks, and writes the one log line of the decision. */
 async function answer(
 	{ precheck, log, notifyCheck }: NovaMethodsOptions,
 	request: PrecheckRequest,
