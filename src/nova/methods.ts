@@ -39,6 +39,8 @@ export interface NovaMethodsOptions {
 	readonly log: Logger;
 	/** Told of every check; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
+	/** Told of every decision about a request of Nova's that no check can be made of; left out, nobody is. */
+	readonly uncheckable?: ((decision: Decision) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -172,6 +174,7 @@ async function check_can_live_migrate_destination(
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
 		logDecision(options.log, decision, {}, call.context);
+		options.uncheckable?.(decision);
 	}
 	return novaAnswer(decision);
 }
