@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
@@ -77,8 +78,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	});
 	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
 	if (config.http) await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts });
+	const uncheckable = (decision: Decision) => monitor.metrics.decided("service", decision);
 	const answering =
-		config.transport_url && createAnswering(config.transport_url, { ...options, witness: witness("service") });
+		config.transport_url &&
+		createAnswering(config.transport_url, { ...options, witness: witness("service"), uncheckable });
 	const shadows = createShadows({ ...options, witness: witness("shadow") });
 	monitor.watch(answering || undefined, shadows);
 	const parts = [...(answering ? [answering] : []), ...shadows];
@@ -174,11 +177,12 @@ export interface ServiceOptions {
 	readonly rateLimit?: RateLimit;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
+	readonly uncheckable?: (decision: Decision) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, notifyCheck, witness } = options;
+	const { config, policy, transport, log, notifyCheck, witness, uncheckable } = options;
 	const { snapshots = agentSnapshots(config, log), rateLimit = new RateLimit(config, log) } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
@@ -191,6 +195,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 			log,
 			rateLimit,
 			notifyCheck,
+			uncheckable,
 		}),
 		deserializeContext,
 		log,

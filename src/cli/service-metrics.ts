@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Decision } from "../compat/decision.ts";
 import { REASON_CODES, type ReasonCode, type Verdict } from "../compat/reason.ts";
 import { countFamily, family, Histogram, processFamilies } from "../http/metrics.ts";
 import type { ReplyCounts, RequestCounts } from "../messaging/counts.ts";
@@ -49,9 +50,14 @@ export class ServiceMetrics implements SnapshotWitness {
 	readonly #delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 
 	checked(role: Role, { decision, duration }: Pick<MadeCheck, "decision" | "duration">): void {
-		this.#checks[role][decision.verdict]++;
+		this.decided(role, decision);
 		this.#durations.observe(duration / 1000);
-		for (const { code } of decision.reasons) this.#reasons[code]++;
+	}
+
+	/** By itself where no check could be made. */
+	decided(role: Role, { verdict, reasons }: Pick<Decision, "verdict" | "reasons">): void {
+		this.#checks[role][verdict]++;
+		for (const { code } of reasons) this.#reasons[code]++;
 	}
 
 	asked(outcome: Parameters<SnapshotWitness["asked"]>[0], seconds: number): void {

@@ -30,6 +30,8 @@ const ANY_MINOR = 1_000_000;
 
 type NovaCall = Call<RequestContext>;
 type Args = Readonly<Record<string, unknown>>;
+/** Comes to a decision, and writes its one log line. */
+type Decide = (options: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall) => Decision | Promise<Decision>;
 
 export interface NovaMethodsOptions {
 	readonly precheck: Precheck;
@@ -40,6 +42,8 @@ export interface NovaMethodsOptions {
 	readonly rateLimit?: Pick<RateLimit, "exceeded"> | undefined;
 	/** Told of every check that is made; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
+	/** Told of every decision about a request of Nova's that no check can be made of; left out, nobody is. */
+	readonly uncheckable?: ((decision: Decision) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -55,8 +59,8 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	const checkLiveMigration: Method<RequestContext> = {
 		required: ["request"],
 		optional: ["devices"],
-		handler: (args, call) => check_live_migration(options, args, call),
-		onTimeUp: (_args, call) => notInTime(options, call),
+		handler: (args, call) => check_live_migration(options, args, call, answer),
+		onTimeUp: (args, call) => check_live_migration(options, args, call, notInTime),
 	};
 	const rankDestinations: Method<RequestContext> = {
 		required: ["request"],
@@ -67,8 +71,8 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
 		optional: "any",
-		handler: (args, call) => check_can_live_migrate_destination(options, args, call),
-		onTimeUp: (_args, call) => novaAnswer(notInTime(options, call)),
+		handler: (args, call) => check_can_live_migrate_destination(options, args, call, answer),
+		onTimeUp: (args, call) => check_can_live_migrate_destination(options, args, call, notInTime),
 	};
 	const ours = new Map([
 		["check_live_migration", checkLiveMigration], // 1.0
@@ -88,8 +92,13 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 }
 
 /** Ours, 1.0: returns the Decision. What is not compatible is an answer, a malformed request a ValueError. */
-async function check_live_migration(options: NovaMethodsOptions, args: Args, call: NovaCall): Promise<Decision> {
-	return await answer(options, ours(readOwnRequest, args), call);
+async function check_live_migration(
+	options: NovaMethodsOptions,
+	args: Args,
+	call: NovaCall,
+	decide: Decide,
+): Promise<Decision> {
+	return await decide(options, ours(readOwnRequest, args), call);
 }
 
 /**
@@ -157,15 +166,17 @@ async function check_can_live_migrate_destination(
 	options: NovaMethodsOptions,
 	args: Args,
 	call: NovaCall,
+	decide: Decide,
 ): Promise<null> {
 	let decision: Decision;
 	try {
-		decision = await answer(options, readNovaRequest(args, call), call);
+		decision = await decide(options, readNovaRequest(args, call), call);
 	} catch (error) {
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
 		logDecision(options.log, decision, {}, call.context);
+		options.uncheckable?.(decision);
 	}
 	return novaAnswer(decision);
 }
@@ -199,10 +210,21 @@ function unmade({ policy }: NovaMethodsOptions, code: ReasonCode, text: string):
 }
 
 /** The decision about a check that its call had no time for: what a silent agent leaves, too. */
-function notInTime(options: NovaMethodsOptions, { context }: NovaCall): Decision {
-	const decision = unmade(options, "agent.timeout", "the check was not finished in the time of the call");
-	logDecision(options.log, decision, {}, context);
+function timeUp(options: NovaMethodsOptions): Decision {
+	return unmade(options, "agent.timeout", "the check was not finished in the time of the call");
+}
+
+function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
+	const decision = timeUp(options);
+	logDecision(options.log, decision, request, context);
 	return decision;
+}
+
+function rankingNotInTime(options: NovaMethodsOptions, args: Args, { context }: NovaCall): Ranking {
+	const request = ours(readRankRequest, args);
+	const ranking = rankingOfOne(timeUp(options), request);
+	logRanking(options.log, request, ranking, context);
+	return ranking;
 }
 
 /** The decision about a check that is not made because there were too many; no log line, there would be as many. */
@@ -213,18 +235,12 @@ function oneTooMany(options: NovaMethodsOptions, { source_host }: Departure): De
 	return unmade(options, "request.rate_limited", text);
 }
 
-function rankingNotInTime(options: NovaMethodsOptions, args: Args, call: NovaCall): Ranking {
-	const request = ours(readRankRequest, args);
-	return rankingOfOne(notInTime(options, call), request);
-}
-
 /** The same about every host. */
 function rankingOfOne(decision: Decision, { dest_hosts, limit }: RankRequest): Ranking {
 	const standings = [...new Set(dest_hosts)].map((host) => unplaced([host, decision])).sort(byStanding);
 	return rankingOf(standings, () => decision, limit);
 }
 
-/** Asks, and writes the one log line of the decision. */
 async function answer(methods: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall): Promise<Decision> {
 	const { precheck, log, notifyCheck } = methods;
 	const refused = oneTooMany(methods, request);

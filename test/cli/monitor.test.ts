@@ -150,6 +150,8 @@ describe("what is counted", () => {
 	const flooding = { instance_uuid: ACCEPTED, source_host: "flooder", dest_host: "test_compute1" };
 	const ping = { method: "oslo_rpc_server_ping", args: {}, version: "1.0", _unique_id: "0123456789abcdef" };
 
+	const UNREADABLE = ["check_can_live_migrate_destination", { instance: null }, "6.0"] as const;
+
 	const CAUSES: readonly (readonly [line: string, cause: () => Promise<unknown>])[] = [
 		[name("ok"), () => check(ACCEPTED, "test_compute1")],
 		[name("invalid"), () => send(Buffer.from("{"))],
@@ -170,6 +172,8 @@ describe("what is counted", () => {
 		['novacompat_checks_total{role="service",verdict="accept"}', () => check(ACCEPTED, "test_compute1")],
 		['novacompat_checks_total{role="service",verdict="reject"}', () => check(REFUSED, "test_compute1")],
 		['novacompat_checks_total{role="service",verdict="unknown"}', () => check(ACCEPTED, "cmp-down")],
+		['novacompat_checks_total{role="service",verdict="unknown"}', () => call(...UNREADABLE)],
+		['novacompat_reasons_total{code="request.invalid"}', () => call(...UNREADABLE)],
 		['novacompat_reasons_total{code="version.minor_downgrade"}', () => check(REFUSED, "test_compute1")],
 		["novacompat_check_duration_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],

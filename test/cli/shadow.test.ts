@@ -50,6 +50,7 @@ beforeAll(async () => {
 	const config = {
 		shadow: { cell1: { transport_url: await addTapUser(broker, "/", PASSWORD) } },
 		agents: { test_compute0: agents[0]?.url, test_compute1: agents[1]?.url },
+		http: { listen: "127.0.0.1:0" },
 		debug: true,
 	};
 	const file = join(directory, "novacompat.yaml");
@@ -139,6 +140,19 @@ describe("serve with nothing but a section of shadow", () => {
 			/would reject, Nova accepted; reject .*version.minor_downgrade.*with the devices that Nova chose: reject .*version.not_in_range/,
 		);
 		send("zed.sriov-ports+numa.check_can_live_migrate_destination.request.json");
+	});
+
+	/** verdict, allowed, exact; of the two migrations above, which Nova accepted */
+	test.each([
+		["accept", true, false],
+		["accept", true, true],
+		["reject", false, false],
+		["reject", false, true],
+	])("counts them: %s, allowed %s, about the devices that Nova chose %s", async (verdict, allowed, exact) => {
+		const [, url] = /health and metrics on (\S+)$/.exec(await line(/health and metrics on/)) ?? [];
+		const labels = `cell="cell1",verdict="${verdict}",allowed="${allowed}",outcome="accepted",exact="${exact}"`;
+		const metrics = async () => (await fetch(`${url}/metrics`)).text();
+		await expect.poll(metrics, { timeout: 5_000 }).toContain(`novacompat_shadow_decisions_total{${labels}} 1\n`);
 	});
 
 	test("holds nothing of a message that it has no use for: not in its log, not in its memory", {

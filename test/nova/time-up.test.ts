@@ -10,8 +10,16 @@ import { recordingLog } from "../support/log.ts";
 const TEXT = "the check was not finished in the time of the call";
 const TARGET = { exchange: "nova", topic: "migration_compat" };
 
+/** The line of a decision tells what it is about, as that of any other. */
+const LINE = / WARNING .* \[instance: u\] live migration a -> b: unknown .*agent\.timeout: /;
+
 /** Calls a method of a service whose checks never end and ignore their signal. */
-async function call(method: string, version: string, args: Record<string, unknown>, policy: Policy = DEFAULT_POLICY) {
+async function call(
+	method: string,
+	version: string,
+	args: Record<string, unknown>,
+	{ policy = DEFAULT_POLICY, said = LINE }: { readonly policy?: Policy; readonly said?: RegExp } = {},
+) {
 	const transport = new MemoryTransport();
 	const { log, lines } = recordingLog();
 	const never = () => new Promise<never>(() => undefined);
@@ -28,7 +36,7 @@ async function call(method: string, version: string, args: Record<string, unknow
 	const answer = new RpcClient(transport).call({ ...TARGET, version }, method, args, { timeout: 0.4 });
 	const outcome = await answer.catch((error: RemoteError) => error);
 	// What the caller is told can be found in the log.
-	expect(lines.filter((line) => /WARNING .* live migration: unknown .*agent\.timeout: /.test(line))).toHaveLength(1);
+	expect(lines.filter((line) => line.includes("live migration"))).toEqual([expect.stringMatching(said)]);
 	return outcome;
 }
 
@@ -54,7 +62,18 @@ test("row 20: Nova's own check is refused as a pre-check, so that Nova tries the
 });
 
 test("row 20: a policy that accepts silent agents accepts this too", async () => {
-	expect(await call("check_can_live_migrate_destination", "6.0", { instance, migration }, accepting)).toBeNull();
+	expect(
+		await call("check_can_live_migrate_destination", "6.0", { instance, migration }, { policy: accepting }),
+	).toBeNull();
+});
+
+test("row 20: a request that cannot be read is not accepted as one that there was no time for", async () => {
+	const said = / WARNING .* live migration: unknown .*request\.invalid: the destination is not named/;
+	const args = { instance, migration: null };
+	expect(await call("check_can_live_migrate_destination", "6.0", args, { policy: accepting, said })).toMatchObject({
+		excType: "MigrationPreCheckError",
+		kwargs: { reason: expect.stringContaining("the destination is not named") },
+	});
 });
 
 test("row 20: our own check is unknown", async () => {
@@ -68,7 +87,9 @@ test("row 20: our own check is unknown", async () => {
 
 test("row 20: of a ranking every host is unknown, each once", async () => {
 	const request = { instance_uuid: "u", source_host: "a", dest_hosts: ["c", "b", "c"] };
-	expect(await call("rank_destinations", "1.1", { request })).toMatchObject({
+	const said =
+		/ WARNING .* \[instance: u\] live migration a -> best of 2: 2 unknown; b first: unknown .*agent\.timeout: /;
+	expect(await call("rank_destinations", "1.1", { request }, { said })).toMatchObject({
 		hosts: [
 			{ host: "b", verdict: "unknown" },
 			{ host: "c", verdict: "unknown" },
