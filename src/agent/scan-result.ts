@@ -5,7 +5,7 @@ import { type ScanOptions, takeSnapshot } from "./scan.ts";
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
-/** There is nothing to answer from; the message says why. */
+/** There is nothing to answer from; the message is for whoever asked. */
 export class SnapshotUnavailable extends Error {
 	override readonly name = "SnapshotUnavailable";
 }

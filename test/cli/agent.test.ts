@@ -188,12 +188,16 @@ describe("config/novacompat-agent.service", () => {
 			expect(await (await fetch(`${url}/v1/snapshot`)).text()).toContain("0002587c-b09d-468a-9995-53d16eeb8a15");
 
 			const unable = CAPABILITIES.map((set) => `--${set}=-all`);
-			const { url: other } = await start(["setpriv", ...NOBODY, ...unable, ...agent], /scan failed/);
-			const response = await fetch(`${other}/v1/snapshot`);
-			expect([response.status, await response.text()]).toEqual([
-				503,
-				expect.stringContaining("cannot be read: EACCES"),
-			]);
+			const { url: other } = await start(
+				["setpriv", ...NOBODY, ...unable, ...agent],
+				/scan failed.*\.xml cannot be read: EACCES/,
+			);
+			for (const path of ["/v1/snapshot", "/healthcheck"]) {
+				const response = await fetch(`${other}${path}`);
+				const text = await response.text();
+				expect([response.status, text]).toEqual([503, expect.stringContaining("no scan has been good yet")]);
+				expect(text).not.toMatch(/xml|EACCES|libvirt/);
+			}
 		},
 	);
 });
