@@ -46,6 +46,7 @@ export class Scanner {
 	#before: Predecessor = NO_PREDECESSOR;
 	#latest: ScanResult | undefined;
 	#trouble = NONE_YET;
+	#warning: string | undefined;
 	#running: Promise<void> | undefined;
 
 	constructor(options: ScannerOptions) {
@@ -106,6 +107,8 @@ export class Scanner {
 		this.#latest = published({ ...scan, body });
 		if (this.#trouble !== "") this.#options.log.info(`scan done, generation ${scan.generation}`);
 		this.#trouble = "";
+		if (scan.warning !== undefined && scan.warning !== this.#warning) this.#options.log.warning(scan.warning);
+		this.#warning = scan.warning;
 	}
 
 	#leave({ reading, child }: Extract<Outcome, { kind: "overrun" }>): number {

@@ -146,6 +146,17 @@ describe("the running agent", () => {
 		expect(log()).toContain("WARNING novacompat.agent [-] plain HTTP on 0.0.0.0: everybody there can read this");
 	});
 
+	test("a libvirt directory that is not there is warned of, once", async () => {
+		const { libvirt } = temporaryHost();
+		const nowhere = join(libvirt, "nowhere");
+		const options = ["--listen", "127.0.0.1:0", "--scan-interval", "1", "--sysfs-root", `${SAMPLE}/sys`];
+		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, "--libvirt-dir", nowhere]);
+		const scans = async () => /outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
+		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
+		const warning = `WARNING novacompat.agent [-] libvirt directory ${nowhere} is not there: no instance is known to run,`;
+		expect(log().split(warning)).toHaveLength(2);
+	});
+
 	test("it needs two packages, TLS, configuration file and scans included", { timeout: 60_000 }, async () => {
 		const { cert, key } = ca.issue("cmp-01", "DNS:cmp-01");
 		const config = file(
