@@ -317,20 +317,25 @@ row(54, "the host reboots with other devices", "the next check uses the new ones
 	measure("the next one");
 });
 
-row(54, "two machines answer by the name of one host", "refused when the first is back, whatever the policy", async (measure) => {
-	let number = 1;
-	const agent = await opened.agent((request, response) =>
-		json(JSON.stringify({ ...snapshotOf(TARGET), ...boot(number) }))(request, response),
-	);
-	const { check, lines } = await opened.service(agent, { snapshot_max_age: 0 }, ACCEPT_ALL);
-	for (number of [1, 2])
-		expect(await check()).toMatchObject({ verdict: "accept", snapshots: { [TARGET]: boot(number) } });
-	number = 1;
-	expect(await check()).toMatchObject({ verdict: "unknown", allowed: false, codes: ["agent.identity"] });
-	const told = lines.filter((line) => line.includes("WARNING") && line.includes(`${TARGET} has been rebooted`));
-	expect(told).toHaveLength(1);
-	measure("accepted, accepted with a warning, agent.identity");
-});
+row(
+	54,
+	"two machines answer by the name of one host",
+	"refused when the first is back, whatever the policy",
+	async (measure) => {
+		let number = 1;
+		const agent = await opened.agent((request, response) =>
+			json(JSON.stringify({ ...snapshotOf(TARGET), ...boot(number) }))(request, response),
+		);
+		const { check, lines } = await opened.service(agent, { snapshot_max_age: 0 }, ACCEPT_ALL);
+		for (number of [1, 2])
+			expect(await check()).toMatchObject({ verdict: "accept", snapshots: { [TARGET]: boot(number) } });
+		number = 1;
+		expect(await check()).toMatchObject({ verdict: "unknown", allowed: false, codes: ["agent.identity"] });
+		const told = lines.filter((line) => line.includes("WARNING") && line.includes(`${TARGET} has been rebooted`));
+		expect(told).toHaveLength(1);
+		measure("accepted, accepted with a warning, agent.identity");
+	},
+);
 
 row(55, "1,000 agents, of which 500 hang", "healthy ones p99 < 1 s", async (measure) => {
 	const children = new Children();
