@@ -4,7 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
 	test: {
 		root: new URL("..", import.meta.url).pathname,
-		include: ["test/agent-faults/**/*.test.ts"],
+		// What of TLS and of the tree that is read can go wrong stands in tables of their own, which are quick.
+		include: ["test/agent-faults/**/*.test.ts", "test/agent/{tls,sysfs}.test.ts"],
 		reporters: ["default", "./test/faults/table.ts"],
 		fileParallelism: false,
 		// For what the machine does beside it; the table tells.

@@ -46,8 +46,9 @@ function idsOf({ kind, source }: DomainDevice, sysfs: Sysfs): readonly string[] 
 /** drivers/vhost/vdpa.c makes `vhost-vdpa-<n>` a child of the vDPA device. */
 function vdpaIds(source: string, sysfs: Sysfs): readonly string[] {
 	const [, character] = VHOST_VDPA.exec(source) ?? [];
-	const bus = character === undefined ? undefined : sysfs.directory("bus/vdpa/devices");
-	const name = bus?.list().find((device) => bus.directory(`${device}/${character}`) !== undefined);
+	if (character === undefined) return [];
+	const bus = sysfs.directory("bus/vdpa/devices");
+	const name = bus?.list().find((device) => bus.directory(device)?.list().includes(character));
 	return name === undefined ? [] : [name, ...functionsAbove(bus?.directory(name))];
 }
 

@@ -46,11 +46,11 @@ export function collectAttributes(node: Sysfs, alsoNamed: Iterable<string> = [])
 	// The listing is sorted and capitals sort first: where two spellings exist, the lower-case file is kept.
 	const files = new Map(node.list().map((file) => [file.toLowerCase(), file]));
 	for (const [name, file] of files) {
-		if (NAMES.has(name) || declaredBy(name) !== undefined) found.read(name, node, file);
+		if (NAMES.has(name) || isDeclaration(name)) found.read(name, node, file);
 	}
 	for (const name of [...namedBy(found), ...alsoNamed]) {
 		const file = files.get(name);
-		if (file !== undefined && !found.has(name) && !FORBIDDEN.test(name)) found.read(name, node, file);
+		if (file !== undefined && !found.has(name) && isSafe(name)) found.read(name, node, file);
 	}
 	const migration = files.get("migration");
 	if (migration === undefined) return found;
@@ -71,7 +71,7 @@ function migrationFiles(path: string, parent: Sysfs, file: string, depth = 1): r
 	if (directory === undefined) return [{ path, directory: parent, file }];
 	return directory
 		.list()
-		.filter((name) => SAFE_NAME.test(name))
+		.filter(isSafe)
 		.flatMap((name) => migrationFiles(`${path}/${name}`, directory, name, depth + 1));
 }
 
@@ -80,6 +80,15 @@ export function namedBy(collected: Collected): ReadonlySet<string> {
 	const listed = (collected.attributes["dynamic_resources"] ?? "").split(",").map((item) => item.trim().toLowerCase());
 	const declared = [...Object.keys(collected.attributes), ...Object.keys(collected.unreadable)].map(declaredBy);
 	return new Set([...listed, ...declared].filter((name) => name !== undefined).filter((name) => SAFE_NAME.test(name)));
+}
+
+function isSafe(name: string): boolean {
+	return SAFE_NAME.test(name) && !FORBIDDEN.test(name);
+}
+
+function isDeclaration(name: string): boolean {
+	const subject = declaredBy(name);
+	return subject !== undefined && !FORBIDDEN.test(subject);
 }
 
 function declaredBy(name: string): string | undefined {

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing } from "@xmldom/xmldom";
 import { readBounded } from "./bounded-file.ts";
@@ -25,7 +25,7 @@ export interface DomainDevice {
 
 /**
  * Reads the live domain status files: devices by uuid of the domain, which Nova makes equal to that of the instance.
- * A missing directory means that no domain runs here.
+ * A missing directory means that no domain runs here, see `isLibvirtThere`.
  * @throws {LibvirtError} for a file that cannot be read or understood: to skip it would offer its devices as free
  */
 export function readDomains(directory: string): ReadonlyMap<string, readonly DomainDevice[]> {
@@ -40,6 +40,14 @@ export function readDomains(directory: string): ReadonlyMap<string, readonly Dom
 		found.set(instance, [...(found.get(instance) ?? []), ...devices]);
 	}
 	return found;
+}
+
+/**
+ * There is none before libvirt's first start, nor on a host without libvirt: no error, but should instances run all the same,
+ * their devices look free.
+ */
+export function isLibvirtThere(directory = DEFAULT_LIBVIRT_DIR): boolean {
+	return existsSync(directory);
 }
 
 function statusFiles(directory: string): readonly string[] {

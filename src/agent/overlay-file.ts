@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { readBounded } from "./bounded-file.ts";
 
 export const DEFAULT_OVERLAY_DIR = "/etc/novacompat/overlay.d";
 
@@ -25,6 +26,8 @@ export class OverlayError extends Error {
 	override readonly name = "OverlayError";
 }
 
+const MAX_OVERLAY_BYTES = 1024 * 1024;
+
 /** The name goes into reasons, which say it in one word. */
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml$/;
 const ATTRIBUTE_NAME = /^[a-z0-9][a-z0-9_./-]{0,127}$/;
@@ -43,7 +46,10 @@ export function readOverlays(directory: string): readonly Overlay[] {
 		const path = join(directory, file);
 		if (!FILE_NAME.test(file)) throw new OverlayError(`${path}: expected a name of letters, digits, ".", "_" and "-"`);
 		try {
-			return parseOverlay(readFileSync(path, "utf8"), path, file);
+			// Links are how configuration management puts files into place.
+			const content = readBounded(realpathSync(path), MAX_OVERLAY_BYTES);
+			if (!("errno" in content)) return parseOverlay(content.toString(), path, file);
+			throw new OverlayError(`${path}: ${content.errno}: expected a regular file of at most 1 MiB that can be read`);
 		} catch (cause) {
 			if (cause instanceof OverlayError) throw cause;
 			throw new OverlayError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

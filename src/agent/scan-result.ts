@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { DEFAULT_LIBVIRT_DIR, isLibvirtThere } from "./libvirt.ts";
 import { type ScanOptions, takeSnapshot } from "./scan.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
-/** There is nothing to answer from; the message says why. */
+/** There is nothing to answer from; the message is for whoever asked. */
 export class SnapshotUnavailable extends Error {
 	override readonly name = "SnapshotUnavailable";
 }
@@ -34,6 +35,8 @@ export const NO_PREDECESSOR: Predecessor = { generation: 0, digest: "" };
 export interface NumberedScan extends Predecessor {
 	readonly body: Buffer;
 	readonly running: readonly string[];
+	/** What the operator should know of it, although it is good. */
+	readonly warning?: string;
 }
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
@@ -46,7 +49,9 @@ export async function scanAfter(before: Predecessor, options: ScanOptions): Prom
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
-	return { body, digest, generation, running: found.instances ?? [] };
+	const { libvirtDir = DEFAULT_LIBVIRT_DIR } = options;
+	const warning = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
+	return { body, digest, generation, running: found.instances ?? [], ...(!isLibvirtThere(libvirtDir) && { warning }) };
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */

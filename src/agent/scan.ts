@@ -20,6 +20,8 @@ const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
 /** What shows that a device of a kind is there, and so what is missing from one that libvirt names and sysfs does not. */
 const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
 
+const TYPES = "mdev_supported_types";
+
 export interface ScanOptions {
 	/** Nova host name, not the DNS name of the machine. */
 	readonly host: string;
@@ -60,7 +62,8 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 
 function droppedDevice({ path, reason }: Dropped): { id: string; reason: string } {
 	const [parent, group, name = ""] = path.split("/").slice(-3);
-	return { id: group === "mdev_supported_types" ? `${parent}/${name}` : name, reason };
+	if (name === TYPES) return { id: `${group}/${name}`, reason };
+	return { id: group === TYPES ? `${parent}/${name}` : name, reason };
 }
 
 function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {

@@ -12,6 +12,10 @@ const STUCK_MS = 600_000;
 /** Processes that the kernel does not let go of hold memory: with so many of them none is added. */
 const MAX_ABANDONED = 8;
 
+const NONE_YET = "no scan has ended yet";
+/** Told to whoever can reach the agent: why stands in its log only, with names of guests and files. */
+const NONE_GOOD = "no scan has been good yet: the log of the agent says why";
+
 export interface ScannerOptions {
 	readonly scan: Omit<ScanOptions, "watch">;
 	/** Seconds from the start of a scan to the start of the next one. */
@@ -41,7 +45,8 @@ export class Scanner {
 	#counts = NO_SCANS;
 	#before: Predecessor = NO_PREDECESSOR;
 	#latest: ScanResult | undefined;
-	#trouble = "no scan has ended yet";
+	#trouble = NONE_YET;
+	#warning: string | undefined;
 	#running: Promise<void> | undefined;
 
 	constructor(options: ScannerOptions) {
@@ -50,8 +55,8 @@ export class Scanner {
 
 	/** The last scan that was done. @throws {SnapshotUnavailable} before the first one */
 	latest(): ScanResult {
-		if (this.#latest === undefined) throw new SnapshotUnavailable(this.#trouble);
-		return this.#latest;
+		if (this.#latest !== undefined) return this.#latest;
+		throw new SnapshotUnavailable(this.#trouble === NONE_YET ? NONE_YET : NONE_GOOD);
 	}
 
 	get counts(): ScanCounts {
@@ -102,6 +107,8 @@ export class Scanner {
 		this.#latest = published({ ...scan, body });
 		if (this.#trouble !== "") this.#options.log.info(`scan done, generation ${scan.generation}`);
 		this.#trouble = "";
+		if (scan.warning !== undefined && scan.warning !== this.#warning) this.#options.log.warning(scan.warning);
+		this.#warning = scan.warning;
 	}
 
 	#leave({ reading, child }: Extract<Outcome, { kind: "overrun" }>): number {

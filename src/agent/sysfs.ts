@@ -8,7 +8,18 @@ const HAS_STEPS = /\/|^\.\.?$/;
 
 /** The tree cannot be read at all; one unreadable attribute is a `Reading`, not this. */
 export class SysfsError extends Error {
-	override readonly name = "SysfsError";
+	override readonly name: string = "SysfsError";
+}
+
+/** One directory of the tree is there and cannot be listed. */
+export class UnlistableError extends SysfsError {
+	override readonly name = "UnlistableError";
+	readonly errno: string;
+
+	constructor(path: string, errno: string) {
+		super(`sysfs directory ${path} cannot be listed: ${errno}`);
+		this.errno = errno;
+	}
 }
 
 /** Who looks after a scan: a read of sysfs can take as long as the driver behind it likes. */
@@ -61,13 +72,16 @@ export class Sysfs {
 	readonly #tree: Tree;
 	readonly #real: string;
 	readonly #inode: bigint;
+	/** Why nothing in it can be reached; `#real` may have links in it then. */
+	readonly #closed: { readonly errno: string } | undefined;
 	#names: readonly string[] | undefined;
 
 	/** Use `openSysfs` and `directory`, which check that `real` lies below the root and holds no link. */
-	constructor(tree: Tree, real: string, inode: bigint) {
+	constructor(tree: Tree, real: string, inode: bigint, closed?: { readonly errno: string }) {
 		this.#tree = tree;
 		this.#real = real;
 		this.#inode = inode;
+		this.#closed = closed;
 	}
 
 	/** Where the directory really is, below the root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
@@ -84,27 +98,32 @@ export class Sysfs {
 		this.#tree.dropped.push({ path: this.path, reason });
 	}
 
-	/** The directory at `path` below this one, links followed; undefined when absent, no directory or outside the tree. */
+	/**
+	 * The directory at `path` below this one, links followed; undefined when absent, no directory or outside the tree. Should
+	 * the kernel not tell (`EACCES`, `EIO`), everything in it is unreadable by that errno.
+	 */
 	directory(path: string): Sysfs | undefined {
-		if (HAS_STEPS.test(path)) return this.#opened(this.#contained(path));
+		if (this.#closed || HAS_STEPS.test(path)) return this.#openedOr(path, this.#closed ?? this.#contained(path));
 		const target = attempt(() => readlinkSync(`${this.#real}/${path}`));
 		if (typeof target !== "string") {
-			return target.errno === "EINVAL" ? this.#opened(`${this.#real}/${path}`) : undefined;
+			return this.#openedOr(path, target.errno === "EINVAL" ? `${this.#real}/${path}` : target);
 		}
 		// Where a walk has led before, none is needed: 4,096 VFs stand below a few bridges.
 		const direct = resolve(this.#real, target);
-		const known = this.#tree.walked.has(dirname(direct)) ? this.#opened(direct) : undefined;
-		return known ?? this.#opened(this.#contained(path));
+		const known = this.#tree.walked.has(dirname(direct)) ? this.#openedOr(path, direct) : undefined;
+		return known ?? this.#openedOr(path, this.#contained(path));
 	}
 
-	/** Names in this directory when first asked, sorted by code unit; none when it had vanished. */
+	/** Names in this directory when first asked, sorted by code unit; none when it had vanished. @throws {UnlistableError} */
 	list(): readonly string[] {
+		if (this.#closed) throw new UnlistableError(this.#real, this.#closed.errno);
 		this.#names ??= listed(this.#real);
 		return this.#names;
 	}
 
 	/** The text of the attribute `name`, without one trailing newline and trailing NULs. */
 	read(name: string): Reading {
+		if (this.#closed) return this.#closed;
 		let content = this.#attribute(`${this.#real}/${name}`);
 		if ("errno" in content && content.errno === "ELOOP") {
 			const real = this.#contained(name);
@@ -120,6 +139,7 @@ export class Sysfs {
 	 * while a device is being unbound; its name is known all the same.
 	 */
 	link(name: string): Reading {
+		if (this.#closed) return this.#closed;
 		const target = attempt(() => readlinkSync(`${this.#real}/${name}`));
 		if (typeof target !== "string") return isGone(target.errno) ? undefined : target;
 		const path = resolve(this.#real, target);
@@ -139,10 +159,15 @@ export class Sysfs {
 	}
 
 	/** `real` has no link in it, unless its last name is one, which is no directory. */
-	#opened(real: string | { readonly errno: string }): Sysfs | undefined {
-		if (typeof real !== "string") return undefined;
-		const status = lstatSync(real, { bigint: true, throwIfNoEntry: false });
-		return status?.isDirectory() ? new Sysfs(this.#tree, real, status.ino) : undefined;
+	#openedOr(path: string, real: string | { readonly errno: string }): Sysfs | undefined {
+		const status =
+			typeof real === "string" ? attempt(() => lstatSync(real, { bigint: true, throwIfNoEntry: false })) : real;
+		if (status === undefined) return undefined;
+		if ("errno" in status) {
+			const isNone = isGone(status.errno) || status.errno === "EXDEV" || status.errno === "ELOOP";
+			return isNone ? undefined : new Sysfs(this.#tree, join(this.#real, path), 0n, status);
+		}
+		return typeof real === "string" && status.isDirectory() ? new Sysfs(this.#tree, real, status.ino) : undefined;
 	}
 
 	#contained(path: string): string | { readonly errno: string } {
@@ -164,5 +189,5 @@ function listed(path: string): readonly string[] {
 	const names = attempt(() => readdirSync(path).sort());
 	if (!("errno" in names)) return names;
 	if (isGone(names.errno)) return [];
-	throw new SysfsError(`sysfs directory ${path} cannot be listed: ${names.errno}`);
+	throw new UnlistableError(path, names.errno);
 }

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import { policyDigest } from "../journal/entry.ts";
 import type { Logger } from "../log.ts";
@@ -23,7 +24,7 @@ export class CurrentPolicy {
 		return () => {
 			const [before, after] = [this.#load, next].map((load) => policyDigest(load()));
 			this.#load = next;
-			if (before !== after) this.#log.info(`policy changed from ${before} to ${after}`);
+			if (before !== after) this.#log.warning(`policy changed from ${before} to ${after}: ${originOf(file)}`);
 		};
 	}
 
@@ -35,4 +36,13 @@ export class CurrentPolicy {
 	#read(file: string | undefined): () => Policy {
 		return loadPolicy(file, (text) => this.#log.warning(text));
 	}
+}
+
+/** What an auditor asks first: who may write it, and since when it is as it is. */
+function originOf(file: string | undefined): string {
+	if (file === undefined) return "the built-in policy";
+	const status = statSync(file, { throwIfNoEntry: false });
+	return status
+		? `${file}, owner uid ${status.uid}, modified ${status.mtime.toISOString()}`
+		: `${file}, gone meanwhile`;
 }

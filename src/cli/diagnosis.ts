@@ -26,6 +26,8 @@ export interface Diagnosis {
 	readonly host: string;
 	readonly kernel_release: string | null;
 	readonly devices: Readonly<Record<SnapshotDevice["kind"], number>>;
+	/** Where running domains are looked for, and how many there are; null, there is no such directory. */
+	readonly libvirt: { readonly directory: string; readonly domains: number | null };
 	readonly outlooks: readonly Outlook[];
 	readonly unreadable: readonly Unreadable[];
 	/** Devices that were left out, because they changed whenever they were read. */
@@ -43,6 +45,7 @@ export interface Diagnosis {
 export interface Findings {
 	readonly host: string;
 	readonly told: Told;
+	readonly libvirt: Diagnosis["libvirt"];
 	readonly overlays: readonly Overlay[];
 	readonly overlaid: Overlaid;
 	readonly dropped: Diagnosis["dropped"];
@@ -70,13 +73,14 @@ function remedyFor(errno: string, source: string): string {
 }
 
 /** All that can be said about a host whose devices were read. */
-export function diagnose({ host, told, overlays, overlaid, dropped, debugfs, policy }: Findings): Diagnosis {
+export function diagnose({ host, told, libvirt, overlays, overlaid, dropped, debugfs, policy }: Findings): Diagnosis {
 	const { devices, ignored } = overlaid;
 	const count = (kind: SnapshotDevice["kind"]) => devices.filter((device) => device.kind === kind).length;
 	return {
 		host,
 		kernel_release: told.kernel_release ?? null,
 		devices: { pci: count("pci"), mdev: count("mdev"), mdev_type: count("mdev_type"), vdpa: count("vdpa") },
+		libvirt,
 		outlooks: outlooksOf(devices, policy),
 		unreadable: unreadableOf(devices),
 		dropped,
@@ -141,8 +145,9 @@ function effectOf(
 }
 
 /** What needs a look: 0 nothing, 1 something. That a host cannot be read at all is 2, and no diagnosis. */
-export function warningsOf({ outlooks, unreadable, dropped, programs, overlays }: Diagnosis): number {
+export function warningsOf({ libvirt, outlooks, unreadable, dropped, programs, overlays }: Diagnosis): number {
 	return (
+		Number(libvirt.domains === null) +
 		outlooks.filter(({ verdict }) => verdict === "reject" || verdict === "unknown").length +
 		unreadable.length +
 		dropped.length +

@@ -1,5 +1,5 @@
 import { debugfsErrno } from "../agent/collectors/vfio.ts";
-import { LibvirtError } from "../agent/libvirt.ts";
+import { isLibvirtThere, LibvirtError } from "../agent/libvirt.ts";
 import { applyOverlays } from "../agent/overlay.ts";
 import { OverlayError, readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
@@ -40,11 +40,12 @@ async function examine(
 ): Promise<Diagnosis | string> {
 	try {
 		const told = await askHost(sysfsRoot);
-		const { devices, dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
+		const { devices, instances = [], dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
+		const libvirt = { directory: libvirtDir, domains: isLibvirtThere(libvirtDir) ? instances.length : null };
 		const overlays = readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
 		const overlaid = applyOverlays(devices, overlays);
-		return diagnose({ host, told, overlays, overlaid, dropped, debugfs, policy });
+		return diagnose({ host, told, libvirt, overlays, overlaid, dropped, debugfs, policy });
 	} catch (error) {
 		if (error instanceof SysfsError || error instanceof LibvirtError || error instanceof OverlayError)
 			return error.message;

@@ -8,12 +8,14 @@ const MAX_IDS = 4;
 
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
-	const { host, kernel_release, devices, outlooks, unreadable, dropped, programs, overlays, debugfs } = diagnosis;
+	const { host, kernel_release, devices, libvirt, outlooks, unreadable, dropped, programs, overlays, debugfs } =
+		diagnosis;
 	const counts = Object.entries(devices).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
 	const kernel = kernel_release === null ? "" : `, kernel ${kernel_release}`;
 	const warnings = warningsOf(diagnosis);
 	const lines = [
 		printable(`${host}: ${counts.join(", ") || "no devices"}${kernel}`),
+		printable(renderLibvirt(libvirt)),
 		"",
 		outlooks.length === 0 ? "No device that an instance could have." : "Migration to a host that has the very same:",
 		...outlooks.flatMap((outlook) => renderOutlook(outlook, options)),
@@ -46,6 +48,11 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		warnings === 0 ? "Nothing to look at." : `${warnings} ${warnings === 1 ? "thing" : "things"} to look at.`,
 	];
 	return lines.map((line) => `${line}\n`).join("");
+}
+
+function renderLibvirt({ directory, domains }: Diagnosis["libvirt"]): string {
+	if (domains === null) return `${directory} is not there: no instance is known to run, and every device looks free`;
+	return `${domains} ${domains === 1 ? "domain" : "domains"} in ${directory}`;
 }
 
 function renderOutlook(

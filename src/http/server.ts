@@ -96,7 +96,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
 		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
 		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
-		const header = `Content-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
+		const header = `Cache-Control: no-store\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
 		// Who sends byte by byte does not close either.
 		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
 		return socket.end(text, () => socket.destroy());

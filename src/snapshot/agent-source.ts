@@ -19,6 +19,8 @@ const IN_FLIGHT = 64;
 const PATIENCE = 250;
 const MAX_PATIENCE = 1_000;
 const MAX_SKEW = 5 * 60_000;
+/** Of one host, to remember. */
+const MAX_BOOTS = 8;
 
 /** A snapshot as an agent gave it. */
 export interface Collected {
@@ -67,6 +69,8 @@ export class AgentSource implements Agents {
 	readonly #turns = new Turns(IN_FLIGHT);
 	/** Hosts whose clock was told to be wrong. */
 	readonly #skewed = new Set<string>();
+	/** Boot ids by host, the present one last. */
+	readonly #boots = new Map<string, readonly string[]>();
 
 	constructor(options: AgentSourceOptions) {
 		this.#options = options;
@@ -106,6 +110,7 @@ export class AgentSource implements Agents {
 			try {
 				const asked = await this.#get(asker, request, end);
 				const collected = read(host, asked, known);
+				this.#compareBoots(host, collected.snapshot);
 				this.#breaker.answered(host);
 				this.#compareClocks(host, asked.reply);
 				return collected;
@@ -146,6 +151,19 @@ export class AgentSource implements Agents {
 		} finally {
 			clearTimeout(timer);
 		}
+	}
+
+	/** A boot that another one has followed does not come back: then two machines answer by the name of the host. */
+	#compareBoots(host: string, { boot_id }: Snapshot): void {
+		const boots = this.#boots.get(host) ?? [];
+		const present = boots.at(-1);
+		if (boot_id === undefined || boot_id === present) return;
+		if (boots.includes(boot_id)) {
+			const message = `the agent of ${host} answers from boot ${boot_id} again, which boot ${present} had followed: two machines say that they are ${host}`;
+			throw new SnapshotError("agent.identity", message);
+		}
+		if (present !== undefined) this.#options.warn(`${host} has been rebooted: boot ${boot_id} follows ${present}`);
+		this.#boots.set(host, [...boots, boot_id].slice(-MAX_BOOTS));
 	}
 
 	/** Nothing is decided by the clocks of the hosts; who reads their logs wants to know. */

@@ -57,7 +57,7 @@ export class Opened {
 		return `http://127.0.0.1:${await this.listen(createServer(listener))}`;
 	}
 
-	/** The real service on a bus in memory; the agent of the source is well, that of the target at this URL. */
+	/** The real service on a bus in memory; the agent of the source is well unless there is another one, that of the target at this URL. */
 	async service(
 		target: string | undefined,
 		{ agents: others = {}, ...options }: ServiceOptions = {},
@@ -65,7 +65,7 @@ export class Opened {
 	) {
 		const { log, lines } = recordingLog();
 		const source = await this.agent(json(SOURCE_BODY));
-		const agents = { ...others, [SOURCE]: source, ...(target !== undefined && { [TARGET]: target }) };
+		const agents = { [SOURCE]: source, ...others, ...(target !== undefined && { [TARGET]: target }) };
 		const config = Config.parse({ transport_url: "memory://", host: "faults", agents, ...options });
 		const transport = new MemoryTransport();
 		const policy = { ...DEFAULT_POLICY, unknown: unknown ?? DEFAULT_POLICY.unknown };

@@ -284,13 +284,22 @@ row(53, "a snapshot changes between the fetches", "the report names both generat
 	const agent = await opened.agent((request, response) =>
 		json(JSON.stringify({ ...snapshotOf(TARGET), ...boot(1), generation: generation++ }))(request, response),
 	);
-	const { check, lines } = await opened.service(agent, { snapshot_max_age: 0 });
+	let ofSource = 70;
+	const source = await opened.agent((request, response) =>
+		json(JSON.stringify({ ...snapshotOf(SOURCE), ...boot(2), generation: ofSource++ }))(request, response),
+	);
+	const { check, lines } = await opened.service(agent, { snapshot_max_age: 0, agents: { [SOURCE]: source } });
 	const [first, second] = [await check(), await check()];
-	expect(first.snapshots?.[TARGET]).toEqual({ ...boot(1), generation: 7 });
-	expect(second.snapshots?.[TARGET]).toEqual({ ...boot(1), generation: 8 });
+	for (const [number, { snapshots }] of [first, second].entries()) {
+		expect(snapshots).toEqual({
+			[SOURCE]: { ...boot(2), generation: 70 + number },
+			[TARGET]: { ...boot(1), generation: 7 + number },
+		});
+	}
+	expect(lines.some((line) => line.includes('"generation":71'))).toBe(true);
 	expect(lines.some((line) => line.includes('"generation":8'))).toBe(true);
 	expect(second.id).toBe(first.id);
-	measure(`generations 7, 8 of ${SOURCE} -> ${TARGET}`);
+	measure(`generations 70 -> 7, 71 -> 8 of ${SOURCE} -> ${TARGET}`);
 });
 
 const boot = (number: number) => ({ boot_id: `7d0d1b0c-3a59-4a36-9d80-${String(number).padStart(12, "0")}` });
@@ -307,6 +316,26 @@ row(54, "the host reboots with other devices", "the next check uses the new ones
 	expect(await check()).toMatchObject({ verdict: "reject", snapshots: { [TARGET]: boot(2) } });
 	measure("the next one");
 });
+
+row(
+	54,
+	"two machines answer by the name of one host",
+	"refused when the first is back, whatever the policy",
+	async (measure) => {
+		let number = 1;
+		const agent = await opened.agent((request, response) =>
+			json(JSON.stringify({ ...snapshotOf(TARGET), ...boot(number) }))(request, response),
+		);
+		const { check, lines } = await opened.service(agent, { snapshot_max_age: 0 }, ACCEPT_ALL);
+		for (number of [1, 2])
+			expect(await check()).toMatchObject({ verdict: "accept", snapshots: { [TARGET]: boot(number) } });
+		number = 1;
+		expect(await check()).toMatchObject({ verdict: "unknown", allowed: false, codes: ["agent.identity"] });
+		const told = lines.filter((line) => line.includes("WARNING") && line.includes(`${TARGET} has been rebooted`));
+		expect(told).toHaveLength(1);
+		measure("accepted, accepted with a warning, agent.identity");
+	},
+);
 
 row(55, "1,000 agents, of which 500 hang", "healthy ones p99 < 1 s", async (measure) => {
 	const children = new Children();

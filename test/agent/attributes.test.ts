@@ -43,6 +43,16 @@ const rows: readonly [what: string, files: Files, names: readonly string[]][] = 
 		{ dynamic_resources: "config,resource0,vpd,serial_number", config: "", resource0: "", vpd: "", serial_number: "" },
 		["dynamic_resources"],
 	],
+	[
+		"declarations about such names",
+		{ compatible_serial_number: "1", serial_number: "1", mac_address_compatible: "02:00", compatible_queues: "4" },
+		["compatible_queues"],
+	],
+	[
+		"such names below migration/",
+		{ "migration/self/serial_number": "1", "migration/vpd/a": "1", "migration/uevent": "A=1", "migration/self/a": "1" },
+		["migration/self/a"],
+	],
 	["names that are no names", { dynamic_resources: "../secret,a/b,,__proto__,constructor" }, ["dynamic_resources"]],
 	[
 		"migration/ files",

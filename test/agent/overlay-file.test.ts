@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { OverlayError, readOverlays } from "../../src/agent/overlay-file.ts";
@@ -42,6 +43,13 @@ test("files come by name; what is not *.yaml is left alone", () => {
 	const text = `${HEAD}devices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
 	const directory = directoryWith({ "20-b.yaml": text, "10-a.yaml": text, "a.yaml.bak": "{", README: "{" });
 	expect(readOverlays(directory).map(({ file }) => file)).toEqual(["10-a.yaml", "20-b.yaml"]);
+});
+
+test("a link to a file is read as the file", () => {
+	const text = `${HEAD}devices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
+	const directory = directoryWith({});
+	symlinkSync(join(directoryWith({ data: text }), "data"), join(directory, "x.yaml"));
+	expect(readOverlays(directory).map(({ file }) => file)).toEqual(["x.yaml"]);
 });
 
 test("no directory is no overlay", () => {
@@ -109,6 +117,20 @@ describe("a file that cannot be used is an error that names the place, what is t
 		expect(() => readOverlays(directory)).toThrow(/^.*x\.yaml:2:7: .*\n.*x\.yaml:3:10: .*$/);
 	});
 
+	/** what stands in the place of a file, what is said behind its name */
+	const NO_FILES: readonly (readonly [what: string, make: (path: string) => void, says: string])[] = [
+		["a FIFO without a writer", (path) => execFileSync("mkfifo", [path]), "EINVAL: expected a regular file"],
+		["more than 1 MiB", (path) => writeFileSync(path, " ".repeat(1024 * 1024 + 1)), "EFBIG: expected a regular file"],
+		["a link to /dev/zero", (path) => symlinkSync("/dev/zero", path), "EINVAL: expected a regular file"],
+		["a link to nothing", (path) => symlinkSync("nowhere", path), "ENOENT"],
+	];
+	test.each(NO_FILES)("%s", (_what, make, says) => {
+		const directory = directoryWith({});
+		make(join(directory, "x.yaml"));
+		expect(() => readOverlays(directory)).toThrow(OverlayError);
+		expect(() => readOverlays(directory)).toThrow(`x.yaml: ${says}`);
+	});
+
 	test("a name that would not be one word in a reason", () => {
 		const directory = directoryWith({ "my notes.yaml": "" });
 		expect(() => readOverlays(directory)).toThrow(
@@ -119,7 +141,7 @@ describe("a file that cannot be used is an error that names the place, what is t
 	test("a file and a directory that cannot be read", () => {
 		const directory = directoryWith({});
 		mkdirSync(join(directory, "x.yaml"));
-		expect(() => readOverlays(directory)).toThrow(/x\.yaml: EISDIR/);
+		expect(() => readOverlays(directory)).toThrow(/x\.yaml: EISDIR: expected a regular file of at most 1 MiB/);
 		expect(() => readOverlays("/dev/null")).toThrow("overlay directory /dev/null cannot be listed");
 	});
 });

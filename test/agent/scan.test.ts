@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
@@ -8,6 +8,7 @@ import { freeDevices } from "../../src/departure.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { replug } from "../support/replug.ts";
 import {
+	asNobody,
 	populateDomain,
 	populateMdev,
 	populateMdevType,
@@ -117,6 +118,34 @@ describe("what a scan is told and tells of itself", () => {
 			{ id: "0000:41:00.0/nvidia-558", reason },
 		]);
 		expect(takeSnapshot({ ...options, watch: nothingStuck })).not.toHaveProperty("dropped");
+	});
+
+	test.skipIf(process.getuid?.() !== 0)("a directory that cannot be listed costs one device, not the scan", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		chmodSync(dirname(sysfs), 0o755);
+		const good = populatePci(sysfs, { address: "0000:3b:10.0" });
+		populateMdevType(sysfs, good, { type: "nvidia-558" });
+		for (const address of ["0000:41:00.0", "0000:41:00.1"]) {
+			chmodSync(populatePci(sysfs, { address, files: { "migration/self": "a=1" } }), 0o755);
+		}
+		chmodSync(join(sysfs, "devices/pci0000:41/0000:41:00.0"), 0o311);
+		chmodSync(join(sysfs, "devices/pci0000:41/0000:41:00.1/migration"), 0o311);
+		chmodSync(join(good, "mdev_supported_types"), 0o311);
+		populateDomain(libvirt, { uuid: UUID, pci: ["0000:41:00.1"] });
+		asNobody(() => {
+			const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+			const reason = "a directory of it cannot be listed: EACCES";
+			expect(Snapshot.parse(snapshot).dropped).toEqual([
+				{ id: "0000:41:00.0", reason },
+				{ id: "0000:41:00.1", reason },
+				{ id: "0000:3b:10.0/mdev_supported_types", reason },
+			]);
+			// What an instance has must continue all the same.
+			expect(snapshot.devices.map(({ id, unreadable }) => [id, Object.keys(unreadable)])).toEqual([
+				["0000:3b:10.0", []],
+				["0000:41:00.1", ["vendor", "device"]],
+			]);
+		});
 	});
 
 	test("an attribute that a read did not come back from is not read again", () => {

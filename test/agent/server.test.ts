@@ -225,7 +225,7 @@ describe("requests that cannot be parsed", () => {
 	])("%.10s", async (text, status, name) => {
 		const { url } = await agent();
 		const answer = await exchange(url, text);
-		expect(answer).toContain(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json`);
+		expect(answer).toContain(`HTTP/1.1 ${status}\r\nCache-Control: no-store\r\nContent-Type: application/problem+json`);
 		expect(answer).toContain(`"urn:novacompat:problem:${name}"`);
 	});
 

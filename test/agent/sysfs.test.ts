@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openSysfs, SysfsError } from "../../src/agent/sysfs.ts";
-import { link, temporaryHost, writeFiles } from "../support/sysfs.ts";
+import { openSysfs, SysfsError, UnlistableError } from "../../src/agent/sysfs.ts";
+import { asNobody, link, temporaryHost, writeFiles } from "../support/sysfs.ts";
 
 /** A tree with one directory `devices/node` to put attributes into. */
 function temporaryNode() {
@@ -105,6 +105,24 @@ describe("read: what is no attribute", () => {
 	// /proc is laid out like a sysfs root as far as `openSysfs` looks, and has files that cannot be read even by root.
 	test.skipIf(!existsSync("/proc/bus"))("an errno of the kernel is kept", () => {
 		expect(openSysfs("/proc").directory("self")?.read("mem")).toEqual({ errno: "EIO" });
+	});
+});
+
+describe.skipIf(process.getuid?.() !== 0)("a directory that the kernel does not let us into", () => {
+	test.each(["sriov_admin/vf1", "sriov_admin/vf1/profile"])("%s: what is in it is unreadable, not absent", (name) => {
+		const { root, path, node } = temporaryNode();
+		writeFiles(path, { "sriov_admin/vf1/profile/vram_quota": "0" });
+		chmodSync(dirname(root), 0o755);
+		chmodSync(join(path, "sriov_admin"), 0o700);
+		asNobody(() => {
+			const directory = node.directory("sriov_admin")?.directory(name.replace("sriov_admin/", ""));
+			for (const closed of [directory, node.directory(name), directory?.directory("below")]) {
+				expect(closed?.read("vram_quota")).toEqual({ errno: "EACCES" });
+				expect(closed?.link("driver")).toEqual({ errno: "EACCES" });
+				expect(() => closed?.list()).toThrow(UnlistableError);
+			}
+			expect(node.directory("sriov_admin")?.read("vf1")).toEqual({ errno: "EACCES" });
+		});
 	});
 });
 

@@ -146,6 +146,17 @@ describe("the running agent", () => {
 		expect(log()).toContain("WARNING novacompat.agent [-] plain HTTP on 0.0.0.0: everybody there can read this");
 	});
 
+	test("a libvirt directory that is not there is warned of, once", async () => {
+		const { libvirt } = temporaryHost();
+		const nowhere = join(libvirt, "nowhere");
+		const options = ["--listen", "127.0.0.1:0", "--scan-interval", "1", "--sysfs-root", `${SAMPLE}/sys`];
+		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, "--libvirt-dir", nowhere]);
+		const scans = async () => /outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
+		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
+		const warning = `WARNING novacompat.agent [-] libvirt directory ${nowhere} is not there: no instance is known to run,`;
+		expect(log().split(warning)).toHaveLength(2);
+	});
+
 	test("it needs two packages, TLS, configuration file and scans included", { timeout: 60_000 }, async () => {
 		const { cert, key } = ca.issue("cmp-01", "DNS:cmp-01");
 		const config = file(
@@ -188,12 +199,16 @@ describe("config/novacompat-agent.service", () => {
 			expect(await (await fetch(`${url}/v1/snapshot`)).text()).toContain("0002587c-b09d-468a-9995-53d16eeb8a15");
 
 			const unable = CAPABILITIES.map((set) => `--${set}=-all`);
-			const { url: other } = await start(["setpriv", ...NOBODY, ...unable, ...agent], /scan failed/);
-			const response = await fetch(`${other}/v1/snapshot`);
-			expect([response.status, await response.text()]).toEqual([
-				503,
-				expect.stringContaining("cannot be read: EACCES"),
-			]);
+			const { url: other } = await start(
+				["setpriv", ...NOBODY, ...unable, ...agent],
+				/scan failed.*\.xml cannot be read: EACCES/,
+			);
+			for (const path of ["/v1/snapshot", "/healthcheck"]) {
+				const response = await fetch(`${other}${path}`);
+				const text = await response.text();
+				expect([response.status, text]).toEqual([503, expect.stringContaining("no scan has been good yet")]);
+				expect(text).not.toMatch(/xml|EACCES|libvirt/);
+			}
 		},
 	);
 });

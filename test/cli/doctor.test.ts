@@ -16,6 +16,7 @@ import { writePrograms } from "../support/programs.ts";
 import { populateDomain, populatePci, type TestHost, temporaryHost, writeFiles } from "../support/sysfs.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../config/samples/overlay.d");
+const LIBVIRT = "/run/libvirt/qemu";
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 
 interface Case {
@@ -34,10 +35,29 @@ async function diagnosisOf({ classes, programs, overlays = [] }: Case, { sysfs, 
 	}
 	const all = programs === undefined ? scripts : { devlink: programs, vdpa: programs, "nvidia-smi": programs };
 	const told = { ...(await askHost(sysfs, writePrograms(all))), kernel_release: "6.8.0-45-generic" };
-	const { devices, dropped = [] } = takeSnapshot({ host: "cmp-01", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+	const {
+		devices,
+		instances = [],
+		dropped = [],
+	} = takeSnapshot({
+		host: "cmp-01",
+		sysfsRoot: sysfs,
+		libvirtDir: libvirt,
+		told,
+	});
+	const domains = { directory: LIBVIRT, domains: instances.length };
 	const debugfs = debugfsErrno(openSysfs(sysfs));
 	const overlaid = applyOverlays(devices, overlays);
-	return diagnose({ host: "cmp-01", told, overlays, overlaid, dropped, debugfs, policy: DEFAULT_POLICY });
+	return diagnose({
+		host: "cmp-01",
+		told,
+		libvirt: domains,
+		overlays,
+		overlaid,
+		dropped,
+		debugfs,
+		policy: DEFAULT_POLICY,
+	});
 }
 
 /** name of the golden file (`vitest run -u` writes it anew), the host, how much there is to look at */
@@ -121,6 +141,7 @@ describe("what cannot be read", () => {
 		const { unreadable } = diagnose({
 			host: "cmp",
 			told,
+			libvirt: { directory: LIBVIRT, domains: 0 },
 			overlays: [],
 			overlaid,
 			dropped: [],
@@ -145,7 +166,7 @@ describe("what cannot be read", () => {
 			const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: host.sysfs, libvirtDir: host.libvirt });
 			const debugfs = debugfsErrno(openSysfs(host.sysfs));
 			const overlaid = applyOverlays(devices, []);
-			const rest = { overlays: [], dropped: [], policy: DEFAULT_POLICY };
+			const rest = { libvirt: { directory: LIBVIRT, domains: 0 }, overlays: [], dropped: [], policy: DEFAULT_POLICY };
 			const found = diagnose({ host: "cmp", told: {}, overlaid, debugfs, ...rest });
 			const remedy = "root, or CAP_DAC_READ_SEARCH";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
@@ -164,6 +185,7 @@ test("devices that were left out are told, and why", async () => {
 	expect(renderDiagnosis(diagnosis, { colour: false })).toBe(
 		[
 			"cmp-01: no devices, kernel 6.8.0-45-generic",
+			"0 domains in /run/libvirt/qemu",
 			"",
 			"No device that an instance could have.",
 			"",
@@ -202,10 +224,27 @@ describe("novacompat doctor", () => {
 	};
 
 	test("exits with 0 when there is nothing to look at, also on a host without devices", () => {
-		expect(doctor(temporaryHost())).toEqual({
+		const host = temporaryHost();
+		expect(doctor(host)).toEqual({
 			status: 0,
-			stdout: "cmp-01: no devices\n\nNo device that an instance could have.\n\nNothing to look at.\n",
+			stdout: `cmp-01: no devices\n0 domains in ${host.libvirt}\n\nNo device that an instance could have.\n\nNothing to look at.\n`,
 			stderr: "",
+		});
+	});
+
+	test("counts the domains, or says that their directory is not there", () => {
+		const host = temporaryHost();
+		populateDomain(host.libvirt, { uuid: UUID });
+		expect(doctor(host)).toMatchObject({
+			status: 0,
+			stdout: expect.stringContaining(`\n1 domain in ${host.libvirt}\n`),
+		});
+		rmSync(host.libvirt, { recursive: true });
+		expect(doctor(host)).toMatchObject({
+			status: 1,
+			stdout: expect.stringContaining(
+				`\n${host.libvirt} is not there: no instance is known to run, and every device looks free\n`,
+			),
 		});
 	});
 

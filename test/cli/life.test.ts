@@ -52,7 +52,9 @@ describe("SIGHUP", () => {
 		write("other.yaml", "direction: source-declares\n");
 		write("serve.yaml", `${SERVE}debug: true\npolicy_file: other.yaml\nmax_check_time: 5\nrpc_ping_enabled: true\n`);
 		expect(await reload()).toEqual([
-			expect.stringMatching(/^INFO novacompat.serve \[-\] policy changed from \w{32} to \w{32}$/),
+			expect.stringMatching(
+				/^WARNING novacompat.serve \[-\] policy changed from \w{32} to \w{32}: DIR\/other.yaml, owner uid \d+, modified \d{4}-\S+Z$/,
+			),
 			"WARNING novacompat.serve [-] Ignoring change to immutable option rpc_ping_enabled: it needs a restart",
 			"WARNING novacompat.serve [-] Ignoring change to immutable option max_check_time: it needs a restart",
 			"INFO novacompat.serve [-] Config option policy_file changed from DIR/policy.yaml to DIR/other.yaml",

@@ -297,6 +297,29 @@ test("a clock that is wrong by an hour is told once, and decides nothing", async
 	expect(warnings).toEqual(["the clock of cmp-01 is 60 min ahead"]);
 });
 
+test("a host that has been rebooted is told once; that an older boot comes back is impossible", async () => {
+	const boot = (number: number) => `7d0d1b0c-3a59-4a36-9d80-00000000000${number}`;
+	let boot_id = boot(1);
+	const url = await serve((request, response) => json({ ...SNAPSHOT, boot_id })(request, response));
+	const agents = agentsAt({ "cmp-01": url });
+	warnings.length = 0;
+	for (const number of [1, 2, 2, 3]) {
+		boot_id = boot(number);
+		expect((await agents.ask("cmp-01", {})).snapshot.boot_id).toBe(boot_id);
+	}
+	expect(warnings).toEqual([
+		`cmp-01 has been rebooted: boot ${boot(2)} follows ${boot(1)}`,
+		`cmp-01 has been rebooted: boot ${boot(3)} follows ${boot(2)}`,
+	]);
+	boot_id = boot(1);
+	expect(await failureOf(agents.ask("cmp-01", {}))).toMatchObject({
+		code: "agent.identity",
+		message: `the agent of cmp-01 answers from boot ${boot(1)} again, which boot ${boot(3)} had followed: two machines say that they are cmp-01`,
+	});
+	boot_id = boot(3);
+	expect((await agents.ask("cmp-01", {})).snapshot.boot_id).toBe(boot_id);
+});
+
 test("a proxy in the environment is not used", async () => {
 	const proxied: string[] = [];
 	const proxy = await serve((request, response) => {

@@ -23,6 +23,16 @@ export function temporaryHost(): TestHost {
 	return host;
 }
 
+/** For root, who may read everything: what the agent sees without its capability. */
+export function asNobody(body: () => void): void {
+	process.seteuid?.(65_534);
+	try {
+		body();
+	} finally {
+		process.seteuid?.(0);
+	}
+}
+
 /** The host as collectors get it. */
 export function hostAt(sysfs: string, told: Told = {}): Host {
 	return { sysfs: openSysfs(sysfs), told };

@@ -1,7 +1,7 @@
 import type { SnapshotDevice } from "../../snapshot/snapshot.ts";
 import { collectAttributes, namedBy } from "../attributes.ts";
 import { Findings } from "../findings.ts";
-import { readWhole } from "../read-whole.ts";
+import { listOrDrop, readWhole } from "../read-whole.ts";
 import type { Sysfs } from "../sysfs.ts";
 import { classCollector } from "./classes.ts";
 import type { Draft, Host } from "./collector.ts";
@@ -59,8 +59,7 @@ function types(sysfs: Sysfs, add: Add): SnapshotDevice[] {
 	return [...parents(sysfs)].flatMap(([parent, node]) => {
 		const supported = node.directory("mdev_supported_types");
 		if (supported === undefined) return [];
-		return supported
-			.list()
+		return listOrDrop(supported)
 			.filter((type) => TYPE_NAME.test(type))
 			.map((type) =>
 				readWhole(
