@@ -50,6 +50,8 @@ beforeAll(async () => {
 		host: "novacompat-1",
 		agents: { ...Object.fromEntries(urls), "cmp-down": "http://127.0.0.1:9" },
 		http: { listen: "127.0.0.1:0", status_page: true },
+		// Where nothing can be written.
+		journal: { directory: "/dev/null/journal" },
 		oslo_messaging_rabbit: { kombu_missing_consumer_retry_timeout: 0 },
 	};
 	const file = join(directory, "novacompat.yaml");
@@ -169,6 +171,7 @@ describe("what is counted", () => {
 		['novacompat_checks_total{role="service",verdict="unknown"}', () => check(ACCEPTED, "cmp-down")],
 		['novacompat_reasons_total{code="version.minor_downgrade"}', () => check(REFUSED, "test_compute1")],
 		["novacompat_check_duration_seconds_count", () => check(ACCEPTED, "test_compute1")],
+		["novacompat_journal_entries_dropped_total", () => check(ACCEPTED, "test_compute1")],
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		['novacompat_agent_requests_total{outcome="agent.unconfigured"}', () => check(ACCEPTED, "stranger")],
 		["novacompat_agent_request_duration_seconds_count", () => check(ACCEPTED, "stranger")],
