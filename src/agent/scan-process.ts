@@ -13,8 +13,8 @@ const MAX_SCAN_MS = 60_000;
 /** Guests and the answers of the agent go first, always. */
 const NICE = 19;
 
-/** Of Node: little memory, and no threads that would take processors from guests or from the agent's answers. */
-export const SCAN_OPTIONS = ["--max-semi-space-size=4", "--v8-pool-size=0"];
+/** Of Node: little memory, less than the unit has for both, and no threads that would take processors from guests or from the agent's answers. */
+export const SCAN_OPTIONS = ["--max-semi-space-size=4", "--max-old-space-size=256", "--v8-pool-size=0"];
 
 const LINE_FEED = 0x0a;
 

@@ -63,6 +63,13 @@ export class Scanner {
 		return this.#counts;
 	}
 
+	/** Numbers for operators. */
+	state() {
+		const { done, failed, overrun } = this.#counts;
+		const age_s = this.#latest && Math.round((performance.now() - this.#latest.collectedAt) / 1000);
+		return { done, failed, overrun, abandoned: this.#abandoned.size, generation: this.#before.generation, age_s };
+	}
+
 	/** Starts the first scan. */
 	start(): void {
 		this.#running = this.#run();

@@ -5,10 +5,13 @@ import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
-import { createLogger } from "../log.ts";
+import { createLogger, type Logger } from "../log.ts";
 import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
+import { standardError } from "./agent-writer.ts";
 import { UsageError } from "./exit-codes.ts";
+import { endOnCrash } from "./life.ts";
 import { untilSignal } from "./signals.ts";
+import { reportState } from "./state-report.ts";
 import { serviceManager } from "./systemd.ts";
 
 const SCAN_CHILD = fileURLToPath(new URL("../agent/scan-child.js", import.meta.url));
@@ -22,7 +25,8 @@ export async function agent(words: readonly string[]): Promise<void> {
 	}
 	const { host, listen, debug, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
-	const log = createLogger("novacompat.agent", debug, (line) => process.stderr.write(line));
+	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
+	const log: Logger = createLogger("novacompat.agent", debug, write);
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	readOverlays(overlayDir);
@@ -30,6 +34,11 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
+	endOnCrash(log);
+	process.on("SIGHUP", () =>
+		log.info("nothing to do on SIGHUP: new certificates and overlays are taken without, options at a start"),
+	);
+	process.on("SIGUSR2", () => reportState({ scans: scanner.state() }, log));
 	const stopped = untilSignal();
 	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({

@@ -20,14 +20,18 @@ export interface Life {
 	readonly log: Logger;
 }
 
-/** A service from its start to the exit of the process, as operators and systemd know it. Returns only by throwing. */
-export async function live({ start, stop, reload, report, log }: Life): Promise<never> {
-	const crash = (error: unknown) => {
+/** What nobody has caught is a bug: the process ends with a line of the log, and systemd starts another one. */
+export function endOnCrash(log: Logger): void {
+	// With --unhandled-rejections=strict, the default, those are here too.
+	process.on("uncaughtException", (error: unknown) => {
 		log.error(`crashed: ${error instanceof Error ? error.stack : String(error)}`);
 		process.exit(SERVE_EXIT.crashed);
-	};
-	// With --unhandled-rejections=strict, the default, those are here too.
-	process.on("uncaughtException", crash);
+	});
+}
+
+/** A service from its start to the exit of the process, as operators and systemd know it. Returns only by throwing. */
+export async function live({ start, stop, reload, report, log }: Life): Promise<never> {
+	endOnCrash(log);
 	process.on("SIGHUP", reload);
 	process.on("SIGUSR2", report);
 	const stopped = untilSignal();

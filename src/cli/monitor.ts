@@ -40,6 +40,7 @@ interface Shadowing {
 interface Watched {
 	readonly agents: Pick<AgentSnapshots, "hosts" | "state">;
 	readonly reloads: () => ReloadCounts;
+	readonly lost: () => MetricsSources["lost"];
 }
 
 /** What the service tells of itself over HTTP: whether it is well, numbers, and a page for people. */
@@ -77,9 +78,10 @@ export class Monitor {
 		const sources = {
 			notReady: () => this.#notReady(),
 			metrics: () => {
-				const { agents, reloads } = watched;
+				const { agents, reloads, lost } = watched;
 				const { systemic } = agents.state();
-				return this.metrics.render({ ...this.#state(), hosts: agents.hosts(), systemic, reloads: reloads() });
+				const service = { systemic, reloads: reloads(), lost: lost() };
+				return this.metrics.render({ ...this.#state(), hosts: agents.hosts(), ...service });
 			},
 			page: status_page ? () => this.#pageOf(() => watched.agents.hosts()) : undefined,
 		};

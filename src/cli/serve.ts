@@ -3,7 +3,7 @@ import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
-import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
+import { createLogger, type LevelledLogger, type Logger, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
@@ -42,7 +42,8 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const read = () => readConfig(configFile, readNovaConf(novaConfFiles));
 	const config = read();
 	const format = config.use_json ? osloJson : osloLine;
-	const log = createLogger("novacompat.serve", config.debug, standardError(), format);
+	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
+	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, format);
 	const current = new CurrentPolicy(config.policy_file, log);
 	const policy = current.policy;
 	const monitor = new Monitor({ name: config.host, policy, log });
@@ -77,7 +78,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		reloads: reloads.counts,
 	});
 	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
-	if (config.http) await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts });
+	if (config.http) {
+		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
+		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
+	}
 	const uncheckable = (decision: Decision) => monitor.metrics.decided("service", decision);
 	const answering =
 		config.transport_url &&
@@ -137,10 +141,11 @@ function tapped(transport: Transport, { recording }: Config, log: Logger): Trans
 	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
 	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
 	let isSaid = false;
-	const write = writerTo({ dest: file, mode: 0o600 }, ({ message }) => {
+	const onError = ({ message }: Error) => {
 		if (!isSaid) log.warning(`recording ${file}: ${message}; what cannot be written is lost`);
 		isSaid = true;
-	});
+	};
+	const { write } = writerTo({ dest: file, mode: 0o600 }, { onError });
 	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
 	return new TappedTransport(transport, { write, maxSize, onFull });
 }

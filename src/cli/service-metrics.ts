@@ -31,6 +31,8 @@ export interface MetricsSources {
 	/** Agents fail everywhere: see Outage. */
 	readonly systemic: boolean;
 	readonly reloads: ReloadCounts;
+	/** What could not be written; undefined without a journal. */
+	readonly lost: { readonly logLines: number; readonly journalEntries: number | undefined };
 }
 
 /**
@@ -70,7 +72,16 @@ export class ServiceMetrics implements SnapshotWitness {
 	}
 
 	/** Prometheus' text format. */
-	async render({ server, rateLimited, buses, hosts, shadows, systemic, reloads }: MetricsSources): Promise<string> {
+	async render({
+		server,
+		rateLimited,
+		buses,
+		hosts,
+		shadows,
+		systemic,
+		reloads,
+		lost,
+	}: MetricsSources): Promise<string> {
 		const families = [
 			family(
 				"novacompat_checks_total",
@@ -120,6 +131,7 @@ export class ServiceMetrics implements SnapshotWitness {
 				"When the configuration was read well, in seconds since 1970.",
 				reloads.last_success,
 			),
+			...lostFamilies(lost),
 			family("novacompat_build_info", "gauge", "Always 1, with version and commit as labels.", [[{ ...build() }, 1]]),
 			...(await this.#lagFamilies()),
 			...processFamilies("the service"),
@@ -179,6 +191,17 @@ function busFamilies(buses: readonly Bus[]): readonly string[] {
 	];
 }
 
+function lostFamilies({ logLines, journalEntries }: MetricsSources["lost"]): readonly string[] {
+	return [
+		counter("novacompat_log_lines_dropped_total", "Lines of the log that nobody took.", logLines),
+		...(journalEntries === undefined
+			? []
+			: [
+					counter("novacompat_journal_entries_dropped_total", "Decisions that are not in the journal.", journalEntries),
+				]),
+	];
+}
+
 /** The operator gives cells their names. */
 function labelsOf({ role, cell }: Bus): Readonly<Record<string, string>> {
 	return cell === undefined ? { role } : { role, cell };
@@ -191,6 +214,10 @@ function shadowFamily(shadows: readonly ShadowState[]): string {
 		}),
 	);
 	return family("novacompat_shadow_decisions_total", "counter", "Decisions in the shadow, by what Nova did.", samples);
+}
+
+function counter(name: string, help: string, value: number): string {
+	return family(name, "counter", help, [[{}, value]]);
 }
 
 function gauge(name: string, help: string, value: number): string {

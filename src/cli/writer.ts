@@ -1,5 +1,5 @@
-import { constants, fstatSync, openSync } from "node:fs";
 import { pino } from "pino";
+import { unblocked } from "./unblocked.ts";
 
 /** Characters; what does not fit is dropped. */
 const MAX_UNWRITTEN = 4 * 1024 * 1024;
@@ -8,16 +8,30 @@ const TOGETHER_MS = 5;
 /** So long is waited for who reads a pipe when the process ends. */
 const PATIENCE_AT_EXIT_MS = 100;
 
-/** Takes one line with its end, and does not wait. */
-type Write = (line: string) => void;
+export interface Writer {
+	/** Takes one line with its end, and does not wait. */
+	readonly write: (line: string) => void;
+	/** Lines for which there was no room, since the start. */
+	readonly dropped: number;
+}
+
+interface Events {
+	/** What could not be written is tried again with the next line. */
+	readonly onError?: (error: Error) => void;
+	/** All is written that there was room for; `dropped` lines were lost, since the start. */
+	readonly onAgain?: (dropped: number) => void;
+}
 
 /** Nobody reads any more: that is no reason to stop checking. */
-export function standardError(): Write {
-	return writerTo({ dest: unblocked(process.stderr.fd) }, () => undefined);
+export function standardError(onAgain: (dropped: number) => void): Writer {
+	return writerTo({ dest: unblocked(process.stderr.fd) }, { onAgain });
 }
 
 /** Lines are written beside the work, those of a moment together, the last ones at exit: no check waits for a slow reader. */
-export function writerTo(options: { dest: number | string; mode?: number }, onError: (error: Error) => void): Write {
+export function writerTo(
+	options: { dest: number | string; mode?: number },
+	{ onError = () => undefined, onAgain = () => undefined }: Events,
+): Writer {
 	let lines = "";
 	const flush = () => {
 		destination.write(lines);
@@ -37,20 +51,26 @@ export function writerTo(options: { dest: number | string; mode?: number }, onEr
 	});
 	const retryEAGAIN = () => performance.now() < giveUp;
 	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN, retryEAGAIN });
-	destination.on("error", onError);
-	return (line) => {
-		if (lines === "") setTimeout(flush, TOGETHER_MS);
-		lines += line;
+	let [dropped, told] = [0, 0];
+	// pino's own one stops for good when a reader has gone, though there may be another one.
+	destination.removeAllListeners("error").on("error", onError);
+	destination.on("drop", (lost) => {
+		dropped += lost.split("\n").length - 1;
+		// After an error what waits is only tried again when something is added.
+		destination.write("");
+	});
+	destination.on("drain", () => {
+		if (dropped === told) return;
+		told = dropped;
+		onAgain(dropped);
+	});
+	return {
+		write(line) {
+			if (lines === "") setTimeout(flush, TOGETHER_MS);
+			lines += line;
+		},
+		get dropped() {
+			return dropped;
+		},
 	};
-}
-
-/** A pipe that is full would hold a thread, and with it the end of the process; only what is opened anew can be told not to. */
-function unblocked(descriptor: number): number {
-	if (!fstatSync(descriptor).isFIFO()) return descriptor;
-	try {
-		return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
-	} catch {
-		// It belongs to somebody else.
-		return descriptor;
-	}
 }

@@ -140,6 +140,35 @@ describe("the running agent", () => {
 		expect(await once(child, "exit")).toEqual([0, null]);
 	});
 
+	test("SIGHUP and SIGUSR2 end nothing: the one says what it is not for, the other reports", async () => {
+		const { child, log } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
+		child.kill("SIGHUP");
+		await expect.poll(log).toMatch(/ INFO novacompat\.agent \[-\] nothing to do on SIGHUP: new certificates /);
+		child.kill("SIGUSR2");
+		await expect.poll(log).toMatch(/ state report: process: node v\d+\S*, uptime_s \d+, rss_mib \d+, /);
+		await expect
+			.poll(log)
+			.toMatch(/ state report: scans: done 1, failed 0, overrun 0, abandoned 0, generation 1, age_s \d\n/);
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
+	});
+
+	test.each(["throw", "Promise.reject"])("a bug (%s) ends it with 70 and a line of the log", async (how) => {
+		const bug = `data:text/javascript,process.once("SIGWINCH",()=>{${how}(new Error("a bug"))})`;
+		const { child, log } = await start([
+			process.execPath,
+			"--import",
+			bug,
+			AGENT_MAIN,
+			"--listen",
+			"127.0.0.1:0",
+			...SCAN,
+		]);
+		child.kill("SIGWINCH");
+		expect(await once(child, "exit")).toEqual([70, null]);
+		expect(log()).toMatch(/ ERROR novacompat\.agent \[-\] crashed: Error: a bug\\u000a/);
+	});
+
 	test("plain HTTP that others can reach is warned of", async () => {
 		const options = ["--listen", "0.0.0.0:0", "--allow-insecure", ...SCAN];
 		const { log } = await start([process.execPath, AGENT_MAIN, ...options]);

@@ -50,6 +50,8 @@ beforeAll(async () => {
 		host: "novacompat-1",
 		agents: { ...Object.fromEntries(urls), "cmp-down": "http://127.0.0.1:9" },
 		http: { listen: "127.0.0.1:0", status_page: true },
+		// Where nothing can be written.
+		journal: { directory: "/dev/null/journal" },
 		oslo_messaging_rabbit: { kombu_missing_consumer_retry_timeout: 0 },
 		// No other test asks so often.
 		max_checks_per_second_per_host: 50,
@@ -176,6 +178,7 @@ describe("what is counted", () => {
 		['novacompat_reasons_total{code="request.invalid"}', () => call(...UNREADABLE)],
 		['novacompat_reasons_total{code="version.minor_downgrade"}', () => check(REFUSED, "test_compute1")],
 		["novacompat_check_duration_seconds_count", () => check(ACCEPTED, "test_compute1")],
+		["novacompat_journal_entries_dropped_total", () => check(ACCEPTED, "test_compute1")],
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		['novacompat_agent_requests_total{outcome="agent.unconfigured"}', () => check(ACCEPTED, "stranger")],
 		["novacompat_agent_request_duration_seconds_count", () => check(ACCEPTED, "stranger")],

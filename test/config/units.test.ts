@@ -1,7 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { SCAN_OPTIONS } from "../../src/agent/scan-process.ts";
 import { REPOSITORY } from "../support/cli.ts";
+
+/** What a process of Node.js needs besides its old objects. */
+const NODE_MEGABYTES = 50;
 
 /** Unit, and what it starts. */
 const UNITS = [
@@ -23,6 +27,16 @@ describe.each(UNITS)("%s", (name, program) => {
 		expect(lines.join("\n")).toMatch(/^Type=notify\n(#.*\n)*NotifyAccess=all$/m);
 		expect(lines).toContain("WatchdogSec=30");
 		expect(lines).toContain("TimeoutStopSec=15");
+	});
+
+	test("bounds descriptors, and the heap below the memory that it may have", () => {
+		expect(lines.some((line) => /^LimitNOFILE=\d+$/.test(line))).toBe(true);
+		const [, heap] = /^ExecStart=.* --max-old-space-size=(\d+) /m.exec(lines.join("\n")) ?? [];
+		const [, memory] = /^MemoryMax=(\d+)M$/m.exec(lines.join("\n")) ?? [];
+		const [scan = 0] = SCAN_OPTIONS.flatMap((option) => /^--max-old-space-size=(\d+)$/.exec(option)?.slice(1) ?? []);
+		const processes = name === "novacompat-agent.service" ? [Number(heap), Number(scan)] : [Number(heap)];
+		const needed = processes.reduce((sum, megabytes) => sum + megabytes + NODE_MEGABYTES, 0);
+		expect(needed).toBeLessThan(Number(memory));
 	});
 
 	test("lets V8 compile", () => {
