@@ -77,10 +77,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	});
 	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
 	if (config.http) await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts });
-	const uncheckable = (decision: Decision) => monitor.metrics.decided("service", decision);
+	const unchecked = (decision: Decision) => monitor.metrics.decided("service", decision);
 	const answering =
 		config.transport_url &&
-		createAnswering(config.transport_url, { ...options, witness: witness("service"), uncheckable });
+		createAnswering(config.transport_url, { ...options, witness: witness("service"), unchecked });
 	const shadows = createShadows({ ...options, witness: witness("shadow") });
 	monitor.watch(answering || undefined, shadows);
 	const parts = [...(answering ? [answering] : []), ...shadows];
@@ -172,12 +172,12 @@ export interface ServiceOptions {
 	readonly snapshots?: SnapshotSource;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
-	readonly uncheckable?: (decision: Decision) => void;
+	readonly unchecked?: (decision: Decision) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, notifyCheck, witness, uncheckable } = options;
+	const { config, policy, transport, log, notifyCheck, witness, unchecked } = options;
 	const { snapshots = agentSnapshots(config, log) } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
@@ -189,7 +189,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 			policy,
 			log,
 			notifyCheck,
-			uncheckable,
+			unchecked,
 		}),
 		deserializeContext,
 		log,

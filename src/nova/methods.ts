@@ -39,8 +39,8 @@ export interface NovaMethodsOptions {
 	readonly log: Logger;
 	/** Told of every check; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
-	/** Told of every decision about a request of Nova's that no check can be made of; left out, nobody is. */
-	readonly uncheckable?: ((decision: Decision) => void) | undefined;
+	/** Told of every decision that is no check's, because of the request or for want of time; left out, nobody is. */
+	readonly unchecked?: ((decision: Decision) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -174,7 +174,7 @@ async function check_can_live_migrate_destination(
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = conclude("unknown", [reason("request.invalid", "nova", text)], options.policy(), text);
 		logDecision(options.log, decision, {}, call.context);
-		options.uncheckable?.(decision);
+		options.unchecked?.(decision);
 	}
 	return novaAnswer(decision);
 }
@@ -208,9 +208,11 @@ function timeUp(policy: Policy): Decision {
 	return conclude("unknown", [reason("agent.timeout", "nova", text)], policy, text);
 }
 
-function notInTime({ policy, log }: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
-	const decision = timeUp(policy());
-	logDecision(log, decision, request, context);
+/** A check that was begun ends when its signal says so: this is one that was not begun, and no other is counted for it. */
+function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
+	const decision = timeUp(options.policy());
+	logDecision(options.log, decision, request, context);
+	options.unchecked?.(decision);
 	return decision;
 }
 
