@@ -82,10 +82,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
 		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
 	}
-	const uncheckable = (decision: Decision) => monitor.metrics.decided("service", decision);
+	const unchecked = (decision: Decision) => monitor.metrics.decided("service", decision);
 	const answering =
 		config.transport_url &&
-		createAnswering(config.transport_url, { ...options, witness: witness("service"), uncheckable });
+		createAnswering(config.transport_url, { ...options, witness: witness("service"), unchecked });
 	const shadows = createShadows({ ...options, witness: witness("shadow") });
 	monitor.watch(answering || undefined, shadows);
 	const parts = [...(answering ? [answering] : []), ...shadows];
@@ -182,12 +182,12 @@ export interface ServiceOptions {
 	readonly rateLimit?: RateLimit;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
-	readonly uncheckable?: (decision: Decision) => void;
+	readonly unchecked?: (decision: Decision) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
 export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, notifyCheck, witness, uncheckable } = options;
+	const { config, policy, transport, log, notifyCheck, witness, unchecked } = options;
 	const { snapshots = agentSnapshots(config, log), rateLimit = new RateLimit(config, log) } = options;
 	const exchange = config.control_exchange;
 	return new RpcServer({
@@ -200,7 +200,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 			log,
 			rateLimit,
 			notifyCheck,
-			uncheckable,
+			unchecked,
 		}),
 		deserializeContext,
 		log,

@@ -42,8 +42,8 @@ export interface NovaMethodsOptions {
 	readonly rateLimit?: Pick<RateLimit, "exceeded"> | undefined;
 	/** Told of every check that is made; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
-	/** Told of every decision about a request of Nova's that no check can be made of; left out, nobody is. */
-	readonly uncheckable?: ((decision: Decision) => void) | undefined;
+	/** Told of every decision that is no check's, because of the request or for want of time; left out, nobody is. */
+	readonly unchecked?: ((decision: Decision) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -176,7 +176,7 @@ async function check_can_live_migrate_destination(
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
 		logDecision(options.log, decision, {}, call.context);
-		options.uncheckable?.(decision);
+		options.unchecked?.(decision);
 	}
 	return novaAnswer(decision);
 }
@@ -214,9 +214,11 @@ function timeUp(options: NovaMethodsOptions): Decision {
 	return unmade(options, "agent.timeout", "the check was not finished in the time of the call");
 }
 
+/** A check that was begun ends when its signal says so: this is one that was not begun, and no other is counted for it. */
 function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
 	const decision = timeUp(options);
 	logDecision(options.log, decision, request, context);
+	options.unchecked?.(decision);
 	return decision;
 }
 

@@ -22,11 +22,18 @@ async function call(
 ) {
 	const transport = new MemoryTransport();
 	const { log, lines } = recordingLog();
+	const counted: unknown[] = [];
 	const never = () => new Promise<never>(() => undefined);
 	const server = new RpcServer({
 		transport,
 		targets: [{ ...TARGET, server: "novacompat-test" }],
-		endpoints: novaEndpoints({ precheck: never, rankDestinations: never, policy: () => policy, log }),
+		endpoints: novaEndpoints({
+			precheck: never,
+			rankDestinations: never,
+			policy: () => policy,
+			log,
+			unchecked: ({ reasons: [first] }) => counted.push(first?.code),
+		}),
 		deserializeContext: () => ({}),
 		log,
 		maxInFlight: 1,
@@ -37,6 +44,8 @@ async function call(
 	const outcome = await answer.catch((error: RemoteError) => error);
 	// What the caller is told can be found in the log.
 	expect(lines.filter((line) => line.includes("live migration"))).toEqual([expect.stringMatching(said)]);
+	// So is it on the page of metrics; rankings are not counted.
+	expect(counted).toEqual(method === "rank_destinations" ? [] : [/; ([a-z.]+): /.exec(lines.join(""))?.[1]]);
 	return outcome;
 }
 
