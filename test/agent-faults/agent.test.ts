@@ -95,6 +95,36 @@ row(60, "EIO, ENODEV, EBUSY, EACCES on one attribute", "that errno, the others a
 	measure(`${faults.length} of ${faults.length} errnos kept; the check is unknown`);
 });
 
+row(
+	60,
+	"EIO on listing a directory, on following a link",
+	"one device dropped; its attributes unreadable",
+	async (measure) => {
+		const { sysfs, libvirt, node } = hostWithVf();
+		const physfn = "0000:3b:00.0";
+		populatePci(sysfs, {
+			address: physfn,
+			below: "pci0000:3b",
+			files: { "qat/state": "up", "qat/cfg_services": "sym" },
+		});
+		populatePci(sysfs, { address: "0000:3b:10.2", below: "pci0000:3b", driver: "qat_vfio_pci", physfn });
+		mkdirSync(join(node, "migration"));
+		const scan = (path: string, fault: string) => {
+			const inject = ["-f", "-qq", "-o", "/dev/null", "-P", path, "-e", `inject=${fault}:error=EIO`];
+			const command = [process.execPath, MAIN, "snapshot", "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
+			return Snapshot.parse(JSON.parse(execFileSync("strace", [...inject, ...command], { encoding: "utf8" })));
+		};
+		const { devices, dropped } = scan(join(node, "migration"), "getdents64");
+		expect(devices.map(({ id }) => id)).toEqual([physfn, "0000:3b:10.2"]);
+		expect(dropped).toEqual([{ id: VF, reason: "a directory of it cannot be listed: EIO" }]);
+		const entered = scan(join(sysfs, "devices/pci0000:3b", physfn, "qat"), "readlink");
+		const vf = entered.devices.find(({ id }) => id === "0000:3b:10.2");
+		expect(vf?.unreadable).toEqual({ state: "EIO", cfg_services: "EIO" });
+		expect(entered.devices).toHaveLength(3);
+		measure(`${dropped?.[0]?.reason}; ${JSON.stringify(vf?.unreadable)}`);
+	},
+);
+
 row(61, "a read that never returns and cannot be killed", "p99 < 50 ms, one child in 30 s", async (measure) => {
 	const host = hostWithVf();
 	const agent = await AgentProcess.start(host);

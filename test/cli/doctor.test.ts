@@ -13,7 +13,7 @@ import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { CLASS_HOSTS } from "../agent/hosts.ts";
 import { novacompat } from "../support/cli.ts";
 import { writePrograms } from "../support/programs.ts";
-import { populateDomain, populatePci, type TestHost, temporaryHost, writeFiles } from "../support/sysfs.ts";
+import { asNobody, populateDomain, populatePci, type TestHost, temporaryHost, writeFiles } from "../support/sysfs.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../config/samples/overlay.d");
 const LIBVIRT = "/run/libvirt/qemu";
@@ -161,8 +161,7 @@ describe("what cannot be read", () => {
 		chmodSync(dirname(host.sysfs), 0o755);
 		chmodSync(join(host.sysfs, "kernel/debug"), 0o700);
 		chmodSync(join(host.sysfs, "bus/pci/devices/0000:6b:00.0/qat/cfg_services"), 0o600);
-		process.seteuid?.(65_534);
-		try {
+		asNobody(() => {
 			const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: host.sysfs, libvirtDir: host.libvirt });
 			const debugfs = debugfsErrno(openSysfs(host.sysfs));
 			const overlaid = applyOverlays(devices, []);
@@ -172,9 +171,7 @@ describe("what cannot be read", () => {
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
 			expect(found.unreadable).toMatchObject([{ attributes: ["cfg_services"], errno: "EACCES", remedy }]);
 			expect(renderDiagnosis(found, { colour: false })).toContain("State of migrations in debugfs: EACCES");
-		} finally {
-			process.seteuid?.(0);
-		}
+		});
 	});
 });
 
