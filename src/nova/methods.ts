@@ -13,7 +13,8 @@ import type { RequestContext } from "./context.ts";
 import { logDecision, logRanking } from "./decision-log.ts";
 import { departureOf } from "./instance.ts";
 import type { NotifyCheck } from "./notifications.ts";
-import { announcedDevices, fieldsOf, InvalidRequest, optionalText, portsOf, requiredText } from "./objects.ts";
+import { fieldsOf, InvalidRequest, optionalText } from "./objects.ts";
+import { readOwnRequest, readRankRequest } from "./own-requests.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
@@ -21,9 +22,6 @@ export const MIGRATION_COMPAT_TOPIC = "migration_compat";
 export const COMPUTE_TOPIC = "compute";
 /** With its second one since Nova 33 (RPC 6.5), which it serves until the end of its graceful shutdown. */
 export const COMPUTE_TOPICS: readonly string[] = [COMPUTE_TOPIC, "compute-alt"];
-
-/** Every one of them is asked at once. */
-const MAX_DEST_HOSTS = 1024;
 
 /** Nova adds minor versions, and with them arguments, and never changes the two that are read here: any minor will do. */
 const ANY_MINOR = 1_000_000;
@@ -124,38 +122,6 @@ function ours<T>(read: (args: Args) => T, args: Args): T {
 		if (error instanceof InvalidRequest) throw valueError(error.message);
 		throw error;
 	}
-}
-
-function readOwnRequest(args: Args): PrecheckRequest {
-	const fields = fieldsOf(args["request"], "request");
-	return { ...readDeparture(args, fields), dest_host: requiredText(fields, "request", "dest_host") };
-}
-
-function readRankRequest(args: Args): RankRequest {
-	const fields = fieldsOf(args["request"], "request");
-	const dest_hosts = fields?.["dest_hosts"];
-	if (!isTextList(dest_hosts) || dest_hosts.length > MAX_DEST_HOSTS || !dest_hosts.every(isHostName)) {
-		throw new InvalidRequest(`request.dest_hosts is not a list of at most ${MAX_DEST_HOSTS} host names`);
-	}
-	const limit = fields?.["limit"] ?? undefined;
-	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
-		throw new InvalidRequest(`request.limit is ${JSON.stringify(limit)}, expected a whole number of at least 1`);
-	}
-	return { ...readDeparture(args, fields), dest_hosts, limit };
-}
-
-function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
-	const devices = args["devices"] ?? fields?.["devices"] ?? undefined;
-	if (devices !== undefined && !isTextList(devices)) {
-		throw new InvalidRequest("request.devices is not a list of device ids");
-	}
-	return {
-		instance_uuid: requiredText(fields, "request", "instance_uuid"),
-		source_host: requiredText(fields, "request", "source_host"),
-		devices,
-		ports: portsOf(fields?.["vifs"]),
-		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
-	};
 }
 
 /**
@@ -278,12 +244,4 @@ class CallOptions implements CheckOptions {
 	aged(seconds: number): void {
 		this.snapshotAge = Math.max(this.snapshotAge ?? 0, seconds);
 	}
-}
-
-function isHostName(text: string): boolean {
-	return text.length >= 1 && text.length <= 255;
-}
-
-function isTextList(value: unknown): value is readonly string[] {
-	return Array.isArray(value) && value.every((item) => typeof item === "string");
 }

@@ -1,0 +1,51 @@
+import type { Departure } from "../departure.ts";
+import type { PrecheckRequest } from "../precheck.ts";
+import type { RankRequest } from "../ranking.ts";
+import { announcedDevices, fieldsOf, InvalidRequest, portsOf, requiredText } from "./objects.ts";
+
+/** Every one of them is asked at once. */
+const MAX_DEST_HOSTS = 1024;
+
+type Args = Readonly<Record<string, unknown>>;
+
+/** That of `check_live_migration`. @throws {InvalidRequest} */
+export function readOwnRequest(args: Args): PrecheckRequest {
+	const fields = fieldsOf(args["request"], "request");
+	return { ...readDeparture(args, fields), dest_host: requiredText(fields, "request", "dest_host") };
+}
+
+/** That of `rank_destinations`. @throws {InvalidRequest} */
+export function readRankRequest(args: Args): RankRequest {
+	const fields = fieldsOf(args["request"], "request");
+	const dest_hosts = fields?.["dest_hosts"];
+	if (!isTextList(dest_hosts) || dest_hosts.length > MAX_DEST_HOSTS || !dest_hosts.every(isHostName)) {
+		throw new InvalidRequest(`request.dest_hosts is not a list of at most ${MAX_DEST_HOSTS} host names`);
+	}
+	const limit = fields?.["limit"] ?? undefined;
+	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
+		throw new InvalidRequest(`request.limit is ${JSON.stringify(limit)}, expected a whole number of at least 1`);
+	}
+	return { ...readDeparture(args, fields), dest_hosts, limit };
+}
+
+function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
+	const devices = args["devices"] ?? fields?.["devices"] ?? undefined;
+	if (devices !== undefined && !isTextList(devices)) {
+		throw new InvalidRequest("request.devices is not a list of device ids");
+	}
+	return {
+		instance_uuid: requiredText(fields, "request", "instance_uuid"),
+		source_host: requiredText(fields, "request", "source_host"),
+		devices,
+		ports: portsOf(fields?.["vifs"]),
+		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
+	};
+}
+
+function isHostName(text: string): boolean {
+	return text.length >= 1 && text.length <= 255;
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+	return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
