@@ -268,7 +268,7 @@ async function latencies(agent: AgentProcess, duration: number): Promise<readonl
 	return times;
 }
 
-row(68, "500 connections that ask all the time", "agent <= 1 core, >= 8 scans in 10 s", async (measure) => {
+row(68, "500 connections that ask all the time", "agent <= 1 core, >= 7 scans in 10 s", async (measure) => {
 	const agent = await AgentProcess.start(hostWithVf());
 	const flood = spawn(process.execPath, [
 		`${import.meta.dirname}/../../dist/test/agent-faults/flood.js`,
@@ -287,7 +287,7 @@ row(68, "500 connections that ask all the time", "agent <= 1 core, >= 8 scans in
 	const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
 	measure(`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, answers ${JSON.stringify(counts)}`);
 	expect(cores).toBeLessThanOrEqual(1.05);
-	expect(done).toBeGreaterThanOrEqual(8);
+	expect(done).toBeGreaterThanOrEqual(7);
 	expect(Object.keys(counts).filter((status) => status !== "200" && status !== "503")).toEqual([]);
 	expect((await agent.ask("/v1/snapshot")).status).toBe(200);
 });
