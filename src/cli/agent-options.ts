@@ -21,6 +21,7 @@ export interface AgentOptions {
 	readonly tls_client_ca?: string;
 	readonly allow_insecure: boolean;
 	readonly debug: boolean;
+	readonly use_json: boolean;
 }
 
 /** How a value is read, from a word of the command line or from YAML. */
@@ -62,6 +63,7 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 	tls_client_ca: { kind: PATH, help: "authorities in PEM that the certificates of clients must be from" },
 	allow_insecure: { kind: FLAG, help: "allow plain HTTP where others can reach it" },
 	debug: { kind: FLAG, help: "log every request" },
+	use_json: { kind: FLAG, help: "log lines of JSON, as oslo.log's JSONFormatter writes them" },
 };
 export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOptions)[];
 

@@ -5,7 +5,7 @@ import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
-import { createLogger, type Logger } from "../log.ts";
+import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
 import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -26,7 +26,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const { host, listen, debug, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
-	const log: Logger = createLogger("novacompat.agent", debug, write);
+	const log: Logger = createLogger("novacompat.agent", debug, write, options.use_json ? osloJson : osloLine);
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	readOverlays(overlayDir);

@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { TransportUrl } from "../messaging/transport-url.ts";
 import { insecureAgents } from "../snapshot/agent-options.ts";
+import { openKeyMode } from "../snapshot/agent-tls.ts";
 
 type Path = readonly PropertyKey[];
 
@@ -15,7 +17,8 @@ type Check = (config: Config) => readonly Finding[];
 
 /** One for each subject. */
 const CHECKS: readonly Check[] = [
-	buses,
+	weakBuses,
+	openKeys,
 	standIns,
 	recording,
 	insecure,
@@ -32,14 +35,28 @@ export function lintConfig(config: Config): readonly Finding[] {
 }
 
 /** Of the service and of each cell in the shadow. */
-function buses({ transport_url, oslo_messaging_rabbit: section, shadow }: Config): readonly Finding[] {
-	const cells = Object.entries(shadow).flatMap(([cell, { transport_url: url, oslo_messaging_rabbit }]) =>
-		bus(["shadow", cell, "transport_url"], url, { ...section, ...oslo_messaging_rabbit }),
-	);
-	return [...(transport_url ? bus(["transport_url"], transport_url, section) : []), ...cells];
+function busesOf({ transport_url, oslo_messaging_rabbit: section, shadow }: Config) {
+	const cells = Object.entries(shadow).map(([cell, { transport_url: url, oslo_messaging_rabbit }]) => {
+		return { path: ["shadow", cell, "transport_url"], url, section: { ...section, ...oslo_messaging_rabbit } };
+	});
+	return [...(transport_url ? [{ path: ["transport_url"], url: transport_url, section }] : []), ...cells];
 }
 
-function bus(path: Path, { driver, hosts, query }: TransportUrl, section: Config["oslo_messaging_rabbit"]) {
+/** Keys for RabbitMQ that others can read. Nova is content with them: `serve` says it and goes on. */
+export function openKeys(config: Config): readonly Finding[] {
+	return busesOf(config).flatMap(({ path, url, section }) => {
+		const { ssl, ssl_cert_file, ssl_key_file = ssl_cert_file } = rabbitOptions(section, url.query);
+		if (!ssl || ssl_key_file === undefined || !existsSync(ssl_key_file)) return [];
+		const message = openKeyMode(ssl_key_file);
+		return message ? [{ path, message: `ssl_key_file: ${message}` }] : [];
+	});
+}
+
+function weakBuses(config: Config): readonly Finding[] {
+	return busesOf(config).flatMap(({ path, url, section }) => weakBus(path, url, section));
+}
+
+function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Config["oslo_messaging_rabbit"]) {
 	if (driver === "memory") return [{ path, message: "memory:// is a bus inside the process: nobody can ask" }];
 	const { ssl, ssl_ca_file } = rabbitOptions(section, query);
 	const guests = hosts.filter(({ username, password, hostname }) => {

@@ -24,6 +24,7 @@ import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { openKeys } from "./config-lint.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
@@ -44,6 +45,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const format = config.use_json ? osloJson : osloLine;
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, format);
+	for (const { message } of openKeys(config)) log.warning(message);
 	const current = new CurrentPolicy(config.policy_file, log);
 	const policy = current.policy;
 	const monitor = new Monitor({ name: config.host, policy, log });

@@ -1,3 +1,4 @@
+import { openSync, writeSync } from "node:fs";
 import { pino } from "pino";
 import { unblocked } from "./unblocked.ts";
 
@@ -33,7 +34,10 @@ export function writerTo(
 	{ onError = () => undefined, onAgain = () => undefined }: Events,
 ): Writer {
 	let lines = "";
+	/** Failing: nobody takes it, or the disk is full. */
+	let state: "idle" | "writing" | "failing" = "idle";
 	const flush = () => {
+		if (state === "idle") state = "writing";
 		destination.write(lines);
 		lines = "";
 	};
@@ -42,10 +46,15 @@ export function writerTo(
 	process.once("exit", () => {
 		giveUp = performance.now() + PATIENCE_AT_EXIT_MS;
 		try {
-			flush();
-			destination.flushSync();
+			// pino's own tries for ever when it fails: it is only for what is being taken.
+			const { dest, mode } = options;
+			if (state === "idle") writeNow(typeof dest === "number" ? dest : openSync(dest, "a", mode), lines, giveUp);
+			else if (state === "writing") {
+				flush();
+				destination.flushSync();
+			}
 		} catch {
-			// Nobody takes it, or the disk is full.
+			// The reader is too slow or gone, or the disk is full.
 		}
 		destination.destroy();
 	});
@@ -53,13 +62,20 @@ export function writerTo(
 	const destination = pino.destination({ ...options, sync: false, maxLength: MAX_UNWRITTEN, retryEAGAIN });
 	let [dropped, told] = [0, 0];
 	// pino's own one stops for good when a reader has gone, though there may be another one.
-	destination.removeAllListeners("error").on("error", onError);
+	destination.removeAllListeners("error").on("error", (error) => {
+		state = "failing";
+		onError(error);
+	});
+	destination.on("write", () => {
+		state = "writing";
+	});
 	destination.on("drop", (lost) => {
 		dropped += lost.split("\n").length - 1;
 		// After an error what waits is only tried again when something is added.
 		destination.write("");
 	});
 	destination.on("drain", () => {
+		state = "idle";
 		if (dropped === told) return;
 		told = dropped;
 		onAgain(dropped);
@@ -73,4 +89,17 @@ export function writerTo(
 			return dropped;
 		},
 	};
+}
+
+/** Throws when that is not possible, or not until then, on the clock of `performance.now()`. */
+function writeNow(descriptor: number, text: string, giveUp: number): void {
+	let rest: Buffer = Buffer.from(text);
+	while (rest.length > 0) {
+		try {
+			rest = rest.subarray(writeSync(descriptor, rest));
+		} catch (error) {
+			const isFull = (error as NodeJS.ErrnoException).code === "EAGAIN";
+			if (!isFull || performance.now() > giveUp) throw error;
+		}
+	}
 }

@@ -68,12 +68,8 @@ export function fileVersions(paths: readonly string[]): string {
 
 function load(files: TlsFiles): SecureContext {
 	const [ca, cert, key] = [read("ca", files.ca), read("cert", files.cert), read("key", files.key)];
-	const mode = statSync(files.key).mode & 0o777;
-	if ((mode & 0o027) !== 0) {
-		throw new InvalidTlsFiles(
-			`agent_tls.key: ${files.key} has mode ${mode.toString(8).padStart(4, "0")}, expected 0600 or 0640`,
-		);
-	}
+	const openMode = openKeyMode(files.key);
+	if (openMode) throw new InvalidTlsFiles(`agent_tls.key: ${openMode}`);
 	try {
 		return createSecureContext({ ca, cert, key, minVersion: "TLSv1.2" });
 	} catch (cause) {
@@ -81,6 +77,13 @@ function load(files: TlsFiles): SecureContext {
 		const code = (cause as NodeJS.ErrnoException).code ?? "no PEM";
 		throw new InvalidTlsFiles(`agent_tls: ${names} do not go together (${code})`, { cause });
 	}
+}
+
+/** That others can read a file with a private key, or the group write it; undefined when all is well. */
+export function openKeyMode(path: string): string | undefined {
+	const mode = statSync(path).mode & 0o777;
+	if ((mode & 0o027) === 0) return undefined;
+	return `${path} has mode ${mode.toString(8).padStart(4, "0")}, expected 0600 or 0640`;
 }
 
 function read(option: keyof TlsFiles, path: string): Buffer {

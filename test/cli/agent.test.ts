@@ -32,6 +32,7 @@ describe("options", () => {
 		scan_interval: 10,
 		allow_insecure: false,
 		debug: false,
+		use_json: false,
 	};
 
 	test("without any", () => {
@@ -167,6 +168,15 @@ describe("the running agent", () => {
 		child.kill("SIGWINCH");
 		expect(await once(child, "exit")).toEqual([70, null]);
 		expect(log()).toMatch(/ ERROR novacompat\.agent \[-\] crashed: Error: a bug\\u000a/);
+	});
+
+	test("use_json: every line is JSON with the fields of oslo.log", async () => {
+		const { log } = await start([process.execPath, AGENT_MAIN, "--use-json", "--listen", "127.0.0.1:0", ...SCAN]);
+		const lines = log().trimEnd().split("\n");
+		expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+			{ levelname: "INFO", name: "novacompat.agent", message: expect.stringMatching(/^agent of .* listening on /) },
+			{ levelname: "INFO", name: "novacompat.agent", message: "scan done, generation 1" },
+		]);
 	});
 
 	test("plain HTTP that others can reach is warned of", async () => {

@@ -51,6 +51,24 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 		});
 	});
 
+	/** mode of the key of the client certificate, option that names its file, what is said */
+	const KEYS: readonly (readonly [number, string, string])[] = [
+		[0o600, "ssl_key_file", "novacompat.yaml: ok\n"],
+		[0o640, "ssl_key_file", "novacompat.yaml: ok\n"],
+		[0o644, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
+		[0o660, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0660, expected 0600 or 0640\n"],
+		[0o644, "ssl_cert_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
+	];
+	test.each(KEYS)("a key of RabbitMQ with mode %o, named by %s", (mode, option, said) => {
+		const directory = temporaryDirectory();
+		const key = join(directory, "key");
+		writeFileSync(key, "");
+		chmodSync(key, mode);
+		const files = { ssl_ca_file: key, ssl_cert_file: option === "ssl_cert_file" ? key : "cert", [option]: key };
+		const { stdout } = check(`${SOUND}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`);
+		expect(stdout.replace(`${directory}/`, "")).toBe(said);
+	});
+
 	/** what is added to a sound configuration, other files, what is said */
 	const UNUSABLE: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
 		["debgu: true\n", {}, /^novacompat: novacompat\.yaml:3:1: unknown option "debgu"\n$/],

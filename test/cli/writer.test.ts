@@ -46,6 +46,17 @@ describe("the writer of the log", () => {
 		expect(lines.every((line) => line.length === 1023)).toBe(true);
 	});
 
+	const OFTEN = "setInterval(() => write('x\\n'), 5);";
+	test.each([
+		["nobody reads what it writes", OFTEN, "2>&1 >/dev/null | true"],
+		["the disk is full for what it writes", OFTEN, "2>/dev/full"],
+		["nobody reads its last line", "", "2>&1 >/dev/null | true"],
+		["the disk is full for its last line", "", "2>/dev/full"],
+	])("does not keep a program that ends when %s", async (_what, work, to) => {
+		const program = `${work} setTimeout(() => { write('x\\n'); process.exit(0); }, 500);`;
+		expect(await arrives(program, `${RUN} ${to}`)).toBe("");
+	});
+
 	/** Numbered lines, more than there is room for, and then one from time to time. */
 	const FLOOD = `
 		const log = standardError((dropped) => log.write("lost " + dropped + "\\n"));
