@@ -4,11 +4,13 @@ export default defineConfig({
 	test: {
 		root: new URL("..", import.meta.url).pathname,
 		include: ["test/**/*.test.ts"],
-		// Those kill brokers, flood agents and install a Debian for minutes: `npm run test:faults`, `test:agent-faults`, `test:deb`, `test:nodes`.
+		// Those kill brokers, flood agents and install a Debian for minutes: `npm run test:faults`, `test:agent-faults`, `test:process-faults`,
+		// `test:deb`, `test:nodes`.
 		exclude: [
 			...configDefaults.exclude,
 			"test/faults/**",
 			"test/agent-faults/**",
+			"test/process-faults/**",
 			"test/nodes/**",
 			"test/packaging/**",
 		],
