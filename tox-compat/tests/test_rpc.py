@@ -201,6 +201,7 @@ class RpcTest(unittest.TestCase):
             for name, service in services.items():
                 own = str(uuid.uuid4())
                 self.cloud.call("check_live_migration", target={"server": name}, request=request(own))
+                services[name].wait_for_log(own, 5)
                 self.assertEqual([name], [other for other in services if own in services[other].log()])
             for_all = str(uuid.uuid4())
             self.cloud.cast("check_live_migration", target={"fanout": True}, request=request(for_all))
