@@ -45,6 +45,7 @@ export class Caller {
 	readonly #queue: Options.AssertQueue;
 	#connection: ChannelModel | undefined;
 	#channel: ConfirmChannel | undefined;
+	#broker: string | undefined;
 	#closed = false;
 	#onAnswer: (() => void)[] = [];
 
@@ -59,6 +60,11 @@ export class Caller {
 		this.#urls = urls.map((url) => url.replace(/^rabbit:/, "amqp:"));
 		this.#queue = queue;
 		this.replyQueue = `reply_${newId()}`;
+	}
+
+	/** The broker to which it is connected, if any. */
+	get broker(): string | undefined {
+		return this.#channel && this.#broker;
 	}
 
 	/** Sends a call, and does not wait for the broker; the ids of it. */
@@ -139,7 +145,10 @@ export class Caller {
 		const call = { _msg_id: ids.msgId, _reply_q: replyQueue ?? this.replyQueue, _timeout: null };
 		const message = JSON.stringify({ ...call, ...fields, _unique_id: ids.uniqueId });
 		const { confirmed } = await this.#send(envelope(message), { ...to, expiration });
-		return await confirmed;
+		const isConfirmed = await confirmed;
+		// A channel from between two leaders of a quorum queue is refused every message, for as long as it lives.
+		if (!isConfirmed) await this.#connection?.close().catch(() => undefined);
+		return isConfirmed;
 	}
 
 	async #send(
@@ -192,7 +201,7 @@ export class Caller {
 			this.#onReply(message.content);
 		});
 		clearTimeout(giveUp);
-		[this.#connection, this.#channel] = [connection, channel];
+		[this.#connection, this.#channel, this.#broker] = [connection, channel, url];
 	}
 
 	#onReply(body: Buffer): void {

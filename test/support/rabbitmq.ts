@@ -19,8 +19,10 @@ export interface TestBroker {
 	readonly node: string;
 	/** Runs `rabbitmqctl`, and returns what it prints. */
 	ctl(...command: readonly string[]): Promise<string>;
+	readonly running: boolean;
 	/** Ends it as a crash does. Its port stays its own, `start` brings it back there. */
 	kill(): Promise<void>;
+	/** Does nothing when it runs. */
 	start(): Promise<void>;
 	/** Hung: connections stay open and nothing answers. */
 	pause(): void;
@@ -76,8 +78,9 @@ async function startNode(place: Place): Promise<TestBroker> {
 	const { dir, port, distPort, address = ADDRESS } = place;
 	const node = `t${port}@${place.address ?? "localhost"}`;
 	let broker = await launch(place);
+	const isRunning = () => broker.exitCode === null && broker.signalCode === null;
 	const kill = async () => {
-		if (broker.exitCode !== null || broker.signalCode !== null) return;
+		if (!isRunning()) return;
 		const exited = once(broker, "exit");
 		broker.kill("SIGKILL");
 		await exited;
@@ -100,9 +103,12 @@ async function startNode(place: Place): Promise<TestBroker> {
 			commanded = broker;
 			return rabbitmqctl(...command);
 		},
+		get running() {
+			return isRunning();
+		},
 		kill,
 		async start() {
-			broker = await launch(place);
+			if (!isRunning()) broker = await launch(place);
 		},
 		pause() {
 			broker.kill("SIGSTOP");
