@@ -6,15 +6,30 @@ import type { RabbitOptions } from "./rabbit-options.ts";
 import { exchangeFor } from "./topology.ts";
 import type { Destination } from "./transport.ts";
 
-/** Publishes with confirms. A channel that the broker closes is replaced at the next message. */
+/** A channel with confirms, and what it has to do yet. */
+interface Opened {
+	readonly channel: ConfirmChannel;
+	/** On the clock of `performance.now()`. */
+	readonly since: number;
+	/** `message_id` of what the broker could not route, between `basic.return` and its confirm. */
+	readonly returned: Set<string>;
+	unconfirmed: number;
+}
+
+/** Milliseconds: a queue may refuse every message, and no other channel helps against that. */
+const SHORTEST_USE_MS = 200;
+
+/**
+ * Publishes with confirms. A channel that the broker closes is replaced at the next message, and so is one that has a message
+ * refused: what meets a quorum queue without a leader first is refused everything from then on (`enqueue` in
+ * deps/rabbit/src/rabbit_fifo_client.erl of RabbitMQ 3.10, which remembers the node that is down).
+ */
 export class Publisher {
 	readonly #connection: ChannelModel;
 	readonly #options: RabbitOptions;
 	readonly #log: Log;
 	readonly #declared = new Map<string, Promise<void>>();
-	/** `message_id` of what the broker could not route, between `basic.return` and its confirm. */
-	readonly #returned = new Set<string>();
-	#channel: Promise<ConfirmChannel> | undefined;
+	#opened: Promise<Opened> | undefined;
 
 	constructor(connection: ChannelModel, options: RabbitOptions, log: Log) {
 		this.#connection = connection;
@@ -49,34 +64,39 @@ export class Publisher {
 			mandatory: to.kind !== "reply" || this.#options.direct_mandatory_flag,
 			...(expiration !== undefined && { expiration: String(Math.trunc(expiration)) }),
 		};
-		this.#channel ??= this.#openChannel();
-		const channel = await this.#channel;
+		this.#opened ??= this.#open();
+		const opening = this.#opened;
+		const opened = await opening;
+		opened.unconfirmed++;
 		return new Promise((resolve, reject) => {
-			channel.publish(exchange, key, body, options, (error: unknown) => {
+			opened.channel.publish(exchange, key, body, options, (error: unknown) => {
+				opened.unconfirmed--;
+				if (error && performance.now() - opened.since > SHORTEST_USE_MS) this.#forget(opening);
+				// A channel that is replaced is closed when all that it has sent is answered.
+				if (opened.unconfirmed === 0 && this.#opened !== opening) void opened.channel.close().catch(() => undefined);
 				// RabbitMQ confirms what it could not route too; the return comes before the confirm.
 				if (error) reject(error);
-				else resolve(this.#returned.delete(messageId) ? "unroutable" : "routed");
+				else resolve(opened.returned.delete(messageId) ? "unroutable" : "routed");
 			});
 		});
 	}
 
-	async #openChannel(): Promise<ConfirmChannel> {
-		try {
-			const channel = await this.#connection.createConfirmChannel();
-			channel.on("return", ({ properties }) => this.#returned.add(properties.messageId));
+	#open(): Promise<Opened> {
+		const opening = this.#connection.createConfirmChannel().then((channel): Opened => {
+			const returned = new Set<string>();
+			channel.on("return", ({ properties }) => returned.add(properties.messageId));
 			channel.on("error", (error: Error) => this.#log.warning(`publishing: ${error.message}`));
-			channel.on("close", () => this.#forget());
-			return channel;
-		} catch (error) {
-			this.#forget();
-			throw error;
-		}
+			channel.on("close", () => this.#forget(opening));
+			return { channel, since: performance.now(), returned, unconfirmed: 0 };
+		});
+		opening.catch(() => this.#forget(opening));
+		return opening;
 	}
 
-	#forget(): void {
-		this.#channel = undefined;
-		this.#returned.clear();
-		// What it was closed for may be an exchange that somebody has deleted.
+	#forget(opening: Promise<Opened>): void {
+		if (this.#opened !== opening) return;
+		this.#opened = undefined;
+		// What it is replaced for may be an exchange that somebody has deleted.
 		this.#declared.clear();
 	}
 }
