@@ -34,6 +34,10 @@ const SnapshotDevice = z.object({
 	sources: texts(1024).optional(),
 	/** What is told and never compared: where the device is (`numa_node`, `iommu_group`, `vfio_dev`), what it is doing. */
 	facts: texts(1024).optional(),
+	/** Facts that are there but cannot be read, as `unreadable` has attributes; since 1.3. */
+	unreadable_facts: texts(64).optional(),
+	/** Where a fact comes from (path or command), unless it is what has that name in `path`; since 1.3. */
+	fact_sources: texts(1024).optional(),
 	/** Attributes that an overlay of the operator or vendor added: its file, source and date. */
 	overlaid: texts(1024).optional(),
 });

@@ -186,7 +186,7 @@ describe("the output for the sample hosts", () => {
 test("snapshot prints what the agent would serve", () => {
 	const { status, stdout } = novacompat("snapshot", "--sysfs-root", `${HOSTS}/cmp-02/sys`, "--host", "cmp-02");
 	expect(status).toBe(0);
-	expect(JSON.parse(stdout)).toMatchObject({ schema_version: "1.2", host: "cmp-02" });
+	expect(JSON.parse(stdout)).toMatchObject({ schema_version: "1.3", host: "cmp-02" });
 });
 
 describe("mistakes have an exit code and say what was expected", () => {

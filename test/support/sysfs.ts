@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Host } from "../../src/agent/collectors/collector.ts";
-import { openSysfs } from "../../src/agent/sysfs.ts";
+import { openProc, openSysfs } from "../../src/agent/sysfs.ts";
 import type { Told } from "../../src/agent/tools.ts";
 
 /** A compute node that is a temporary directory: give `sysfs` and `libvirt` to `takeSnapshot`. */
@@ -35,7 +35,7 @@ export function asNobody(body: () => void): void {
 
 /** The host as collectors get it. */
 export function hostAt(sysfs: string, told: Told = {}): Host {
-	return { sysfs: openSysfs(sysfs), told };
+	return { sysfs: openSysfs(sysfs), proc: openProc(sysfs), told };
 }
 
 export type Files = Readonly<Record<string, string>>;
