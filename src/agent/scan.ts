@@ -69,7 +69,8 @@ function droppedDevice({ path, reason }: Dropped): { id: string; reason: string 
 
 function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {
 	if (attachment === undefined) return device;
-	return { ...device, instance: attachment.instance, ...(attachment.port ? { port: true } : {}) };
+	const { instance, port, guest } = attachment;
+	return { ...device, instance, ...(port && { port }), ...guest };
 }
 
 /** An instance has it, so it must continue: leaving it out would let the instance pass as one without devices. */

@@ -25,6 +25,10 @@ const SnapshotDevice = z.object({
 	instance: z.guid().optional(),
 	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),
+	/** What libvirt calls the device in the domain of `instance`, `hostdev0`; since 1.3. */
+	alias: z.string().min(1).max(256).optional(),
+	/** Where the guest sees it: a PCI address, or `fe.0.0001` on the channel subsystem of s390; since 1.3. */
+	guest_address: z.string().min(1).max(256).optional(),
 	/** The directory of the device below the sysfs root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
 	path: z.string().max(1024).optional(),
 	attributes: texts(MAX_VALUE_LENGTH),

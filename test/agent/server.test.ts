@@ -14,10 +14,12 @@ const DEVICE: SnapshotDevice = {
 	kind: "pci",
 	capacity: 1,
 	instance: UUID,
+	alias: "hostdev0",
+	guest_address: "0000:05:00.0",
 	attributes: { vendor: "8086" },
 	unreadable: {},
 };
-const SNAPSHOT: Snapshot = { schema_version: "1.1", host: "test_compute0", generation: 3, devices: [DEVICE] };
+const SNAPSHOT: Snapshot = { schema_version: "1.3", host: "test_compute0", generation: 3, devices: [DEVICE] };
 const BODY = JSON.stringify(SNAPSHOT);
 const ETAG = '"0123456789abcdef.3"';
 
