@@ -1,6 +1,5 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
-import { z } from "zod";
 import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
@@ -9,6 +8,7 @@ import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
 import { type Placed, readYamlWithPlaces } from "./yaml.ts";
+import { z } from "./zod.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
 	try {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
-import type { z } from "zod";
+import type { z } from "./zod.ts";
 
 /** A file of the operator's that cannot be used; every problem has its place as `file:line:column`. */
 export class ConfigError extends Error {

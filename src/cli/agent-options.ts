@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { type Listen, parseListen } from "../http/listen.ts";
 import { readYaml, type Schema } from "../yaml.ts";
+import type { z } from "../zod.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */

@@ -1,7 +1,7 @@
-import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
 import { toJson } from "../messaging/json.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
+import { z } from "../zod.ts";
 import { type BusOptions, exitCodeOfFailure, withClient } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, EXIT, UsageError } from "./exit-codes.ts";

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import type { Ranking } from "../compat/rank.ts";
+import { z } from "../zod.ts";
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { renderRanking } from "./rank.ts";

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
 import { canonicalJson } from "../compat/digest.ts";
 import { once } from "../compat/once.ts";
@@ -8,6 +7,7 @@ import { PolicyFile } from "../policy/policy.ts";
 import type { Asked, MadeCheck, PrecheckRequest } from "../precheck.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
+import { z } from "../zod.ts";
 
 /** 128 bits of SHA-256: what a device or a policy is called in a journal. */
 const Digest = z.string().regex(/^[0-9a-f]{32}$/);

@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from "node:fs";
-import { z } from "zod";
 import type { Policy } from "../compat/policy.ts";
 import type { Asked, Basis } from "../precheck.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
+import { z } from "../zod.ts";
 import { type DecisionEntry, Entry, type SnapshotEntry } from "./entry.ts";
 import { journalFiles } from "./files.ts";
 import { DamagedLine, openLine } from "./line.ts";

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { z } from "zod";
+import { z } from "../zod.ts";
 import { InvalidRabbitOptions } from "./errors.ts";
 
 /** oslo.config's words for booleans; an option comes from YAML, from an ini file or from a URL. */

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { DEVICE_KINDS } from "../compat/device.ts";
+import { z } from "../zod.ts";
 
 const MAX_DEVICES = 8192;
 const MAX_INSTANCES = 8192;

@@ -8,6 +8,7 @@ import { readAgentOptions } from "../../src/cli/agent-options.ts";
 import { createCa, type TestCa } from "../support/certificates.ts";
 import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
 import { populateDomain, populatePci, temporaryHost } from "../support/sysfs.ts";
+import { unitOptions } from "../support/units.ts";
 
 const AGENT_MAIN = join(MAIN, "../agent-main.js");
 const SAMPLE = `${REPOSITORY}config/samples/hosts/test_compute0`;
@@ -118,7 +119,7 @@ describe("the running agent", () => {
 	afterAll(() => ca.remove());
 
 	test.each([
-		["novacompat-agent", [AGENT_MAIN]],
+		["novacompat-agent as its unit starts it", [...unitOptions("agent"), AGENT_MAIN]],
 		["novacompat agent", [MAIN, "agent"]],
 	])("%s serves what novacompat snapshot prints, and ends on SIGTERM", async (_name, program) => {
 		const { child, url } = await start([

@@ -39,6 +39,7 @@ import oslo_messaging
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MAIN = REPOSITORY / "dist" / "src" / "cli" / "main.js"
+UNIT = REPOSITORY / "config" / "novacompat-serve.service"
 RABBITMQ = REPOSITORY / "test" / "support" / "rabbitmq.sh"
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 
@@ -75,6 +76,11 @@ def _set_up_process():
 
 FOLDER = _set_up_process()
 _numbers = itertools.count(1)
+
+
+def _unit_options():
+    """What the systemd unit starts Node.js with: the service is tried as it runs."""
+    return re.search(r"^ExecStart=/usr/bin/node (--.*) /usr/lib/", UNIT.read_text(), re.MULTILINE)[1].split()
 
 
 def free_port():
@@ -382,7 +388,7 @@ class Cloud:
     def _start(self, name, *arguments):
         if not MAIN.exists():
             raise AssertionError(f"{MAIN.relative_to(REPOSITORY)} does not exist: run `npm run build` first")
-        process = Process(name, "node", MAIN, *arguments)
+        process = Process(name, "node", *_unit_options(), MAIN, *arguments)
         self._processes.append(process)
         return process
 
