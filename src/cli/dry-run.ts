@@ -1,4 +1,5 @@
 import type { Decision } from "../compat/decision.ts";
+import { DEVICE_ID_FORMS, isDeviceId } from "../compat/device.ts";
 import { toJson } from "../messaging/json.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { z } from "../zod.ts";
@@ -40,6 +41,10 @@ export async function dryRun<Answer>(
 ): Promise<number> {
 	if (!UUID.test(request.instance_uuid)) {
 		throw new UsageError(`the instance is ${JSON.stringify(request.instance_uuid)}, expected its uuid`);
+	}
+	const wrong = device?.find((id) => !isDeviceId(id));
+	if (wrong !== undefined) {
+		throw new UsageError(`--device is ${JSON.stringify(wrong)}, expected ${DEVICE_ID_FORMS}`);
 	}
 	return withClient(options, async (client, exchange) => {
 		const target = { exchange, topic: MIGRATION_COMPAT_TOPIC, version };

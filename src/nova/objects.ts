@@ -125,7 +125,7 @@ function isFields(value: unknown): value is Fields {
 }
 
 /** Enough of a value to recognise it; a whole object could hold secrets. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
 	if (value === undefined) return "missing";
 	return typeof value === "object" && value !== null ? "an object" : toJson(value).slice(0, 64);
 }
