@@ -247,6 +247,7 @@ row(
 		expect(writing).toEqual([]);
 		expect(written).toEqual([]);
 		expect(controls).toEqual([]);
+		expect(lines.filter((line) => /\bioctl\(/.test(line)).length).toBeGreaterThan(0);
 		expect(opened.length).toBeGreaterThan(30);
 		const { devices } = Snapshot.parse(JSON.parse((await agent.ask("/v1/snapshot")).body));
 		expect(new Set(devices.map(({ kind }) => kind))).toEqual(new Set(["pci", "mdev", "mdev_type", "vdpa"]));
