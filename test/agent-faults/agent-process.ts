@@ -6,7 +6,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { cpuSeconds } from "../bench/children.ts";
 import type { TestHost } from "../support/sysfs.ts";
-import { unitOptions } from "../support/units.ts";
 
 const AGENT_MAIN = `${import.meta.dirname}/../../dist/src/cli/agent-main.js`;
 const PATIENCE_MS = 30_000;
@@ -19,7 +18,7 @@ export interface Reply {
 	readonly took: number;
 }
 
-/** `novacompat-agent` as it is built and as its unit starts it, on a host that is a directory; it ends with the test. */
+/** `novacompat-agent` as it is built, on a host that is a directory; it ends with the test. */
 export class AgentProcess {
 	readonly url: string;
 	/** All that it has said. */
@@ -35,7 +34,7 @@ export class AgentProcess {
 	): Promise<AgentProcess> {
 		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...more];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
-		const command = [...unitOptions("agent"), AGENT_MAIN, ...options, ...host];
+		const command = [AGENT_MAIN, ...options, ...host];
 		const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
 		let log = "";
 		child.stderr.on("data", (chunk: Buffer) => {

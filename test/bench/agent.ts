@@ -157,13 +157,16 @@ async function measureAnswers(): Promise<void> {
 /** Of a small host, and with the packages that it loads until it has scanned. */
 async function measureIdle(): Promise<void> {
 	const host = { sysfs: join(SAMPLE, "sys"), libvirt: join(SAMPLE, "libvirt") };
-	const idle = await startAgent(host, 10);
+	const tls = mutual(ca);
+	const [idle, secured] = [await startAgent(host, 10), await startAgent(host, 10, { tls })];
 	await sleep(IDLE_MS);
 	lines.push({ what: "idle agent", value: idle.rss(), show: megabytes, below: 60 });
+	lines.push({ what: "  over mTLS", value: secured.rss(), show: megabytes });
 	await idle.stop();
+	await secured.stop();
 	const trace = join(directory, "loaded");
 	const traced = await startAgent(host, 10, {
-		tls: mutual(ca),
+		tls,
 		before: ["strace", "-D", "-f", "-e", "trace=openat", "-o", trace],
 	});
 	await traced.stop();
