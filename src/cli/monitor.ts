@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
 import { type HttpServer, startHttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
-import type { MadeCheck } from "../precheck.ts";
+import type { MadeCheck, UnmadeCheck } from "../precheck.ts";
 import type { AgentSnapshots } from "../snapshot/agents.ts";
 import type { HostState } from "../snapshot/source.ts";
 import { RecentChecks } from "./recent-checks.ts";
@@ -63,6 +63,12 @@ export class Monitor {
 	checked(role: Role, made: MadeCheck): void {
 		this.metrics.checked(role, made);
 		this.#recent?.add(role, made);
+	}
+
+	/** Is told of every decision that no check came to. */
+	unchecked(unmade: UnmadeCheck): void {
+		this.metrics.decided("service", unmade.decision);
+		this.#recent?.add("service", unmade);
 	}
 
 	/** The parts of the service; before that it is starting. */

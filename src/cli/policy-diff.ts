@@ -26,8 +26,12 @@ interface Flip {
 export function policyDiff(oldFile: string, newFile: string, { journal, format }: PolicyDiffOptions): number {
 	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
 	const flips: Flip[] = [];
-	let count = 0;
+	let [count, unchecked] = [0, 0];
 	for (const entry of readJournal(journal, complain)) {
+		if (entry.unchecked) {
+			unchecked++;
+			continue;
+		}
 		const basis = basisOf(entry);
 		if (!basis) continue;
 		count++;
@@ -35,7 +39,9 @@ export function policyDiff(oldFile: string, newFile: string, { journal, format }
 		const isFlip = before?.verdict !== after?.verdict || before?.allowed !== after?.allowed;
 		if (before && after && isFlip) flips.push({ entry, before, after });
 	}
-	process.stdout.write(format === "json" ? json(flips) : render(flips, count, terminalColour(process.stdout)));
+	process.stdout.write(
+		format === "json" ? json(flips) : render(flips, { count, unchecked }, terminalColour(process.stdout)),
+	);
 	return flips.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
 }
 
@@ -58,7 +64,11 @@ function decided({ request }: JournalEntry, basis: Basis): Decision {
 	return decision;
 }
 
-function render(flips: readonly Flip[], count: number, { colour }: RenderOptions): string {
+function render(
+	flips: readonly Flip[],
+	{ count, unchecked }: { readonly count: number; readonly unchecked: number },
+	{ colour }: RenderOptions,
+): string {
 	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "OLD", "NEW", "REASON NOW"];
 	const rows = flips.map(({ entry: { time, request, decision }, before, after }) => [
 		localTime(Date.parse(time)),
@@ -76,7 +86,8 @@ function render(flips: readonly Flip[], count: number, { colour }: RenderOptions
 		return flip && header[column] === "NEW" ? paint(flip.after.verdict, cell, colour) : cell;
 	});
 	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
-	return `${shown}${flips.length} of ${count} decisions flip.\n`;
+	const more = unchecked > 0 ? `; ${unchecked} more were made without a check` : "";
+	return `${shown}${flips.length} of ${count} decisions flip${more}.\n`;
 }
 
 /** Of an unknown one it is the policy that says whether the migration may go on. */

@@ -74,7 +74,7 @@ function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, reque
 function snapshotsOf({ entries, hosts }: Knowledge): SnapshotSource {
 	const known = new Map<string, Snapshot>();
 	for (const entry of entries) {
-		const basis = basisOf(entry);
+		const basis = entry.unchecked ? undefined : basisOf(entry);
 		for (const one of basis ? [basis.source, basis.target] : []) {
 			if (one !== "not asked" && !(one instanceof SnapshotError)) known.set(one.host, one);
 		}

@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
@@ -17,7 +16,7 @@ import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/m
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { RateLimit } from "../nova/rate-limit.ts";
 import { readNovaConf } from "../nova-conf.ts";
-import { createPrecheck, type Witness } from "../precheck.ts";
+import { createPrecheck, type UnmadeCheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
 import { TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
@@ -84,7 +83,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
 		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
 	}
-	const unchecked = (decision: Decision) => monitor.metrics.decided("service", decision);
+	const unchecked = (unmade: UnmadeCheck) => {
+		journal?.record(unmade);
+		monitor.unchecked(unmade);
+	};
 	const answering =
 		config.transport_url &&
 		createAnswering(config.transport_url, { ...options, witness: witness("service"), unchecked });
@@ -184,7 +186,7 @@ export interface ServiceOptions {
 	readonly rateLimit?: RateLimit;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
-	readonly unchecked?: (decision: Decision) => void;
+	readonly unchecked?: (unmade: UnmadeCheck) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */

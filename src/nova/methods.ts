@@ -7,7 +7,7 @@ import type { Departure } from "../departure.ts";
 import type { Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
-import type { CheckOptions, Precheck, PrecheckRequest } from "../precheck.ts";
+import type { CheckOptions, Precheck, PrecheckRequest, UnmadeCheck } from "../precheck.ts";
 import type { RankDestinations, RankRequest } from "../ranking.ts";
 import type { RequestContext } from "./context.ts";
 import { logDecision, logRanking } from "./decision-log.ts";
@@ -41,7 +41,7 @@ export interface NovaMethodsOptions {
 	/** Told of every check that is made; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
 	/** Told of every decision that is no check's, because of the request or for want of time; left out, nobody is. */
-	readonly unchecked?: ((decision: Decision) => void) | undefined;
+	readonly unchecked?: ((unmade: UnmadeCheck) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -141,8 +141,7 @@ async function check_can_live_migrate_destination(
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
-		logDecision(options.log, decision, {}, call.context);
-		options.unchecked?.(decision);
+		tellUnmade(options, decision, readableParts(args, call), call);
 	}
 	return novaAnswer(decision);
 }
@@ -152,16 +151,39 @@ function novaAnswer(decision: Decision): null {
 	throw migrationPreCheckError(reasonText(decision));
 }
 
-function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
-	const migration = fieldsOf(args["migration"], "Migration");
-	// In Nova's scheduled path the routing key is the only place that names the destination.
-	const dest_host = COMPUTE_TOPICS.includes(target.topic) ? target.server : optionalText(migration, "dest_compute");
+function readNovaRequest(args: Args, call: NovaCall): PrecheckRequest {
+	const dest_host = destinationOf(args, call);
 	if (dest_host === undefined) {
 		throw new InvalidRequest(
 			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,
 		);
 	}
 	return { ...departureOf(args["instance"]), dest_host };
+}
+
+/** In Nova's scheduled path the routing key is the only place that names the destination. */
+function destinationOf(args: Args, { target }: NovaCall): string | undefined {
+	const isNamed = COMPUTE_TOPICS.includes(target.topic);
+	return isNamed ? target.server : optionalText(fieldsOf(args["migration"], "Migration"), "dest_compute");
+}
+
+/** What a request is about that cannot be read as a whole: somebody will look for the instance. */
+function readableParts(args: Args, call: NovaCall): UnmadeCheck["request"] {
+	const instance = attempted(() => fieldsOf(args["instance"], "Instance"));
+	const parts = {
+		instance_uuid: optionalText(instance, "uuid"),
+		source_host: optionalText(instance, "host"),
+		dest_host: attempted(() => destinationOf(args, call)),
+	};
+	return Object.fromEntries(Object.entries(parts).filter(([, text]) => text !== undefined));
+}
+
+function attempted<T>(read: () => T): T | undefined {
+	try {
+		return read();
+	} catch {
+		return undefined;
+	}
 }
 
 /** Constructor arguments as in nova/exception.py: the full message, and the fields that formatted it. */
@@ -181,11 +203,20 @@ function timeUp(options: NovaMethodsOptions): Decision {
 }
 
 /** A check that was begun ends when its signal says so: this is one that was not begun, and no other is counted for it. */
-function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
+function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall): Decision {
 	const decision = timeUp(options);
-	logDecision(options.log, decision, request, context);
-	options.unchecked?.(decision);
+	tellUnmade(options, decision, request, call);
 	return decision;
+}
+
+function tellUnmade(
+	{ log, policy, unchecked }: NovaMethodsOptions,
+	decision: Decision,
+	request: UnmadeCheck["request"],
+	{ context }: NovaCall,
+): void {
+	logDecision(log, decision, request, context);
+	unchecked?.({ request, policy: policy(), decision, options: context, at: Date.now() });
 }
 
 function rankingNotInTime(options: NovaMethodsOptions, args: Args, { context }: NovaCall): Ranking {
