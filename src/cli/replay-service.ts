@@ -66,7 +66,11 @@ function madeAgain({ entries, policy, isPolicyGiven }: Knowledge, otherwise: Pre
 	};
 }
 
-function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, request_id = "-"): string {
+/** By which a check that was made is found again. */
+export function keyOf(
+	{ instance_uuid, source_host, dest_host }: Pick<PrecheckRequest, "instance_uuid" | "source_host" | "dest_host">,
+	request_id = "-",
+): string {
 	return JSON.stringify([instance_uuid, source_host, dest_host, request_id]);
 }
 

@@ -18,7 +18,7 @@ import { RateLimit } from "../nova/rate-limit.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { createPrecheck, type UnmadeCheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
-import { TappedTransport } from "../recording/tap.ts";
+import { Recorder, TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
@@ -50,7 +50,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const monitor = new Monitor({ name: config.host, policy, log });
 	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy, snapshots, log };
+	const options = { config, policy, snapshots, log, recorder: createRecorder(config, log) };
 	const witness =
 		(role: Bus["role"]): Witness =>
 		(made) => {
@@ -108,9 +108,13 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 }
 
 /** The service on its own bus. */
-function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "transport">) {
+function createAnswering(
+	url: TransportUrl,
+	{ recorder, ...options }: Omit<ServiceOptions, "transport"> & { readonly recorder: Recorder | undefined },
+) {
 	const { config, log } = options;
-	const transport = tapped(createTransport(url, config, log), config, log);
+	const bare = createTransport(url, config, log);
+	const transport = recorder ? new TappedTransport(bare, recorder) : bare;
 	const notifier = new Notifier({
 		transport,
 		exchange: config.control_exchange,
@@ -138,9 +142,9 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 	};
 }
 
-/** Writes down what passes, when the configuration says so. */
-function tapped(transport: Transport, { recording }: Config, log: Logger): Transport {
-	if (!recording) return transport;
+/** For what passes, on the service's own bus and in the shadow, when the configuration says so. */
+function createRecorder({ recording }: Config, log: Logger): Recorder | undefined {
+	if (!recording) return undefined;
 	const { file, max_file_size } = recording;
 	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
 	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
@@ -151,7 +155,7 @@ function tapped(transport: Transport, { recording }: Config, log: Logger): Trans
 	};
 	const { write } = writerTo({ dest: file, mode: 0o600 }, { onError });
 	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
-	return new TappedTransport(transport, { write, maxSize, onFull });
+	return new Recorder({ write, maxSize, onFull });
 }
 
 /**

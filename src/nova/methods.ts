@@ -143,12 +143,14 @@ async function check_can_live_migrate_destination(
 		decision = unmade(options, "request.invalid", text);
 		tellUnmade(options, decision, readableParts(args, call), call);
 	}
-	return novaAnswer(decision);
+	const refusal = novaRefusal(decision);
+	if (refusal) throw refusal;
+	return null;
 }
 
-function novaAnswer(decision: Decision): null {
-	if (decision.allowed) return null;
-	throw migrationPreCheckError(reasonText(decision));
+/** What Nova gets; undefined where it gets null, and goes on. */
+export function novaRefusal(decision: Decision): RpcFailure | undefined {
+	return decision.allowed ? undefined : migrationPreCheckError(reasonText(decision));
 }
 
 function readNovaRequest(args: Args, call: NovaCall): PrecheckRequest {

@@ -33,6 +33,9 @@ const METHODS: ReadonlyMap<string, Read> = new Map<string, Read>([
 	["live_migration", readStart],
 ]);
 
+/** By name. */
+export const OBSERVED_METHODS: ReadonlySet<string> = new Set(METHODS.keys());
+
 const MAX_DEVICES = 256;
 
 /**
@@ -40,8 +43,13 @@ const MAX_DEVICES = 256;
  * InvalidMessage when it is no message of oslo.messaging's, InvalidRequest when it is not what Nova sends.
  */
 export function observe(delivery: Delivery): Observed | undefined {
-	const { method, args, context } = readRequest(openEnvelope(delivery));
-	return METHODS.get(method)?.(args, delivery.routingKey, deserializeContext(context));
+	return observeMessage(openEnvelope(delivery), delivery.routingKey);
+}
+
+/** The same of one whose envelope is open. Throws InvalidRequest. */
+export function observeMessage(message: Parameters<typeof readRequest>[0], routingKey: string): Observed | undefined {
+	const { method, args, context } = readRequest(message);
+	return METHODS.get(method)?.(args, routingKey, deserializeContext(context));
 }
 
 /** The destination stands nowhere but in the routing key, `compute.<host>`. */
