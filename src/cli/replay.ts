@@ -16,6 +16,7 @@ import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
 import { junit } from "./junit.ts";
+import { progressBar } from "./progress.ts";
 import { readRecordings } from "./recordings.ts";
 import { renderReplay, renderSummary } from "./render-replay.ts";
 import { expectedOutcomes } from "./replay-expected.ts";
@@ -112,13 +113,17 @@ async function sendAll(
 	const results: Replayed[] = [];
 	const started = performance.now();
 	const waiting = conversations.entries();
-	const progress = progressOf(conversations.length);
+	const progress = progressBar(conversations.length, process.stderr);
+	let [done, different] = [0, 0];
+	progress(0, "");
 	const work = async () => {
 		for (const [index, conversation] of waiting) {
 			const early = started + (index * 1000) / rate - performance.now();
 			if (early > 0) await sleep(early);
-			results[index] = await sendAgain(client, conversation, recorded, timeout);
-			progress(results);
+			const result = await sendAgain(client, conversation, recorded, timeout);
+			results[index] = result;
+			if (result.differences?.length) different++;
+			progress(++done, `${different} different`);
 		}
 	};
 	await Promise.all(Array.from({ length: concurrency }, work));
@@ -157,14 +162,4 @@ async function outcomeNow(sent: Promise<unknown>): Promise<Outcome> {
 function targetOf({ exchange, routing_key }: Conversation["request"]): ClientTarget {
 	const [, topic = "", server] = /^([^.]*)(?:\.(.*))?$/s.exec(routing_key) ?? [];
 	return { exchange, topic, ...(server !== undefined && { server }) };
-}
-
-/** On a terminal only. */
-function progressOf(total: number): (results: readonly Replayed[]) => void {
-	if (!process.stderr.isTTY) return () => undefined;
-	return (results) => {
-		const done = results.filter((one) => one !== undefined);
-		const line = renderSummary(done).trimEnd();
-		process.stderr.write(done.length < total ? `\r${done.length}/${total}  ${line}` : `\r\u001b[K`);
-	};
 }

@@ -1,4 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryDirectory } from "./temporary.ts";
 
 export const REPOSITORY = new URL("../..", import.meta.url).pathname;
 export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
@@ -20,4 +23,16 @@ export function novacompatWith(
 		env: { ...process.env, FORCE_COLOR: undefined, ...env },
 	});
 	return { status, stdout, stderr };
+}
+
+/** The same with a terminal for standard error, as `terminal`: script(1) has it. */
+export function novacompatOnTerminal(...args: readonly string[]) {
+	const file = join(temporaryDirectory(), "stdout");
+	const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+	const { status, stdout: terminal } = spawnSync("script", ["-qec", `${command} >'${file}'`, "/dev/null"], {
+		cwd: REPOSITORY,
+		encoding: "utf8",
+		input: "",
+	});
+	return { status, terminal, stdout: readFileSync(file, "utf8") };
 }
