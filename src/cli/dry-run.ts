@@ -1,17 +1,16 @@
 import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
-import { toJson } from "../messaging/json.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
 import { type BusOptions, exitCodeOfFailure, withClient } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, EXIT, UsageError } from "./exit-codes.ts";
+import { type Output, type OutputOptions, print } from "./output.ts";
 
-export interface DryRunOptions extends BusOptions {
+export interface DryRunOptions extends BusOptions, OutputOptions {
 	/** Seconds. */
 	readonly timeout: number;
 	/** Ids on the source; left out, what the instance uses. */
 	readonly device?: readonly string[];
-	readonly format: string;
 }
 
 /** As much of a decision as is shown; a service of another version may know more reasons. */
@@ -35,8 +34,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Asks the running service, which migrates nothing; `show` prints the answer, whose verdict is the exit code. */
 export async function dryRun<Answer>(
 	{ method, version, request, answer }: Question<Answer>,
-	{ device, format, ...options }: DryRunOptions,
-	show: (answer: Answer) => { readonly text: string; readonly exitCode: number },
+	{ device, ...options }: DryRunOptions,
+	show: (answer: Answer) => Omit<Output, "data"> & { readonly exitCode: number },
 ): Promise<number> {
 	if (!UUID.test(request.instance_uuid)) {
 		throw new UsageError(`the instance is ${JSON.stringify(request.instance_uuid)}, expected its uuid`);
@@ -51,8 +50,8 @@ export async function dryRun<Answer>(
 				complain(`the answer is no decision: is this service of another version? ${z.prettifyError(read.error)}`);
 				return EXIT.unknown;
 			}
-			const { text, exitCode } = show(read.data);
-			process.stdout.write(format === "json" ? `${toJson(reply, 2)}\n` : text);
+			const { exitCode, ...shown } = show(read.data);
+			print({ ...shown, data: reply }, options);
 			return exitCode;
 		} catch (error) {
 			const exitCode = exitCodeOfFailure(error, target);

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
+import { outputOptions } from "./output-options.ts";
 
 /** What can be done with what was decided before. */
 export function addJournalCommands(program: Command): void {
@@ -72,14 +73,9 @@ function count(text: string): number {
 }
 
 function readingOptions(command: Command): Command {
-	return command
+	return outputOptions(command)
 		.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
-		.addOption(formatOption())
 		.addHelpText("after", "\nExit codes: 0 good, 1 something in the journal is damaged, 64 usage, 255 bug.");
-}
-
-function formatOption(): Option {
-	return new Option("--format <format>", "output").choices(["table", "json"]).default("table");
 }
 
 function sinceOption(): Option {

@@ -7,12 +7,12 @@ import { type Basis, checkAgain } from "../precheck.ts";
 import { basisOf } from "./basis.ts";
 import { complain } from "./complain.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
+import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { table } from "./table.ts";
 
-export interface PolicyDiffOptions {
+export interface PolicyDiffOptions extends OutputOptions {
 	readonly journal: readonly string[];
-	readonly format: string;
 }
 
 /** A decision that is another one under the new policy. */
@@ -23,11 +23,11 @@ interface Flip {
 }
 
 /** `novacompat policy diff`: makes every decision of a journal under two policies, and lists those that flip. */
-export function policyDiff(oldFile: string, newFile: string, { journal, format }: PolicyDiffOptions): number {
+export function policyDiff(oldFile: string, newFile: string, options: PolicyDiffOptions): number {
 	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
 	const flips: Flip[] = [];
 	let [count, unchecked] = [0, 0];
-	for (const entry of readJournal(journal, complain)) {
+	for (const entry of readJournal(options.journal, complain)) {
 		if (entry.unchecked) {
 			unchecked++;
 			continue;
@@ -39,9 +39,8 @@ export function policyDiff(oldFile: string, newFile: string, { journal, format }
 		const isFlip = before?.verdict !== after?.verdict || before?.allowed !== after?.allowed;
 		if (before && after && isFlip) flips.push({ entry, before, after });
 	}
-	process.stdout.write(
-		format === "json" ? json(flips) : render(flips, { count, unchecked }, terminalColour(process.stdout)),
-	);
+	const text = () => render(flips, { count, unchecked }, terminalColour(process.stdout));
+	print({ kind: "list", data: flips, text, columns: COLUMNS, rows: flips.map(cellsOf) }, options);
 	return flips.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
 }
 
@@ -90,11 +89,14 @@ function render(
 	return `${shown}${flips.length} of ${count} decisions flip${more}.\n`;
 }
 
+const COLUMNS = ["time", "instance", "from", "to", "was", ...DECISION_COLUMNS];
+
+function cellsOf({ entry: { time, request }, before, after }: Flip) {
+	const { instance_uuid, source_host, dest_host } = request;
+	return [time, instance_uuid, source_host, dest_host, verdictOf(before), ...decisionCells(after)];
+}
+
 /** Of an unknown one it is the policy that says whether the migration may go on. */
 function verdictOf({ verdict, allowed }: Decision): string {
 	return verdict === "unknown" && allowed ? "unknown, allowed" : verdict;
-}
-
-function json(flips: readonly Flip[]): string {
-	return `${JSON.stringify(flips, null, 2)}\n`;
 }

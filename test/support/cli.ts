@@ -1,7 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { temporaryDirectory } from "./temporary.ts";
 
 export const REPOSITORY = new URL("../..", import.meta.url).pathname;
 export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
@@ -25,14 +22,14 @@ export function novacompatWith(
 	return { status, stdout, stderr };
 }
 
-/** The same with a terminal for standard error, as `terminal`: script(1) has it. */
-export function novacompatOnTerminal(...args: readonly string[]) {
-	const file = join(temporaryDirectory(), "stdout");
+/** The same on a terminal, with what it shows; script(1) has one. */
+export function novacompatOnTerminal(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
 	const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
-	const { status, stdout: terminal } = spawnSync("script", ["-qec", `${command} >'${file}'`, "/dev/null"], {
+	const { status, stdout: terminal } = spawnSync("script", ["-qec", command, "/dev/null"], {
 		cwd: REPOSITORY,
 		encoding: "utf8",
 		input: "",
+		env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, TERM: "xterm-256color", ...env },
 	});
-	return { status, terminal, stdout: readFileSync(file, "utf8") };
+	return { status, terminal };
 }
