@@ -131,27 +131,36 @@ export const Config = z
 export type Config = z.infer<typeof Config>;
 
 /**
- * Reads a configuration file; what it does not set is as in nova.conf. Throws ConfigError with file:line:column. Paths in
- * it are relative to the file.
+ * Reads a configuration, of several files the later ones win; what they do not set is as in nova.conf. Throws ConfigError with
+ * file:line:column. Paths in a file are relative to it.
  */
-export function readConfig(file: string, novaConf?: NovaConf): Config {
-	return readConfigWithPlaces(file, novaConf).value;
+export function readConfig(files: string | readonly string[], novaConf?: NovaConf): Config {
+	return readConfigWithPlaces(files, novaConf).value;
 }
 
 /** The same as `readConfig`, for whoever has more to say about what is in the file. */
-export function readConfigWithPlaces(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Placed<Config> {
+export function readConfigWithPlaces(
+	files: string | readonly string[],
+	novaConf: NovaConf = { oslo_messaging_rabbit: {} },
+): Placed<Config> {
 	const schema = z.preprocess((written) => overlay(novaConf, written), Config);
-	const { value: config, placeOf } = readYamlWithPlaces(file, schema, "core");
-	const absolute = (path: string) => resolve(dirname(file), path);
+	const { value: config, placeOf, fileOf } = readYamlWithPlaces(files, schema, "core");
+	const absolute = (path: string, ...option: readonly string[]) => resolve(dirname(fileOf(option)), path);
 	const { policy_file, journal, recording, agent_tls: tls } = config;
 	const value = {
 		...config,
-		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
-		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
-		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
-		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
+		...(policy_file !== undefined && { policy_file: absolute(policy_file, "policy_file") }),
+		...(journal && { journal: { ...journal, directory: absolute(journal.directory, "journal", "directory") } }),
+		...(recording && { recording: { ...recording, file: absolute(recording.file, "recording", "file") } }),
+		...(tls && {
+			agent_tls: {
+				ca: absolute(tls.ca, "agent_tls", "ca"),
+				cert: absolute(tls.cert, "agent_tls", "cert"),
+				key: absolute(tls.key, "agent_tls", "key"),
+			},
+		}),
 	};
-	return { value, placeOf };
+	return { value, placeOf, fileOf };
 }
 
 function overlay(novaConf: NovaConf, written: unknown): unknown {

@@ -17,12 +17,12 @@ import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { URL_VARIABLE } from "./call-arguments.ts";
 import { complain } from "./complain.ts";
+import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 
 /** How the command line says where the broker is. */
-export interface BusOptions {
+export interface BusOptions extends ConfigFileOptions {
 	readonly transportUrl?: string;
-	readonly configFile?: string;
 	readonly novaConf?: readonly string[];
 	readonly exchange?: string;
 }
@@ -64,15 +64,16 @@ export async function withClient<T>(
 }
 
 /** What was given goes before the environment; what an option says goes before a file. */
-export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
+export function findBus({ transportUrl, novaConf, exchange, ...named }: BusOptions): Bus {
 	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
-	if (configFile !== undefined) {
+	const files = configFiles(named);
+	if (files.length > 0) {
 		const {
 			transport_url: url,
 			oslo_messaging_rabbit,
 			control_exchange,
-		} = readConfig(configFile, readNovaConf(novaConf ?? []));
-		if (!url) throw new UsageError(`${configFile}: no transport_url`);
+		} = readConfig(files, readNovaConf(novaConf ?? []));
+		if (!url) throw new UsageError(`${files.join(", ")}: no transport_url`);
 		return { url, options: rabbitOptions(oslo_messaging_rabbit, url.query), exchange: exchange ?? control_exchange };
 	}
 	if (novaConf !== undefined) {

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
-import { outputOptions } from "./output-options.ts";
+import { collect, outputOptions } from "./output-options.ts";
 
 /** What can be done with what was decided before. */
 export function addJournalCommands(program: Command): void {
@@ -47,7 +47,8 @@ export function addJournalCommands(program: Command): void {
 		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
 		.option("--transport-url <url>", "send them to the service on this broker")
 		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
-		.option("--config-file <file>", "take the broker from a configuration of `serve`")
+		.option("--config-file <file>", "take the broker from a configuration of `serve`; may be repeated", collect)
+		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
 		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)
 		.option("--concurrency <number>", "requests under way at once", count, 1)
 		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)

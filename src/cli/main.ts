@@ -26,13 +26,14 @@ const program = new Command("novacompat")
 program
 	.command("serve")
 	.description("answer Nova's pre-checks on the RPC bus")
-	.requiredOption("--config-file <file>", "configuration, see config/README.md")
+	.option("--config-file <file>", "configuration, see config/README.md; may be repeated, the last one wins", collect)
+	.option("--config-dir <dir>", "... and all *.yaml in it, after the files; may be repeated", collect)
 	.option(
 		"--nova-conf <file...>",
 		"nova.conf, for what the configuration does not say of the bus; the last one wins",
 		[],
 	)
-	.action(async ({ configFile, novaConf }) => (await import("./serve.ts")).serve(configFile, novaConf));
+	.action(async (options) => (await import("./serve.ts")).serve(options));
 
 program
 	.command("agent")
@@ -103,13 +104,14 @@ outputOptions(program.command("matrix"), ["html"])
 program
 	.command("config")
 	.description("work with configuration files")
-	.command("check <file>")
+	.command("check [file...]")
 	.description(
 		"say what is wrong, odd or unsafe about a configuration of `serve`: 0 nothing, 1 warnings, 78 it cannot be used",
 	)
+	.option("--config-dir <dir>", "all *.yaml in it, after the files; may be repeated", collect)
 	.option("--nova-conf <file...>", "nova.conf, as `serve` gets it", [])
-	.action(async (file, options) => {
-		process.exitCode = (await import("./config-check.ts")).configCheck(file, options);
+	.action(async (files, options) => {
+		process.exitCode = (await import("./config-check.ts")).configCheck(files, options);
 	});
 
 const policy = program.command("policy").description("work with policy files");
@@ -185,10 +187,11 @@ function busOptions(command: Command): Command {
 			new Option(
 				"--transport-url <url>",
 				`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
-			).conflicts(["configFile", "novaConf"]),
+			).conflicts(["configFile", "configDir", "novaConf"]),
 		)
 		.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
-		.option("--config-file <file>", "take the bus from a configuration of `serve`")
+		.option("--config-file <file>", "take the bus from a configuration of `serve`; may be repeated", collect)
+		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
 		.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
 		.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60);
 }

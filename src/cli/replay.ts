@@ -59,7 +59,9 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	const entries = [...recorded, ...readJournal(options.journal ?? [], complain)];
 	const conversations = conversationsOf(messages);
 	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
-	const isLive = [options.transportUrl, options.configFile, options.novaConf].some((given) => given !== undefined);
+	const isLive = [options.transportUrl, options.configFile, options.configDir, options.novaConf].some(
+		(given) => given !== undefined,
+	);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
 	const service = isLive ? undefined : await serviceFor(transport, conversations, entries, options);
 	await service?.start();

@@ -23,8 +23,10 @@ import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { openKeys } from "./config-lint.ts";
 import { CurrentPolicy } from "./current-policy.ts";
+import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
 import { Reloads } from "./reload.ts";
@@ -33,13 +35,19 @@ import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
 import { standardError, writerTo } from "./writer.ts";
 
+export interface ServeOptions extends ConfigFileOptions {
+	readonly novaConf: readonly string[];
+}
+
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
-export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
+export async function serve({ novaConf, ...named }: ServeOptions): Promise<void> {
 	if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
 		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
 	}
 	boundLookups();
-	const read = () => readConfig(configFile, readNovaConf(novaConfFiles));
+	const files = () => configFiles(named);
+	if (files().length === 0) throw new UsageError("which configuration? expected --config-file or --config-dir");
+	const read = () => readConfig(files(), readNovaConf(novaConf));
 	const config = read();
 	const format = config.use_json ? osloJson : osloLine;
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
@@ -59,7 +67,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		};
 	const reloads = new Reloads({
 		config,
-		files: [configFile, ...novaConfFiles],
+		files: () => [...files(), ...novaConf],
 		read,
 		prepare: [
 			({ debug }) =>
