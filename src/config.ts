@@ -72,6 +72,8 @@ const HttpSection = z
 	.strictObject({
 		listen: ListenText.default({ address: "127.0.0.1", port: 9876 }),
 		status_page: z.boolean().default(false),
+		detailed: z.boolean().default(false),
+		disable_by_file_path: z.string().min(1).optional(),
 		allow_insecure: z.boolean().default(false),
 	})
 	.refine(({ listen, allow_insecure }) => allow_insecure || isLoopback(listen.address), {
@@ -146,12 +148,15 @@ export function readConfigWithPlaces(
 	const schema = z.preprocess((written) => overlay(novaConf, written), Config);
 	const { value: config, placeOf, fileOf } = readYamlWithPlaces(files, schema, "core");
 	const absolute = (path: string, ...option: readonly string[]) => resolve(dirname(fileOf(option)), path);
-	const { policy_file, journal, recording, agent_tls: tls } = config;
+	const { policy_file, journal, recording, http, agent_tls: tls } = config;
 	const value = {
 		...config,
 		...(policy_file !== undefined && { policy_file: absolute(policy_file, "policy_file") }),
 		...(journal && { journal: { ...journal, directory: absolute(journal.directory, "journal", "directory") } }),
 		...(recording && { recording: { ...recording, file: absolute(recording.file, "recording", "file") } }),
+		...(http?.disable_by_file_path !== undefined && {
+			http: { ...http, disable_by_file_path: absolute(http.disable_by_file_path, "http", "disable_by_file_path") },
+		}),
 		...(tls && {
 			agent_tls: {
 				ca: absolute(tls.ca, "agent_tls", "ca"),

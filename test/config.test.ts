@@ -165,6 +165,7 @@ test("http is off, listens on loopback when it is on, and elsewhere only if the 
 	expect(httpOf("http: {}\n")).toEqual({
 		listen: { address: "127.0.0.1", port: 9876 },
 		status_page: false,
+		detailed: false,
 		allow_insecure: false,
 	});
 	expect(httpOf('http: { listen: "[::]:80", allow_insecure: true }\n')?.listen).toEqual({ address: "::", port: 80 });

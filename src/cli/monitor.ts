@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
@@ -10,7 +11,7 @@ import { RecentChecks } from "./recent-checks.ts";
 import type { ReloadCounts } from "./reload.ts";
 import { type MetricsSources, ServiceMetrics } from "./service-metrics.ts";
 import { answer } from "./service-routes.ts";
-import { type Bus, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
+import { type Bus, detailsOf, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
 import { statusPage } from "./status-page.ts";
 
 /** Who loads the page again and again gets the same one: checks wait while one is made. */
@@ -51,6 +52,8 @@ export class Monitor {
 	#recent: RecentChecks | undefined;
 	#answering: Answering | undefined;
 	#shadows: readonly Shadowing[] = [];
+	/** While it is there the service is told to count as not ready. */
+	#disablingFile: string | undefined;
 	#isStopping = false;
 	#http: HttpServer | undefined;
 	#page: { readonly at: number; readonly html: string } | undefined;
@@ -78,11 +81,16 @@ export class Monitor {
 	}
 
 	/** Listens. */
-	async serve({ listen, status_page }: NonNullable<Config["http"]>, watched: Watched): Promise<void> {
+	async serve(
+		{ listen, status_page, detailed, disable_by_file_path }: NonNullable<Config["http"]>,
+		watched: Watched,
+	): Promise<void> {
 		const { log } = this.#options;
+		this.#disablingFile = disable_by_file_path;
 		if (status_page) this.#recent = new RecentChecks();
 		const sources = {
 			notReady: () => this.#notReady(),
+			details: () => (detailed ? detailsOf(this.#state().buses) : undefined),
 			metrics: () => {
 				const { agents, reloads, lost } = watched;
 				const { systemic } = agents.state();
@@ -110,6 +118,7 @@ export class Monitor {
 	}
 
 	#notReady(): string | undefined {
+		if (this.#disablingFile !== undefined && existsSync(this.#disablingFile)) return "DISABLED BY FILE";
 		return whyNotReady(this.#state().buses, this.#isStopping);
 	}
 
