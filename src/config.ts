@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
+import { problemOfFormat } from "./log.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
@@ -67,6 +68,11 @@ const ListenText = z.string("expected address:port").transform((text, context) =
 	return z.NEVER;
 });
 
+const LogFormatText = z.string().superRefine((text, context) => {
+	const problem = problemOfFormat(text);
+	if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
 /** Where the service says how it is. */
 const HttpSection = z
 	.strictObject({
@@ -105,6 +111,8 @@ export const Config = z
 		http: HttpSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
+		logging_context_format_string: LogFormatText.optional(),
+		logging_default_format_string: LogFormatText.optional(),
 	})
 	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {

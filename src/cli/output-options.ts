@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 
-export const FORMATS = ["table", "json", "yaml", "value", "csv"] as const;
+const FORMATS = ["table", "json", "yaml", "value", "csv"] as const;
 
 /** How a command prints what it has found, by the names of OpenStack's own clients. `more`: formats that only this one has. */
 export function outputOptions(command: Command, more: readonly string[] = []): Command {

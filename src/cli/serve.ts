@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
-import { createLogger, type LevelledLogger, type Logger, osloJson, osloLine } from "../log.ts";
+import { createLogger, type LevelledLogger, type Logger, lineFormat, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
@@ -49,7 +49,8 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	if (files().length === 0) throw new UsageError("which configuration? expected --config-file or --config-dir");
 	const read = () => readConfig(files(), readNovaConf(novaConf));
 	const config = read();
-	const format = config.use_json ? osloJson : osloLine;
+	const { logging_context_format_string: ofRequest, logging_default_format_string: ofOthers } = config;
+	const format = config.use_json ? osloJson : ofRequest || ofOthers ? lineFormat(ofRequest, ofOthers) : osloLine;
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, format);
 	for (const { message } of openKeys(config)) log.warning(message);
