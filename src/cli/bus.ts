@@ -35,6 +35,7 @@ interface Bus {
 }
 
 const NOVA = "nova";
+const GUEST = "guest";
 const NOT_THE_BROKER = "is such a service running, on this broker and this virtual host?";
 const NO_REPLY = "its queue is there, so the service is busy or gone; the method may still run";
 
@@ -65,7 +66,7 @@ export async function withClient<T>(
 
 /** What was given goes before the environment; what an option says goes before a file. */
 export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
-	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
+	if (transportUrl !== undefined) return withoutPassword(busAt(transportUrl, "--transport-url", {}, exchange));
 	if (configFile !== undefined) {
 		const {
 			transport_url: url,
@@ -84,6 +85,14 @@ export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOpt
 	if (text) return busAt(text, URL_VARIABLE, {}, exchange);
 	throw new UsageError(
 		`which broker? expected --nova-conf, --config-file, --transport-url or the variable ${URL_VARIABLE}`,
+	);
+}
+
+/** That of `guest` is none: RabbitMQ takes it from its own machine only. */
+function withoutPassword(bus: Bus): Bus {
+	if (bus.url.hosts.every(({ password }) => password === GUEST)) return bus;
+	throw new UsageError(
+		`--transport-url has a password, and everyone on the machine sees the options of a process: expected it in the variable ${URL_VARIABLE}, or --nova-conf or --config-file`,
 	);
 }
 

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
+import { URL_VARIABLE } from "./call-arguments.ts";
 
 /** What can be done with what was decided before. */
 export function addJournalCommands(program: Command): void {
@@ -44,7 +45,14 @@ export function addJournalCommands(program: Command): void {
 		.option("--journal <path...>", "what was known then; a recording may have it already")
 		.option("--hosts <path...>", "snapshot files or host trees, for what no journal knows")
 		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
-		.option("--transport-url <url>", "send them to the service on this broker")
+		.addOption(
+			new Option("--live", `send them to the service on the broker of the variable ${URL_VARIABLE}`).conflicts([
+				"transportUrl",
+				"novaConf",
+				"configFile",
+			]),
+		)
+		.option("--transport-url <url>", "send them to the service on this broker; one with a password in the variable")
 		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
 		.option("--config-file <file>", "take the broker from a configuration of `serve`")
 		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)

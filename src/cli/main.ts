@@ -189,7 +189,7 @@ function busOptions(command: Command): Command {
 		.addOption(
 			new Option(
 				"--transport-url <url>",
-				`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
+				`the broker, as in nova.conf; one with a password in the variable ${URL_VARIABLE}`,
 			).conflicts(["configFile", "novaConf"]),
 		)
 		.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)

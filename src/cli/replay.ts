@@ -21,6 +21,7 @@ import { renderReplay, renderSummary } from "./render-replay.ts";
 import { replayService } from "./replay-service.ts";
 
 export interface ReplayOptions extends BusOptions {
+	readonly live?: boolean;
 	readonly journal?: readonly string[];
 	readonly hosts?: readonly string[];
 	readonly policy?: string;
@@ -50,7 +51,8 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	const recordings = readRecordings(files, complain);
 	const conversations = conversationsOf(recordings.messages);
 	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
-	const isLive = [options.transportUrl, options.configFile, options.novaConf].some((given) => given !== undefined);
+	const { live, transportUrl, configFile, novaConf } = options;
+	const isLive = [live, transportUrl, configFile, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
 	const service = isLive ? undefined : await serviceFor(transport, conversations, recordings, options);
 	await service?.start();
