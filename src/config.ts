@@ -48,7 +48,7 @@ const FileSize = z
 	.transform((mebibytes) => mebibytes * 1024 * 1024);
 
 /** 0 is no limit. */
-const ChecksPerSecond = z.int().min(0).max(1_000_000).default(0);
+const ChecksPerSecond = z.int().min(0).max(1_000_000);
 
 /** Where decisions are written down. */
 const JournalSection = z.strictObject({
@@ -93,8 +93,10 @@ export const Config = z
 		...AgentOptions.shape,
 		max_check_time: z.number().positive().max(60).default(15),
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
-		max_checks_per_second_per_host: ChecksPerSecond,
-		max_checks_per_second: ChecksPerSecond,
+		/** A quarter of what one process can decide: the other hosts keep the rest. Nova's scheduler cannot ask so often. */
+		max_checks_per_second_per_host: ChecksPerSecond.default(2_000),
+		/** More than one process can decide. */
+		max_checks_per_second: ChecksPerSecond.default(10_000),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		versioned_notifications_topics: z.array(Topic).default([]),

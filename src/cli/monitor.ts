@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
 import { type HttpServer, startHttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
+import { droppedKeys } from "../nova/objects.ts";
 import type { MadeCheck } from "../precheck.ts";
 import type { AgentSnapshots } from "../snapshot/agents.ts";
 import type { HostState } from "../snapshot/source.ts";
@@ -112,6 +113,7 @@ export class Monitor {
 		return {
 			server: this.#answering?.server,
 			rateLimited: this.#answering?.rateLimit.refused,
+			unsafeKeys: droppedKeys.count,
 			buses: parts.map((part) => part.bus()),
 			shadows: this.#shadows.map(({ shadow }) => shadow),
 		};

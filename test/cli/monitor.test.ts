@@ -179,6 +179,10 @@ describe("what is counted", () => {
 		['novacompat_reasons_total{code="version.minor_downgrade"}', () => check(REFUSED, "test_compute1")],
 		["novacompat_check_duration_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		["novacompat_journal_entries_dropped_total", () => check(ACCEPTED, "test_compute1")],
+		[
+			"novacompat_unsafe_keys_total",
+			() => call("check_live_migration", { request: { ...flooding, source_host: "x", constructor: "x" } }),
+		],
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		['novacompat_agent_requests_total{outcome="agent.unconfigured"}', () => check(ACCEPTED, "stranger")],
 		["novacompat_agent_request_duration_seconds_count", () => check(ACCEPTED, "stranger")],
