@@ -16,6 +16,7 @@ import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { RateLimit } from "../nova/rate-limit.ts";
+import { MAX_REPLY_BYTES } from "../nova/reply-size.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import { createPrecheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
@@ -210,6 +211,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 		maxCallTime: config.max_check_time,
 		ack: config.ack,
 		ping: config.rpc_ping_enabled,
+		maxReply: MAX_REPLY_BYTES,
 		missingQueuePatience: rabbitOptionsOf(config).kombu_missing_consumer_retry_timeout,
 	});
 }

@@ -2,11 +2,11 @@ import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
 import { type ReasonCode, reason } from "../compat/reason.ts";
-import { reasonText } from "../compat/summary.ts";
 import type { Departure } from "../departure.ts";
 import type { Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
+import { MAX_BODY_BYTES } from "../messaging/message.ts";
 import type { CheckOptions, Precheck, PrecheckRequest } from "../precheck.ts";
 import type { RankDestinations, RankRequest } from "../ranking.ts";
 import type { RequestContext } from "./context.ts";
@@ -16,6 +16,7 @@ import type { NotifyCheck } from "./notifications.ts";
 import { fieldsOf, InvalidRequest, optionalText } from "./objects.ts";
 import { readOwnRequest, readRankRequest } from "./own-requests.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import { type Told, told, toldText } from "./reply-size.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -65,6 +66,7 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 		optional: ["devices"],
 		handler: (args, call) => rank_destinations(options, args, call),
 		onTimeUp: (args, call) => rankingNotInTime(options, args, call),
+		maxReply: MAX_BODY_BYTES,
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
@@ -89,14 +91,14 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	];
 }
 
-/** Ours, 1.0: returns the Decision. What is not compatible is an answer, a malformed request a ValueError. */
+/** Ours, 1.0: returns the Decision, or what there is room for of its reasons. What is not compatible is an answer, a malformed request a ValueError. */
 async function check_live_migration(
 	options: NovaMethodsOptions,
 	args: Args,
 	call: NovaCall,
 	decide: Decide,
-): Promise<Decision> {
-	return await decide(options, ours(readOwnRequest, args), call);
+): Promise<Told> {
+	return told(await decide(options, ours(readOwnRequest, args), call));
 }
 
 /**
@@ -149,7 +151,7 @@ async function check_can_live_migrate_destination(
 
 function novaAnswer(decision: Decision): null {
 	if (decision.allowed) return null;
-	throw migrationPreCheckError(reasonText(decision));
+	throw migrationPreCheckError(toldText(decision));
 }
 
 function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
