@@ -1,14 +1,15 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
-import { z } from "zod";
 import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
+import { problemOfFormat } from "./log.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
 import { type Placed, readYamlWithPlaces } from "./yaml.ts";
+import { z } from "./zod.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
 	try {
@@ -48,7 +49,7 @@ const FileSize = z
 	.transform((mebibytes) => mebibytes * 1024 * 1024);
 
 /** 0 is no limit. */
-const ChecksPerSecond = z.int().min(0).max(1_000_000).default(0);
+const ChecksPerSecond = z.int().min(0).max(1_000_000);
 
 /** Where decisions are written down. */
 const JournalSection = z.strictObject({
@@ -67,11 +68,18 @@ const ListenText = z.string("expected address:port").transform((text, context) =
 	return z.NEVER;
 });
 
+const LogFormatText = z.string().superRefine((text, context) => {
+	const problem = problemOfFormat(text);
+	if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
 /** Where the service says how it is. */
 const HttpSection = z
 	.strictObject({
 		listen: ListenText.default({ address: "127.0.0.1", port: 9876 }),
 		status_page: z.boolean().default(false),
+		detailed: z.boolean().default(false),
+		disable_by_file_path: z.string().min(1).optional(),
 		allow_insecure: z.boolean().default(false),
 	})
 	.refine(({ listen, allow_insecure }) => allow_insecure || isLoopback(listen.address), {
@@ -93,8 +101,10 @@ export const Config = z
 		...AgentOptions.shape,
 		max_check_time: z.number().positive().max(60).default(15),
 		executor_thread_pool_size: z.int().min(1).max(4096).default(64),
-		max_checks_per_second_per_host: ChecksPerSecond,
-		max_checks_per_second: ChecksPerSecond,
+		/** A quarter of what one process can decide: the other hosts keep the rest. Nova's scheduler cannot ask so often. */
+		max_checks_per_second_per_host: ChecksPerSecond.default(2_000),
+		/** More than one process can decide. */
+		max_checks_per_second: ChecksPerSecond.default(10_000),
 		stand_in_hosts: z.array(HostName).default([]),
 		policy_file: z.string().min(1).optional(),
 		versioned_notifications_topics: z.array(Topic).default([]),
@@ -103,6 +113,8 @@ export const Config = z
 		http: HttpSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
+		logging_context_format_string: LogFormatText.optional(),
+		logging_default_format_string: LogFormatText.optional(),
 	})
 	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {
@@ -131,27 +143,39 @@ export const Config = z
 export type Config = z.infer<typeof Config>;
 
 /**
- * Reads a configuration file; what it does not set is as in nova.conf. Throws ConfigError with file:line:column. Paths in
- * it are relative to the file.
+ * Reads a configuration, of several files the later ones win; what they do not set is as in nova.conf. Throws ConfigError with
+ * file:line:column. Paths in a file are relative to it.
  */
-export function readConfig(file: string, novaConf?: NovaConf): Config {
-	return readConfigWithPlaces(file, novaConf).value;
+export function readConfig(files: string | readonly string[], novaConf?: NovaConf): Config {
+	return readConfigWithPlaces(files, novaConf).value;
 }
 
 /** The same as `readConfig`, for whoever has more to say about what is in the file. */
-export function readConfigWithPlaces(file: string, novaConf: NovaConf = { oslo_messaging_rabbit: {} }): Placed<Config> {
+export function readConfigWithPlaces(
+	files: string | readonly string[],
+	novaConf: NovaConf = { oslo_messaging_rabbit: {} },
+): Placed<Config> {
 	const schema = z.preprocess((written) => overlay(novaConf, written), Config);
-	const { value: config, placeOf } = readYamlWithPlaces(file, schema, "core");
-	const absolute = (path: string) => resolve(dirname(file), path);
-	const { policy_file, journal, recording, agent_tls: tls } = config;
+	const { value: config, placeOf, fileOf } = readYamlWithPlaces(files, schema, "core");
+	const absolute = (path: string, ...option: readonly string[]) => resolve(dirname(fileOf(option)), path);
+	const { policy_file, journal, recording, http, agent_tls: tls } = config;
 	const value = {
 		...config,
-		...(policy_file !== undefined && { policy_file: absolute(policy_file) }),
-		...(journal && { journal: { ...journal, directory: absolute(journal.directory) } }),
-		...(recording && { recording: { ...recording, file: absolute(recording.file) } }),
-		...(tls && { agent_tls: { ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) } }),
+		...(policy_file !== undefined && { policy_file: absolute(policy_file, "policy_file") }),
+		...(journal && { journal: { ...journal, directory: absolute(journal.directory, "journal", "directory") } }),
+		...(recording && { recording: { ...recording, file: absolute(recording.file, "recording", "file") } }),
+		...(http?.disable_by_file_path !== undefined && {
+			http: { ...http, disable_by_file_path: absolute(http.disable_by_file_path, "http", "disable_by_file_path") },
+		}),
+		...(tls && {
+			agent_tls: {
+				ca: absolute(tls.ca, "agent_tls", "ca"),
+				cert: absolute(tls.cert, "agent_tls", "cert"),
+				key: absolute(tls.key, "agent_tls", "key"),
+			},
+		}),
 	};
-	return { value, placeOf };
+	return { value, placeOf, fileOf };
 }
 
 function overlay(novaConf: NovaConf, written: unknown): unknown {

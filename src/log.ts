@@ -84,6 +84,53 @@ export function osloLine({ name, level, message, context, created }: LogRecord):
 	return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
 }
 
+/** What `%(name)s` stands for in a format, by oslo.log's names; numbers may be formatted with `d`. */
+const FIELDS: Readonly<Record<string, (record: LogRecord) => string | number>> = {
+	asctime: ({ created }) => localTime(created),
+	msecs: ({ created }) => created % 1000,
+	process: () => process.pid,
+	levelname: ({ level }) => LEVELS[level][0],
+	levelno: ({ level }) => LEVELS[level][1],
+	name: ({ name }) => name,
+	message: ({ message }) => message,
+	instance: ({ context: { instance } }) => (instance ? `[instance: ${instance}] ` : ""),
+	request_id: ({ context }) => context.request_id ?? "None",
+	global_request_id: ({ context }) => context.global_request_id ?? "None",
+	user: ({ context }) => context.user_id ?? "None",
+	project: ({ context }) => context.project_id ?? "None",
+	user_identity: ({ context }) => userIdentity(context),
+};
+const CONVERSION = /%(?:%|\(([a-z_]+)\)([-0]?)(\d{0,3})([sd])|)/g;
+const NUMBERS: ReadonlySet<string> = new Set(["msecs", "process", "levelno"]);
+
+/** What is wrong with a format string of Python's; undefined for one that can be used. */
+export function problemOfFormat(text: string): string | undefined {
+	for (const [written, name, , , conversion] of text.matchAll(CONVERSION)) {
+		if (written === "%") return `a % that begins neither %(field)s nor %(field)d; %% is one`;
+		if (name === undefined) continue;
+		if (!Object.hasOwn(FIELDS, name)) return `%(${name}): expected one of ${Object.keys(FIELDS).join(", ")}`;
+		if (conversion === "d" && !NUMBERS.has(name)) return `%(${name})d: expected %(${name})s, it is a text`;
+	}
+	return undefined;
+}
+
+/** Lines by format strings of the operator's: for records of a request, and for all others (`logging_*_format_string` of oslo.log). */
+export function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined): LogFormat {
+	const [inContext, without] = [ofRequest, ofOthers].map((text) => (text === undefined ? osloLine : compiled(text)));
+	return (record) => ((record.context.request_id ? inContext : without) ?? osloLine)(record);
+}
+
+function compiled(text: string): LogFormat {
+	return (record) =>
+		printable(
+			text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
+				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record) ?? "");
+				if (flag === "-") return value.padEnd(Number(width));
+				return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
+			}),
+		);
+}
+
 /**
  * The fields of oslo.log's JSONFormatter (oslo_log/formatters.py), with ours in `extra`. What a Python program would say
  * of its source and threads is what Python itself says when it does not know.

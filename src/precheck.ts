@@ -40,6 +40,17 @@ export interface MadeCheck {
 	readonly shadow?: Shadowed | undefined;
 }
 
+/** A decision that no check came to, for whoever keeps a record of it: the request could not be read, or its call had no time for a check. */
+export interface UnmadeCheck {
+	/** As much of it as is known. */
+	readonly request: Partial<PrecheckRequest>;
+	readonly policy: Policy;
+	readonly decision: Checked;
+	readonly options: Pick<CheckOptions, "request_id" | "global_request_id">;
+	/** When it was decided, in milliseconds since 1970. */
+	readonly at: number;
+}
+
 /** What Nova did with a destination that it asked; `unseen` when that cannot be told. */
 export type Outcome = "accepted" | "refused" | "unseen";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
-import type { z } from "zod";
+import type { z } from "./zod.ts";
 
 /** A file of the operator's that cannot be used; every problem has its place as `file:line:column`. */
 export class ConfigError extends Error {
@@ -26,25 +26,40 @@ export function readYaml<T>(file: string, schema: Schema<T>, flavour: "core" | "
 	return readYamlWithPlaces(file, schema, flavour).value;
 }
 
-/** What a file says, and where: `placeOf(["rules", 0])` is `file:line:column`. */
+/** What files say, and where: `placeOf(["rules", 0])` is `file:line:column`, `fileOf` the file alone. */
 export interface Placed<T> {
 	readonly value: T;
 	readonly placeOf: (path: Path) => string;
+	readonly fileOf: (path: Path) => string;
 }
 
-/** The same as `readYaml`, for whoever has more to say about what is in the file. */
-export function readYamlWithPlaces<T>(file: string, schema: Schema<T>, flavour: "core" | "failsafe"): Placed<T> {
+/** One file, as it is written. */
+interface Written {
+	readonly file: string;
+	readonly document: ReturnType<typeof parseDocument>;
+	/** `file:line:column` of a place in the text. */
+	readonly at: (offset: number) => string;
+}
+
+/** The same as `readYaml`, for whoever has more to say about what is in the file; of several the later ones win, option by option. */
+export function readYamlWithPlaces<T>(
+	files: string | readonly string[],
+	schema: Schema<T>,
+	flavour: "core" | "failsafe",
+): Placed<T> {
+	return checked(
+		[files].flat().map((file) => read(file, flavour)),
+		schema,
+	);
+}
+
+function read(file: string, flavour: "core" | "failsafe"): Written {
 	let text: string;
 	try {
 		text = readFileSync(file, "utf8");
 	} catch (cause) {
 		throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 	}
-	return parseYaml(text, file, schema, flavour);
-}
-
-/** The same for text; `file` is its name in errors. */
-function parseYaml<T>(text: string, file: string, schema: Schema<T>, flavour: "core" | "failsafe"): Placed<T> {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, schema: flavour, prettyErrors: false });
 	const at = (offset: number) => {
@@ -54,9 +69,22 @@ function parseYaml<T>(text: string, file: string, schema: Schema<T>, flavour: "c
 	if (document.errors.length > 0) {
 		throw new ConfigError(document.errors.map(({ pos, message }) => `${at(pos[0])}: ${message}`).join("\n"));
 	}
-	const result = schema.safeParse(document.toJS() ?? {});
-	const place = (path: Path, part: "key" | "value") => at(offsetOf(document.contents, path, part));
-	if (result.success) return { value: result.data, placeOf: (path) => place(path, "value") };
+	return { file, document, at };
+}
+
+function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
+	const result = schema.safeParse(written.map(({ document }) => document.toJS() ?? {}).reduce(merged, {}));
+	const place = (path: Path, part: "key" | "value") => {
+		const { document, at } = sourceOf(written, path);
+		return at(offsetOf(document.contents, path, part));
+	};
+	if (result.success) {
+		return {
+			value: result.data,
+			placeOf: (path) => place(path, "value"),
+			fileOf: (path) => sourceOf(written, path).file,
+		};
+	}
 	const problems = result.error.issues.flatMap((issue) => {
 		const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
 		if (issue.code === "unrecognized_keys") {
@@ -65,11 +93,34 @@ function parseYaml<T>(text: string, file: string, schema: Schema<T>, flavour: "c
 		if (issue.code === "invalid_key")
 			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
 		// Our own messages name the value themselves, or keep it to themselves because it holds a password.
-		const value = issue.code === "custom" || issue.path.length === 0 ? undefined : document.getIn(issue.path);
+		const isOurs = issue.code === "custom" || issue.path.length === 0;
+		const value = isOurs ? undefined : sourceOf(written, issue.path).document.getIn(issue.path);
 		const got = typeof value === "object" || value === undefined ? "" : `, got ${JSON.stringify(value)}`;
 		return [`${place(issue.path, "value")}: ${name}${issue.message}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
+}
+
+/** The last file that has what is at the path; or the most of the way to it, and then the first. */
+function sourceOf(written: readonly Written[], path: Path): Written {
+	for (let depth = path.length; depth > 0; depth--) {
+		const found = written.findLast(({ document }) => document.hasIn(path.slice(0, depth)));
+		if (found) return found;
+	}
+	const [first] = written;
+	if (!first) throw new Error("a configuration is at least one file");
+	return first;
+}
+
+/** Mappings are put together, of anything else the later one wins. */
+function merged(earlier: unknown, later: unknown): unknown {
+	if (!isMapping(earlier) || !isMapping(later)) return later;
+	const both = Object.keys(later).filter((key) => Object.hasOwn(earlier, key));
+	return { ...earlier, ...later, ...Object.fromEntries(both.map((key) => [key, merged(earlier[key], later[key])])) };
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Where the node at a path starts; of its nearest parent when the node is missing. */

@@ -57,6 +57,8 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			journal: { directory: "/var/lib/novacompat/journal", max_file_size: 32, max_files: 16 },
 			recording: { file: "/var/lib/novacompat/recording.jsonl", max_file_size: 32 },
 			http: { listen: "127.0.0.1:9876", status_page: false },
+			logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
+			logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
 		},
 	);
 	const agent = configSample(
@@ -165,6 +167,7 @@ test("http is off, listens on loopback when it is on, and elsewhere only if the 
 	expect(httpOf("http: {}\n")).toEqual({
 		listen: { address: "127.0.0.1", port: 9876 },
 		status_page: false,
+		detailed: false,
 		allow_insecure: false,
 	});
 	expect(httpOf('http: { listen: "[::]:80", allow_insecure: true }\n')?.listen).toEqual({ address: "::", port: 80 });
@@ -278,6 +281,11 @@ describe("a mistake in the configuration is named with its place", () => {
 			"transport_url: memory://\nhttp:\n  listen: localhost\n",
 			"3:11",
 			/http\.listen: got "localhost", expected address:port/,
+		],
+		[
+			"transport_url: memory://\nlogging_default_format_string: '%(x)s'\n",
+			"2:32",
+			/logging_default_format_string: %\(x\): expected one of asctime, /,
 		],
 		["transport_url: memory://\nhttp: { page: true }\n", "2:9", /unknown option "page"/],
 		["transport_url: [\n", "2:1", /./],

@@ -15,14 +15,18 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/policy/x.ts",
 		["axios", "../precheck.ts", "../messaging/target.ts"],
-		["zod", "../compat/policy.ts", "../yaml.ts"],
+		["../zod.ts", "../compat/policy.ts", "../yaml.ts"],
 	],
-	["src/snapshot/x.ts", ["axios", "amqplib", "../agent/scan.ts", "../precheck.ts"], ["zod", "../compat/device.ts"]],
+	[
+		"src/snapshot/x.ts",
+		["axios", "amqplib", "../agent/scan.ts", "../precheck.ts"],
+		["../zod.ts", "../compat/device.ts"],
+	],
 	["src/snapshot/agent-http.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
 	[
 		"src/messaging/x.ts",
 		["amqplib", "axios", "../log.ts", "../precheck.ts", "../compat/device.ts"],
-		["./target.ts", "node:zlib"],
+		["./target.ts", "../zod.ts", "node:zlib"],
 	],
 	["src/messaging/rabbit.ts", ["axios", "../nova/methods.ts"], ["amqplib", "./target.ts"]],
 	[
@@ -44,9 +48,9 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/journal/x.ts",
 		["../nova/methods.ts", "../messaging/target.ts", "../snapshot/agents.ts"],
-		["zod", "../precheck.ts", "../snapshot/snapshot.ts"],
+		["../zod.ts", "../precheck.ts", "../snapshot/snapshot.ts"],
 	],
-	["src/recording/x.ts", ["../nova/methods.ts", "../compat/decide.ts"], ["zod", "../messaging/message.ts"]],
+	["src/recording/x.ts", ["../nova/methods.ts", "../compat/decide.ts"], ["../zod.ts", "../messaging/message.ts"]],
 	[
 		"src/precheck.ts",
 		["./messaging/target.ts", "./nova/objects.ts", "./config.ts"],
@@ -100,4 +104,14 @@ test("SEC-26: outgoing HTTP is in one file", () => {
 	);
 	const users = files.filter((file) => WAYS.test(readFileSync(`${REPOSITORY}src/${file}`, "utf8")));
 	expect(users).toEqual(["snapshot/agent-http.ts"]);
+});
+
+test("SEC-42: zod is what src/zod.ts makes of it, and nothing makes code of text", () => {
+	const files = readdirSync(`${REPOSITORY}src`, { recursive: true, encoding: "utf8" }).filter((name) =>
+		name.endsWith(".ts"),
+	);
+	const usersOf = (pattern: RegExp) =>
+		files.filter((file) => pattern.test(readFileSync(`${REPOSITORY}src/${file}`, "utf8")));
+	expect(usersOf(/from "zod(\/.*)?"/)).toEqual(["zod.ts"]);
+	expect(usersOf(/\beval\(|new Function\(|from "(node:)?vm"|\brequire\(/)).toEqual([]);
 });

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { createLogger, type LogContext, type LogRecord, osloJson, osloLine } from "../src/log.ts";
+import {
+	createLogger,
+	type LogContext,
+	type LogRecord,
+	lineFormat,
+	osloJson,
+	osloLine,
+	problemOfFormat,
+} from "../src/log.ts";
 import { askPython } from "./support/python.ts";
 
 const REQUEST = "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42";
@@ -44,6 +52,8 @@ log.register_options(conf)
 conf([], default_config_files=[], default_config_dirs=[])
 # The one difference: where in the code a line of DEBUG is from.
 conf.set_override("logging_debug_format_suffix", "")
+for option, text in question.get("formats", {}).items():
+    conf.set_override(option, text)
 line = formatters.ContextFormatter(datefmt=conf.log_date_format, config=conf)
 json_formatter = formatters.JSONFormatter(datefmt=conf.log_date_format)
 def python_record(asked):
@@ -76,9 +86,9 @@ afterEach(() => {
 });
 
 describe("oslo.log says the same of the same record", () => {
-	const oslo = (zone: string, records: readonly LogRecord[]) => {
+	const oslo = (zone: string, records: readonly LogRecord[], formats: Readonly<Record<string, string>> = {}) => {
 		process.env["TZ"] = zone;
-		const answer = askPython(OSLO, { records, pid: process.pid }) as { line: string; json: string }[];
+		const answer = askPython(OSLO, { records, formats, pid: process.pid }) as { line: string; json: string }[];
 		return answer.map(({ line, json }) => ({ line, json: JSON.parse(json) as Record<string, unknown> }));
 	};
 
@@ -90,6 +100,27 @@ describe("oslo.log says the same of the same record", () => {
 		expect(RECORDS.map(([what, one]) => [what, osloLine(one)])).toEqual(
 			RECORDS.map(([what], index) => [what, expected[index]?.line]),
 		);
+	});
+
+	const ALL =
+		"%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [%(global_request_id)s %(request_id)s %(user_identity)s] %(instance)s%(message)s";
+	/** of a request, of others */
+	const FORMATS: readonly (readonly [string, string])[] = [
+		[ALL, "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [-] %(instance)s%(message)s"],
+		["%(levelname)-8s|%(levelname)3s|%(msecs)5d|%(msecs)s 100%% %(message)s", "%(levelno)03d %(name)30s: %(message)s"],
+		["<%(user)s %(project)s %(request_id)s> %(message)s", "%(process)010d%%%(message)s"],
+	];
+	test.each(FORMATS)("lines of the form %j and %j", (logging_context_format_string, logging_default_format_string) => {
+		const formats = { logging_context_format_string, logging_default_format_string };
+		expect([logging_context_format_string, logging_default_format_string].map(problemOfFormat)).toEqual([
+			undefined,
+			undefined,
+		]);
+		const records = RECORDS.map(([, one]) => one);
+		const line = lineFormat(logging_context_format_string, logging_default_format_string);
+		expect(records.map(line)).toEqual(oslo("UTC", records, formats).map((one) => one.line));
+		// Left out, each is the default.
+		expect(records.map(lineFormat(undefined, undefined))).toEqual(records.map(osloLine));
 	});
 
 	test("the fields of its JSON, their order and values", () => {
@@ -119,6 +150,17 @@ describe("oslo.log says the same of the same record", () => {
 	});
 });
 
+/** format, what is wrong with it */
+const MISTAKES: readonly (readonly [string, RegExp])[] = [
+	["%(colour)s", /^%\(colour\): expected one of asctime, msecs, /],
+	["%(constructor)s", /^%\(constructor\): expected one of /],
+	["%(message)d", /^%\(message\)d: expected %\(message\)s/],
+	["100 %", /^a % that begins neither/],
+	["%s", /^a % that begins neither/],
+	["%(message)f", /^a % that begins neither/],
+];
+test.each(MISTAKES)("a form that cannot be used: %j", (text, says) => expect(problemOfFormat(text)).toMatch(says));
+
 describe("whatever a message holds", () => {
 	const anything = fc.record({
 		message: fc.string({ unit: "binary" }),
@@ -128,6 +170,7 @@ describe("whatever a message holds", () => {
 
 	test.each([
 		["a line of text", osloLine],
+		["a line of another form", lineFormat("%(message)50s\u001b[1m %(instance)s", "%(instance)s%(message)-9s\u001b[2J")],
 		["a line of JSON", osloJson],
 	])("%s stays one line without control characters", (_, format) => {
 		fc.assert(

@@ -1,5 +1,5 @@
 import { PCI_ADDRESS } from "./collectors/pci.ts";
-import type { DomainDevice } from "./libvirt.ts";
+import type { DomainDevice, GuestDevice } from "./libvirt.ts";
 import type { Sysfs } from "./sysfs.ts";
 
 const VHOST_VDPA = /^\/dev\/(vhost-vdpa-\d{1,9})$/;
@@ -13,6 +13,7 @@ export interface Attachment {
 	readonly kind: "pci" | "mdev";
 	/** In use, but not among what must continue: Nova unplugs it before the migration, or moves what is in front of it. */
 	readonly port: boolean;
+	readonly guest: GuestDevice;
 }
 
 /**
@@ -29,7 +30,7 @@ export function attachmentsOf(
 			const kind = device.kind === "mdev" ? "mdev" : "pci";
 			for (const id of idsOf(device, sysfs)) {
 				// Should two name a device, it must continue if either says so.
-				if (!device.port || !found.has(id)) found.set(id, { instance, kind, port: device.port });
+				if (!device.port || !found.has(id)) found.set(id, { instance, kind, port: device.port, guest: device.guest });
 			}
 		}
 	}

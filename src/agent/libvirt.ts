@@ -21,6 +21,15 @@ export interface DomainDevice {
 	readonly source: string;
 	/** Stands in an `<interface>`: what the guest has of it moves without the state of the host's device. */
 	readonly port: boolean;
+	readonly guest: GuestDevice;
+}
+
+/** What the guest has of it. */
+export interface GuestDevice {
+	/** `hostdev0`; libvirt gives every device of a live domain one. */
+	readonly alias?: string;
+	/** Where the guest sees it: a PCI address, or `fe.0.0001` on its channel subsystem. A vfio-ap device has none. */
+	readonly guest_address?: string;
 }
 
 /**
@@ -87,11 +96,35 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 }
 
 function devicesOf(element: Element): readonly DomainDevice[] {
+	const guest = { ...aliasOf(element), ...guestAddressOf(element) };
+	return hostDevicesOf(element).map((device) => ({ ...device, guest }));
+}
+
+/** The characters that libvirt accepts in one. */
+function aliasOf(element: Element): Pick<GuestDevice, "alias"> {
+	const alias = children(element, "alias")[0]?.getAttribute("name") ?? "";
+	return /^[A-Za-z0-9_-]{1,256}$/.test(alias) ? { alias } : {};
+}
+
+/** Told and never decided by, so one that is not understood is left out. */
+function guestAddressOf(element: Element): Pick<GuestDevice, "guest_address"> {
+	const [address] = children(element, "address");
+	const type = address?.getAttribute("type");
+	if (address === undefined || (type !== "pci" && type !== "ccw")) return {};
+	const guest_address = type === "pci" ? pciAddress(address) : ccwAddress(address);
+	return guest_address === undefined ? {} : { guest_address };
+}
+
+function hostDevicesOf(element: Element): readonly Omit<DomainDevice, "guest">[] {
 	const port = element.nodeName === "interface";
 	const type = element.getAttribute("type");
 	const sources = children(element, "source");
 	if (type === (port ? "hostdev" : "pci")) {
-		return addressesIn(element, sources).map((address) => ({ kind: "pci", source: pciAddress(address), port }));
+		return addressesIn(element, sources).map((address) => {
+			const source = pciAddress(address);
+			if (source === undefined) throw new Error("a PCI source address needs domain, bus, slot and function");
+			return { kind: "pci", source, port };
+		});
 	}
 	if (type === "mdev" && !port) {
 		return addressesIn(element, sources).map((address) => {
@@ -117,13 +150,27 @@ function addressesIn(element: Element, sources: readonly Element[]): readonly El
 }
 
 /** `<address domain='0x0000' bus='0x3b' slot='0x10' function='0x2'/>` in the kernel's spelling, `0000:3b:10.2`. */
-function pciAddress(address: Element): string {
-	const part = (name: string, digits: number): string => {
-		const text = address.getAttribute(name) ?? (name === "domain" ? "0" : "");
-		if (!/^(0x[0-9a-f]{1,8}|[0-9]{1,8})$/i.test(text)) throw new Error(`PCI source address has no ${name}`);
-		return Number(text).toString(16).padStart(digits, "0");
-	};
-	return `${part("domain", 4)}:${part("bus", 2)}:${part("slot", 2)}.${part("function", 1)}`;
+function pciAddress(address: Element): string | undefined {
+	const parts = hexadecimal(address, { domain: 4, bus: 2, slot: 2, function: 1 });
+	return parts && `${parts.domain}:${parts.bus}:${parts.slot}.${parts.function}`;
+}
+
+/** `<address type='ccw' cssid='0xfe' ssid='0x0' devno='0x0001'/>` in the spelling of QEMU and of the guest's kernel. */
+function ccwAddress(address: Element): string | undefined {
+	const parts = hexadecimal(address, { cssid: 2, ssid: 1, devno: 4 });
+	return parts && `${parts.cssid}.${parts.ssid}.${parts.devno}`;
+}
+
+/** Numbers of an address, with so many digits each; undefined unless all are there. A domain may be left out. */
+function hexadecimal<Name extends string>(
+	address: Element,
+	digits: Readonly<Record<Name, number>>,
+): Readonly<Record<Name, string>> | undefined {
+	const names = Object.keys(digits) as Name[];
+	const texts = names.map((name) => address.getAttribute(name) ?? (name === "domain" ? "0" : ""));
+	if (!texts.every((text) => /^(0x[0-9a-f]{1,8}|[0-9]{1,8})$/i.test(text))) return undefined;
+	const parts = names.map((name, index) => [name, Number(texts[index]).toString(16).padStart(digits[name], "0")]);
+	return Object.fromEntries(parts);
 }
 
 /** Direct children only: a domain's metadata may hold anything, also elements called `hostdev`. */

@@ -13,8 +13,17 @@ const MAX_SCAN_MS = 60_000;
 /** Guests and the answers of the agent go first, always. */
 const NICE = 19;
 
-/** Of Node: little memory, less than the unit has for both, and no threads that would take processors from guests or from the agent's answers. */
-export const SCAN_OPTIONS = ["--max-semi-space-size=4", "--max-old-space-size=256", "--v8-pool-size=0"];
+/**
+ * Of Node: little memory, less than the unit has for both, and no threads that would take processors from guests or from the agent's
+ * answers. And what the unit gives the agent itself, because a child has nothing of that.
+ */
+export const SCAN_OPTIONS = [
+	"--max-semi-space-size=4",
+	"--max-old-space-size=256",
+	"--v8-pool-size=0",
+	"--disable-proto=delete",
+	"--disallow-code-generation-from-strings",
+];
 
 const LINE_FEED = 0x0a;
 

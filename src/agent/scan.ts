@@ -8,11 +8,11 @@ import { collectVdpa } from "./collectors/vdpa.ts";
 import { DEFAULT_LIBVIRT_DIR, readDomains } from "./libvirt.ts";
 import { applyOverlays } from "./overlay.ts";
 import { readOverlays } from "./overlay-file.ts";
-import { type Dropped, openSysfs, type ScanWatch } from "./sysfs.ts";
+import { type Dropped, openProc, openSysfs, type ScanWatch } from "./sysfs.ts";
 import type { Told } from "./tools.ts";
 
 /** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
-export const SNAPSHOT_SCHEMA_VERSION = "1.2";
+export const SNAPSHOT_SCHEMA_VERSION = "1.3";
 
 /** One per kind of device; what a class of devices has beside is in the table of collectors/classes.ts. */
 const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
@@ -43,9 +43,10 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {}, watch } = options;
 	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
 	const sysfs = openSysfs(sysfsRoot, watch);
+	const proc = openProc(sysfsRoot, watch);
 	const domains = readDomains(libvirtDir);
 	const attachments = attachmentsOf(domains, sysfs);
-	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, told }));
+	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told }));
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const ids = new Set(scanned.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
@@ -68,7 +69,8 @@ function droppedDevice({ path, reason }: Dropped): { id: string; reason: string 
 
 function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {
 	if (attachment === undefined) return device;
-	return { ...device, instance: attachment.instance, ...(attachment.port ? { port: true } : {}) };
+	const { instance, port, guest } = attachment;
+	return { ...device, instance, ...(port && { port }), ...guest };
 }
 
 /** An instance has it, so it must continue: leaving it out would let the instance pass as one without devices. */

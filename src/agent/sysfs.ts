@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { dirname, join, posix, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, posix, relative, resolve, sep } from "node:path";
 import { attempt, isGone, PAGE_BYTES, readInto } from "./bounded-file.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
@@ -59,6 +59,20 @@ export function openSysfs(root: string, watch = UNWATCHED): Sysfs {
 	const bus = attempt(() => statSync(join(path, "bus")).isDirectory());
 	if (bus !== true)
 		throw new SysfsError(`sysfs root ${root} has no bus directory: expected bus/ and devices/ below it, as in /sys`);
+	return opened(path, watch);
+}
+
+/**
+ * Opens what the kernel tells of the same host in its other tree: `/proc` beside `/sys`, `<host>/proc` beside `<host>/sys`;
+ * undefined where there is none, or where the sysfs tree has another name and so stands beside nothing of its host.
+ */
+export function openProc(sysfsRoot: string, watch = UNWATCHED): Sysfs | undefined {
+	if (basename(resolve(sysfsRoot)) !== "sys") return undefined;
+	const path = attempt(() => realpathSync.native(join(sysfsRoot, "../proc")));
+	return typeof path === "string" && lstatSync(path).isDirectory() ? opened(path, watch) : undefined;
+}
+
+function opened(path: string, watch: ScanWatch): Sysfs {
 	const buffer = Buffer.allocUnsafe(PAGE_BYTES + 1);
 	const tree = { root: path, watch, dropped: [], buffer, walked: new Set<string>() };
 	return new Sysfs(tree, path, lstatSync(path, { bigint: true }).ino);

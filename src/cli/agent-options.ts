@@ -1,11 +1,12 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { type Listen, parseListen } from "../http/listen.ts";
-import { readYaml, type Schema } from "../yaml.ts";
+import { readYamlWithPlaces, type Schema } from "../yaml.ts";
+import type { z } from "../zod.ts";
+import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */
@@ -76,8 +77,8 @@ type Given = Readonly<Record<string, unknown>>;
 export function readAgentOptions(words: readonly string[]): AgentOptions | undefined {
 	const values = parseWords(words);
 	if (values["help"]) return undefined;
-	const file = values["config-file"];
-	const written = file === undefined ? {} : readFile(file);
+	const files = configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
+	const written = files.length === 0 ? {} : readFiles(files);
 	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
 	const flags = AGENT_OPTIONS.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
 		const value = values[flagOf(name)];
@@ -94,18 +95,27 @@ export function agentHelp(): string {
 		const value = kind.placeholder ? ` <${kind.placeholder}>` : "";
 		return [`--${flagOf(name)}${value}`, standard ? `${help} (default: ${standard()})` : help];
 	});
-	const lines = [["--config-file <path>", "the same options as YAML"], ...rows].map(
-		([flag = "", help]) => `  ${flag.padEnd(26)}  ${help}\n`,
-	);
+	const named = [
+		["--config-file <path>", "the same options as YAML; may be repeated, the last one wins"],
+		["--config-dir <path>", "... all *.yaml in it, after the files; may be repeated"],
+	];
+	const lines = [...named, ...rows].map(([flag = "", help]) => `  ${flag.padEnd(26)}  ${help}\n`);
 	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}`;
 }
 
-function parseWords(words: readonly string[]): { readonly "config-file"?: string; readonly [flag: string]: unknown } {
+interface Words {
+	readonly "config-file"?: readonly string[];
+	readonly "config-dir"?: readonly string[];
+	readonly [flag: string]: unknown;
+}
+
+function parseWords(words: readonly string[]): Words {
 	const flags = AGENT_OPTIONS.map((name) => {
 		const type = OPTIONS[name].kind.placeholder ? ("string" as const) : ("boolean" as const);
 		return [flagOf(name), { type }] as const;
 	});
-	const others = { "config-file": { type: "string" }, help: { type: "boolean", short: "h" } } as const;
+	const named = { type: "string", multiple: true } as const;
+	const others = { "config-file": named, "config-dir": named, help: { type: "boolean", short: "h" } } as const;
 	try {
 		return parseArgs({ args: [...words], options: { ...Object.fromEntries(flags), ...others } }).values;
 	} catch (cause) {
@@ -113,13 +123,13 @@ function parseWords(words: readonly string[]): { readonly "config-file"?: string
 	}
 }
 
-/** Paths in the file are relative to it. */
-function readFile(file: string): Given {
-	const written = readYaml(file, FILE);
+/** Paths in a file are relative to it. */
+function readFiles(files: readonly string[]): Given {
+	const { value: written, fileOf } = readYamlWithPlaces(files, FILE, "core");
 	return Object.fromEntries(
 		Object.entries(written).map(([name, value]) => {
 			const isPath = isOption(name) && OPTIONS[name].kind === PATH;
-			return [name, isPath ? resolve(dirname(file), String(value)) : value];
+			return [name, isPath ? resolve(dirname(fileOf([name])), String(value)) : value];
 		}),
 	);
 }

@@ -17,12 +17,12 @@ import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { URL_VARIABLE } from "./call-arguments.ts";
 import { complain } from "./complain.ts";
+import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 
 /** How the command line says where the broker is. */
-export interface BusOptions {
+export interface BusOptions extends ConfigFileOptions {
 	readonly transportUrl?: string;
-	readonly configFile?: string;
 	readonly novaConf?: readonly string[];
 	readonly exchange?: string;
 }
@@ -35,6 +35,7 @@ interface Bus {
 }
 
 const NOVA = "nova";
+const GUEST = "guest";
 const NOT_THE_BROKER = "is such a service running, on this broker and this virtual host?";
 const NO_REPLY = "its queue is there, so the service is busy or gone; the method may still run";
 
@@ -64,15 +65,16 @@ export async function withClient<T>(
 }
 
 /** What was given goes before the environment; what an option says goes before a file. */
-export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOptions): Bus {
-	if (transportUrl !== undefined) return busAt(transportUrl, "--transport-url", {}, exchange);
-	if (configFile !== undefined) {
+export function findBus({ transportUrl, novaConf, exchange, ...named }: BusOptions): Bus {
+	if (transportUrl !== undefined) return withoutPassword(busAt(transportUrl, "--transport-url", {}, exchange));
+	const files = configFiles(named);
+	if (files.length > 0) {
 		const {
 			transport_url: url,
 			oslo_messaging_rabbit,
 			control_exchange,
-		} = readConfig(configFile, readNovaConf(novaConf ?? []));
-		if (!url) throw new UsageError(`${configFile}: no transport_url`);
+		} = readConfig(files, readNovaConf(novaConf ?? []));
+		if (!url) throw new UsageError(`${files.join(", ")}: no transport_url`);
 		return { url, options: rabbitOptions(oslo_messaging_rabbit, url.query), exchange: exchange ?? control_exchange };
 	}
 	if (novaConf !== undefined) {
@@ -84,6 +86,14 @@ export function findBus({ transportUrl, configFile, novaConf, exchange }: BusOpt
 	if (text) return busAt(text, URL_VARIABLE, {}, exchange);
 	throw new UsageError(
 		`which broker? expected --nova-conf, --config-file, --transport-url or the variable ${URL_VARIABLE}`,
+	);
+}
+
+/** That of `guest` is none: RabbitMQ takes it from its own machine only. */
+function withoutPassword(bus: Bus): Bus {
+	if (bus.url.hosts.every(({ password }) => password === GUEST)) return bus;
+	throw new UsageError(
+		`--transport-url has a password, and everyone on the machine sees the options of a process: expected it in the variable ${URL_VARIABLE}, or --nova-conf or --config-file`,
 	);
 }
 

@@ -4,24 +4,30 @@ import { readNovaConf } from "../nova-conf.ts";
 import { lintPolicy } from "../policy/lint.ts";
 import { InvalidTlsFiles, TlsMaterial } from "../snapshot/agent-tls.ts";
 import { ConfigError, type Placed } from "../yaml.ts";
+import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { lintConfig } from "./config-lint.ts";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT, UsageError } from "./exit-codes.ts";
 
 /**
  * Says what is odd or unsafe about a configuration of `serve`, its policy and its certificates, and opens no connection; what
  * `serve` would not start with is a ConfigError here too.
  */
-export function configCheck(file: string, { novaConf }: { readonly novaConf: readonly string[] }): number {
-	const { value: config, placeOf } = readConfigWithPlaces(file, readNovaConf(novaConf));
+export function configCheck(
+	named: readonly string[],
+	{ configDir = [], novaConf }: Pick<ConfigFileOptions, "configDir"> & { readonly novaConf: readonly string[] },
+): number {
+	const files = configFiles({ configFile: named, configDir });
+	if (files.length === 0) throw new UsageError("which configuration? expected a file or --config-dir");
+	const { value: config, placeOf } = readConfigWithPlaces(files, readNovaConf(novaConf));
 	checkTlsFiles(config, placeOf);
 	const warnings = [
-		...readableByOthers(file),
+		...files.flatMap(readableByOthers),
 		...lintConfig(config).map(({ path, message }) => `${placeOf(path)}: ${message}`),
 		...(config.policy_file === undefined ? [] : lintPolicy(config.policy_file, Date.now())),
 	];
 	for (const warning of warnings) process.stdout.write(`${warning}\n`);
 	if (warnings.length > 0) return EXIT.warnings;
-	process.stdout.write(`${file}: ok\n`);
+	process.stdout.write(`${files.join(", ")}: ok\n`);
 	return EXIT.accept;
 }
 

@@ -58,7 +58,7 @@ function weakBuses(config: Config): readonly Finding[] {
 
 function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Config["oslo_messaging_rabbit"]) {
 	if (driver === "memory") return [{ path, message: "memory:// is a bus inside the process: nobody can ask" }];
-	const { ssl, ssl_ca_file } = rabbitOptions(section, query);
+	const { ssl, ssl_verify } = rabbitOptions(section, query);
 	const guests = hosts.filter(({ username, password, hostname }) => {
 		return username === "guest" && password === "guest" && !isLoopback(hostname);
 	});
@@ -67,9 +67,7 @@ function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Co
 			path,
 			message: `${hostname} is asked as guest, whose password everybody knows`,
 		})),
-		...(ssl && ssl_ca_file === undefined
-			? [{ path, message: "ssl without ssl_ca_file verifies nothing: whoever answers gets the password" }]
-			: []),
+		...(ssl && !ssl_verify ? [{ path, message: "ssl_verify is false: whoever answers gets the password" }] : []),
 	];
 }
 

@@ -6,9 +6,8 @@ import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { groupsOf, type Outlook, outlooksOf } from "./outlook.ts";
 
 interface Unreadable {
-	readonly attributes: readonly string[];
 	readonly errno: string;
-	/** Path or command that it would come from. */
+	/** Path or command that it would come from; `<path>` and `<id>` are those of the device. */
 	readonly source: string;
 	readonly devices: readonly string[];
 	readonly remedy: string;
@@ -29,7 +28,9 @@ export interface Diagnosis {
 	/** Where running domains are looked for, and how many there are; null, there is no such directory. */
 	readonly libvirt: { readonly directory: string; readonly domains: number | null };
 	readonly outlooks: readonly Outlook[];
-	readonly unreadable: readonly Unreadable[];
+	readonly unreadable: readonly (Unreadable & { readonly attributes: readonly string[] })[];
+	/** Nothing is compared by these. */
+	readonly unreadable_facts: readonly (Unreadable & { readonly facts: readonly string[] })[];
 	/** Devices that were left out, because they changed whenever they were read. */
 	readonly dropped: NonNullable<Snapshot["dropped"]>;
 	readonly programs: readonly {
@@ -82,7 +83,13 @@ export function diagnose({ host, told, libvirt, overlays, overlaid, dropped, deb
 		devices: { pci: count("pci"), mdev: count("mdev"), mdev_type: count("mdev_type"), vdpa: count("vdpa") },
 		libvirt,
 		outlooks: outlooksOf(devices, policy),
-		unreadable: unreadableOf(devices),
+		unreadable: unreadableIn(devices, ({ unreadable, sources }) => [unreadable, sources]).map(
+			({ names: attributes, ...rest }) => ({ attributes, ...rest }),
+		),
+		unreadable_facts: unreadableIn(devices, ({ unreadable_facts = {}, fact_sources }) => [
+			unreadable_facts,
+			fact_sources,
+		]).map(({ names: facts, ...rest }) => ({ facts, ...rest })),
 		dropped,
 		programs: programsOf(told),
 		overlays: overlays.map((overlay) => effectOf(overlay, devices, ignored)),
@@ -90,26 +97,39 @@ export function diagnose({ host, told, libvirt, overlays, overlaid, dropped, deb
 	};
 }
 
-function unreadableOf(devices: readonly SnapshotDevice[]): readonly Unreadable[] {
-	const found = devices.flatMap(({ id, path, unreadable, sources = {} }) =>
-		Object.entries(unreadable).map(([attribute, errno]) => ({
-			id,
-			attribute,
+type Texts = Readonly<Record<string, string>>;
+
+/** `of`: what a device has that cannot be read, errno by name, and where it would come from. */
+function unreadableIn(
+	devices: readonly SnapshotDevice[],
+	of: (device: SnapshotDevice) => readonly [errnos: Texts, sources: Texts | undefined],
+): readonly (Unreadable & { readonly names: readonly string[] })[] {
+	const found = devices.flatMap((device) => {
+		const [errnos, sources = {}] = of(device);
+		return Object.entries(errnos).map(([name, errno]) => ({
+			id: device.id,
+			name,
 			errno,
-			// Of a file of the device the place differs from device to device, and is found by its id.
-			source: sources[attribute] ?? `${path === undefined ? "" : "<path>/"}${attribute}`,
-		})),
-	);
+			source: placeOf(device, name, sources[name]),
+		}));
+	});
 	return groupsOf(found, ({ errno, source }) => [errno, source]).map((group) => {
 		const [{ errno, source }] = group;
 		return {
-			attributes: [...new Set(group.map(({ attribute }) => attribute))],
+			names: [...new Set(group.map(({ name }) => name))],
 			errno,
 			source,
 			devices: [...new Set(group.map(({ id }) => id))],
 			remedy: remedyFor(errno, source),
 		};
 	});
+}
+
+/** The place of what is the device's own differs from device to device, and is found by its id. */
+function placeOf({ id, path }: SnapshotDevice, name: string, source: string | undefined): string {
+	if (source === undefined) return `${path === undefined ? "" : "<path>/"}${name}`;
+	const isBelow = path !== undefined && source.startsWith(`${path}/`);
+	return isBelow ? `<path>${source.slice(path.length)}` : source.replace(`/${id}/`, "/<id>/");
 }
 
 function programsOf({ answers = {} }: Told): Diagnosis["programs"] {

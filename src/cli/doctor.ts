@@ -8,28 +8,34 @@ import { askHost } from "../agent/tools.ts";
 import { type Diagnosis, diagnose, warningsOf } from "./diagnosis.ts";
 import { DOCTOR_EXIT } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
+import { type OutputOptions, print } from "./output.ts";
 import { terminalColour } from "./render.ts";
 import { renderDiagnosis } from "./render-diagnosis.ts";
 import type { SnapshotOptions } from "./snapshot.ts";
 
-export interface DoctorOptions extends SnapshotOptions {
+export interface DoctorOptions extends SnapshotOptions, OutputOptions {
 	readonly policy?: string;
-	readonly format: string;
 }
 
 /** `novacompat doctor`: looks at this host as its agent does, and says what that comes to; the exit code is how well it looks. */
-export async function doctor({ policy: file, format, ...options }: DoctorOptions): Promise<number> {
+export async function doctor({ policy: file, ...options }: DoctorOptions): Promise<number> {
 	const policy = policyOf(file);
 	const diagnosis = await examine(options, policy);
 	if (typeof diagnosis === "string") {
-		process.stdout.write(
-			format === "json" ? json({ host: options.host, problem: diagnosis }) : `problem: ${diagnosis}\n`,
-		);
+		const { host } = options;
+		const data = { host, problem: diagnosis };
+		const text = () => `problem: ${diagnosis}\n`;
+		print({ kind: "one", data, text, columns: ["host", "problem"], rows: [[host, diagnosis]] }, options);
 		return DOCTOR_EXIT.problem;
 	}
-	process.stdout.write(
-		format === "json" ? json(diagnosis) : renderDiagnosis(diagnosis, terminalColour(process.stdout)),
-	);
+	const columns = ["host", "verdict", "class", "devices", "codes", "reason"];
+	const rows = diagnosis.outlooks.map((outlook) => {
+		const { verdict, device_class, devices, reasons } = outlook;
+		const codes = [...new Set(reasons.map(({ code }) => code))];
+		return [diagnosis.host, verdict, device_class, devices.join(","), codes.join(","), reasons[0]?.message ?? null];
+	});
+	const text = () => renderDiagnosis(diagnosis, terminalColour(process.stdout));
+	print({ kind: "list", data: diagnosis, text, columns, rows }, options);
 	return warningsOf(diagnosis) === 0 ? DOCTOR_EXIT.good : DOCTOR_EXIT.warnings;
 }
 
@@ -51,8 +57,4 @@ async function examine(
 			return error.message;
 		throw error;
 	}
-}
-
-function json(value: unknown): string {
-	return `${JSON.stringify(value, null, 2)}\n`;
 }

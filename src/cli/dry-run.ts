@@ -1,17 +1,17 @@
-import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
-import { toJson } from "../messaging/json.ts";
+import { DEVICE_ID_FORMS, isDeviceId } from "../compat/device.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
+import { z } from "../zod.ts";
 import { type BusOptions, exitCodeOfFailure, withClient } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, EXIT, UsageError } from "./exit-codes.ts";
+import { type Output, type OutputOptions, print } from "./output.ts";
 
-export interface DryRunOptions extends BusOptions {
+export interface DryRunOptions extends BusOptions, OutputOptions {
 	/** Seconds. */
 	readonly timeout: number;
 	/** Ids on the source; left out, what the instance uses. */
 	readonly device?: readonly string[];
-	readonly format: string;
 }
 
 /** As much of a decision as is shown; a service of another version may know more reasons. */
@@ -35,11 +35,15 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Asks the running service, which migrates nothing; `show` prints the answer, whose verdict is the exit code. */
 export async function dryRun<Answer>(
 	{ method, version, request, answer }: Question<Answer>,
-	{ device, format, ...options }: DryRunOptions,
-	show: (answer: Answer) => { readonly text: string; readonly exitCode: number },
+	{ device, ...options }: DryRunOptions,
+	show: (answer: Answer) => Omit<Output, "data"> & { readonly exitCode: number },
 ): Promise<number> {
 	if (!UUID.test(request.instance_uuid)) {
 		throw new UsageError(`the instance is ${JSON.stringify(request.instance_uuid)}, expected its uuid`);
+	}
+	const wrong = device?.find((id) => !isDeviceId(id));
+	if (wrong !== undefined) {
+		throw new UsageError(`--device is ${JSON.stringify(wrong)}, expected ${DEVICE_ID_FORMS}`);
 	}
 	return withClient(options, async (client, exchange) => {
 		const target = { exchange, topic: MIGRATION_COMPAT_TOPIC, version };
@@ -51,8 +55,8 @@ export async function dryRun<Answer>(
 				complain(`the answer is no decision: is this service of another version? ${z.prettifyError(read.error)}`);
 				return EXIT.unknown;
 			}
-			const { text, exitCode } = show(read.data);
-			process.stdout.write(format === "json" ? `${toJson(reply, 2)}\n` : text);
+			const { exitCode, ...shown } = show(read.data);
+			print({ ...shown, data: reply }, options);
 			return exitCode;
 		} catch (error) {
 			const exitCode = exitCodeOfFailure(error, target);

@@ -4,21 +4,21 @@ import { freeDevices } from "../departure.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
+import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { terminalColour } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
 
-export interface ExplainOptions {
+export interface ExplainOptions extends OutputOptions {
 	/** A snapshot file, a host tree or a sysfs root each. */
 	readonly source?: string;
 	readonly target?: readonly string[];
 	readonly device?: readonly string[];
 	readonly policy?: string;
-	readonly format: string;
 }
 
 /** Decides offline and shows what every device met; the exit code is the verdict, of several targets that of the best. */
 export async function explain(options: ExplainOptions): Promise<number> {
-	const { source: path, target, device, policy: file, format } = options;
+	const { source: path, target, device, policy: file } = options;
 	if (path === undefined || target === undefined) {
 		throw new UsageError("which hosts? expected --source and --target, or --journal for a decision that was made");
 	}
@@ -29,19 +29,25 @@ export async function explain(options: ExplainOptions): Promise<number> {
 		const hosts = { source_host: source.host, target_host: host.host };
 		return explainDecision({ ...hosts, devices, candidates: freeDevices(host), policy });
 	});
-	process.stdout.write(format === "json" ? json(decisions) : table(decisions));
+	const rows = decisions.map((one) => [one.source_host, one.target_host, ...decisionCells(one)]);
+	const [only] = decisions;
+	const isOne = decisions.length === 1;
+	print(
+		{
+			kind: isOne ? "one" : "list",
+			data: isOne ? only : decisions,
+			text: () => table(decisions),
+			columns: ["from", "to", ...DECISION_COLUMNS],
+			rows,
+		},
+		options,
+	);
 	return bestExitCode(decisions.map(exitCodeOf));
 }
 
 /** The policy of a file as it is now; without one, what is built in. */
 export function policyOf(file: string | undefined): Policy {
 	return loadPolicy(file, (text) => process.stderr.write(`novacompat: ${text}\n`))();
-}
-
-/** The decision; of several targets a list. */
-function json(decisions: readonly ExplainedDecision[]): string {
-	const [only] = decisions;
-	return `${JSON.stringify(decisions.length === 1 ? only : decisions, null, 2)}\n`;
 }
 
 function table(decisions: readonly ExplainedDecision[]): string {

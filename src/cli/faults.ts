@@ -2,12 +2,21 @@ import { LibvirtError } from "../agent/libvirt.ts";
 import { OverlayError } from "../agent/overlay-file.ts";
 import { SysfsError } from "../agent/sysfs.ts";
 import { TlsError } from "../agent/tls.ts";
-import { DamagedLine } from "../journal/line.ts";
+import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import { InvalidRecording } from "../recording/invalid-recording.ts";
 import { ConfigError } from "../yaml.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
 
-const OURS = [ConfigError, UsageError, InvalidRecording, DamagedLine, SysfsError, LibvirtError, OverlayError, TlsError];
+const OURS = [
+	ConfigError,
+	UsageError,
+	InvalidRecording,
+	CannotBeMadeAgain,
+	SysfsError,
+	LibvirtError,
+	OverlayError,
+	TlsError,
+];
 
 /** The one place where a fault becomes an exit code. */
 export function exitCodeOfFault(error: unknown): number {

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { z } from "zod";
 import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
 import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { askHost } from "../agent/tools.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
+import { z } from "../zod.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** One host: a snapshot file, a sysfs root, or a host tree that has `sys/` and perhaps `libvirt/`. */

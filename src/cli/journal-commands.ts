@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
+import { URL_VARIABLE } from "./call-arguments.ts";
+import { collect, outputOptions } from "./output-options.ts";
 
 /** What can be done with what was decided before. */
 export function addJournalCommands(program: Command): void {
@@ -44,9 +46,18 @@ export function addJournalCommands(program: Command): void {
 		.option("--journal <path...>", "what was known then; a recording may have it already")
 		.option("--hosts <path...>", "snapshot files or host trees, for what no journal knows")
 		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
-		.option("--transport-url <url>", "send them to the service on this broker")
+		.addOption(
+			new Option("--live", `send them to the service on the broker of the variable ${URL_VARIABLE}`).conflicts([
+				"transportUrl",
+				"novaConf",
+				"configFile",
+				"configDir",
+			]),
+		)
+		.option("--transport-url <url>", "send them to the service on this broker; one with a password in the variable")
 		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
-		.option("--config-file <file>", "take the broker from a configuration of `serve`")
+		.option("--config-file <file>", "take the broker from a configuration of `serve`; may be repeated", collect)
+		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
 		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)
 		.option("--concurrency <number>", "requests under way at once", count, 1)
 		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)
@@ -72,14 +83,9 @@ function count(text: string): number {
 }
 
 function readingOptions(command: Command): Command {
-	return command
+	return outputOptions(command)
 		.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
-		.addOption(formatOption())
 		.addHelpText("after", "\nExit codes: 0 good, 1 something in the journal is damaged, 64 usage, 255 bug.");
-}
-
-function formatOption(): Option {
-	return new Option("--format <format>", "output").choices(["table", "json"]).default("table");
 }
 
 function sinceOption(): Option {

@@ -1,13 +1,13 @@
 import { type JournalEntry, readJournal } from "../journal/reader.ts";
 import { complain } from "./complain.ts";
 import { UsageError } from "./exit-codes.ts";
+import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { terminalColour } from "./render.ts";
 import { renderEntries, renderEntry, renderHistory } from "./render-journal.ts";
 import { renderReport, reportOf } from "./render-report.ts";
 
-interface JournalCommandOptions {
+interface JournalCommandOptions extends OutputOptions {
 	readonly directory: readonly string[];
-	readonly format: string;
 }
 
 interface JournalFilter {
@@ -19,32 +19,47 @@ interface JournalFilter {
 	readonly verdict?: readonly string[];
 }
 
+const ENTRY_COLUMNS = ["time", "instance", "from", "to", "nova", ...DECISION_COLUMNS, "request_id"];
+
 /** `novacompat journal list`: a decision on a line. */
-export function journalList({ directory, format, ...filter }: JournalCommandOptions & JournalFilter): void {
-	const entries = filtered(decisionsOf(directory), filter);
-	print(format === "json" ? json([...entries]) : renderEntries([...entries], terminalColour(process.stdout)));
+export function journalList(options: JournalCommandOptions & JournalFilter): void {
+	const entries = [...filtered(decisionsOf(options.directory), options)];
+	print({ ...listOf(entries), text: () => renderEntries(entries, terminalColour(process.stdout)) }, options);
 }
 
 /** `novacompat journal report`: what a service in the shadow would have kept Nova from. */
-export function journalReport({ directory, format, ...filter }: JournalCommandOptions & JournalFilter): void {
-	const report = reportOf(filtered(decisionsOf(directory), filter));
-	print(format === "json" ? json(report) : renderReport(report));
+export function journalReport(options: JournalCommandOptions & JournalFilter): void {
+	const report = reportOf(filtered(decisionsOf(options.directory), options));
+	const columns = ["count", "from", "to", "code", "last", "id", "reason"];
+	const rows = report.groups.map(({ count, source_host, dest_host, code, last }) => [
+		...[count, source_host, dest_host, code],
+		...[last.time, last.id, last.message],
+	]);
+	print({ kind: "list", data: report, text: () => renderReport(report), columns, rows }, options);
 }
 
 /** `novacompat journal why`: what was decided about an instance and why, decision by decision. */
-export function journalWhy(
-	instance: string,
-	{ directory, format, since }: JournalCommandOptions & JournalFilter,
-): void {
-	const entries = [...filtered(decisionsOf(directory), { instance, ...(since !== undefined && { since }) })];
+export function journalWhy(instance: string, options: JournalCommandOptions & JournalFilter): void {
+	const { directory } = options;
+	const entries = [...filtered(decisionsOf(directory), { ...options, instance })];
 	if (entries.length === 0) throw new UsageError(`${directory.join(", ")}: no decision about instance ${instance}`);
-	print(format === "json" ? json(entries) : renderHistory(entries, terminalColour(process.stdout)));
+	print({ ...listOf(entries), text: () => renderHistory(entries, terminalColour(process.stdout)) }, options);
 }
 
 /** `novacompat journal show`: one decision, with everything that was looked at. */
-export function journalShow(id: string, { directory, format }: JournalCommandOptions): void {
-	const { entry, count } = findDecision(directory, id);
-	print(format === "json" ? json(entry) : renderEntry(entry, count, terminalColour(process.stdout)));
+export function journalShow(id: string, options: JournalCommandOptions): void {
+	const { entry, count } = findDecision(options.directory, id);
+	const text = () => renderEntry(entry, count, terminalColour(process.stdout));
+	print({ ...listOf([entry]), kind: "one", data: entry, text }, options);
+}
+
+function listOf(entries: readonly JournalEntry[]) {
+	const rows = entries.map(({ time, request, request_id, shadow, decision }) => [
+		...[time, request.instance_uuid, request.source_host, request.dest_host, shadow?.nova ?? null],
+		...decisionCells(decision),
+		request_id ?? null,
+	]);
+	return { kind: "list" as const, data: entries, columns: ENTRY_COLUMNS, rows };
 }
 
 /** The last decision of that id or request id (or one that begins so), and how many there are. */
@@ -73,12 +88,4 @@ function* filtered(entries: Iterable<JournalEntry>, { since = 0, instance = "", 
 		if (host !== undefined && host !== source_host && host !== dest_host) continue;
 		if (verdict === undefined || verdict.includes(entry.decision.verdict)) yield entry;
 	}
-}
-
-function json(value: unknown): string {
-	return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-function print(text: string): void {
-	process.stdout.write(text);
 }

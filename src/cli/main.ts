@@ -9,6 +9,7 @@ import { URL_VARIABLE } from "./call-arguments.ts";
 import { EXIT } from "./exit-codes.ts";
 import { exitCodeOfFault } from "./faults.ts";
 import { addJournalCommands } from "./journal-commands.ts";
+import { collect, outputOptions } from "./output-options.ts";
 
 // Each command loads what it needs when it is called.
 
@@ -17,18 +18,22 @@ const LONGEST_TIMEOUT = 86_400;
 const program = new Command("novacompat")
 	.description("Tells Nova, before a live migration, whether the devices of an instance can continue elsewhere.")
 	.exitOverride()
-	.configureHelp({ showGlobalOptions: true });
+	.configureHelp({ showGlobalOptions: true })
+	.hook("preAction", (_, command) => {
+		if (command.opts()["color"] === false) Object.assign(process.env, { NO_COLOR: "1", FORCE_COLOR: "0" });
+	});
 
 program
 	.command("serve")
 	.description("answer Nova's pre-checks on the RPC bus")
-	.requiredOption("--config-file <file>", "configuration, see config/README.md")
+	.option("--config-file <file>", "configuration, see config/README.md; may be repeated, the last one wins", collect)
+	.option("--config-dir <dir>", "... and all *.yaml in it, after the files; may be repeated", collect)
 	.option(
 		"--nova-conf <file...>",
 		"nova.conf, for what the configuration does not say of the bus; the last one wins",
 		[],
 	)
-	.action(async ({ configFile, novaConf }) => (await import("./serve.ts")).serve(configFile, novaConf));
+	.action(async (options) => (await import("./serve.ts")).serve(options));
 
 program
 	.command("agent")
@@ -42,12 +47,11 @@ scanOptions(program.command("snapshot"))
 	.description("print the snapshot of this compute node as JSON")
 	.action(async (options) => (await import("./snapshot.ts")).snapshot(options));
 
-scanOptions(program.command("doctor"))
+outputOptions(scanOptions(program.command("doctor")))
 	.description(
 		"say what the agent finds on this host, what it cannot read, and what migration of each device hinges on",
 	)
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
-	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.addHelpText(
 		"after",
 		"\nExit codes: 0 good, 1 something to look at, 2 the host cannot be read, 64 usage, 78 configuration, 255 bug.",
@@ -56,8 +60,7 @@ scanOptions(program.command("doctor"))
 		process.exitCode = await (await import("./doctor.ts")).doctor(options);
 	});
 
-program
-	.command("explain")
+outputOptions(program.command("explain"))
 	.description("decide offline, and show why; the exit code is the verdict")
 	.option("--source <path>", "snapshot file, host tree or sysfs root of the host that has the devices")
 	.option("--target <path...>", "the same of the host that shall take them; several make a block each")
@@ -67,7 +70,6 @@ program
 	.option("--set <path=value...>", "... as target.devices[0000:3b:10.0].attributes.software_version=1.3.0")
 	.option("--unset <path...>", "... without that attribute")
 	.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
-	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.addHelpText(
 		"after",
 		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.\nOf several targets the best one counts.",
@@ -80,8 +82,7 @@ program
 				: await (await import("./what-if.ts")).whatIf(options);
 	});
 
-program
-	.command("rank")
+outputOptions(program.command("rank"))
 	.description(
 		"order hosts by how well they can take the devices of another one, offline; the exit code is that of the first",
 	)
@@ -90,29 +91,27 @@ program
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
 	.option("--limit <hosts>", "how many hosts to show (default: all)", readLimit)
-	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.action(async (options) => {
 		process.exitCode = await (await import("./rank.ts")).rank(options);
 	});
 
-program
-	.command("matrix")
+outputOptions(program.command("matrix"), ["html"])
 	.description("show which host takes which class of devices from which other host, whatever is in use now")
 	.requiredOption("--hosts <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
-	.addOption(new Option("--format <format>", "output").choices(["table", "json", "html"]).default("table"))
 	.action(async (options) => (await import("./matrix.ts")).matrix(options));
 
 program
 	.command("config")
 	.description("work with configuration files")
-	.command("check <file>")
+	.command("check [file...]")
 	.description(
 		"say what is wrong, odd or unsafe about a configuration of `serve`: 0 nothing, 1 warnings, 78 it cannot be used",
 	)
+	.option("--config-dir <dir>", "all *.yaml in it, after the files; may be repeated", collect)
 	.option("--nova-conf <file...>", "nova.conf, as `serve` gets it", [])
-	.action(async (file, options) => {
-		process.exitCode = (await import("./config-check.ts")).configCheck(file, options);
+	.action(async (files, options) => {
+		process.exitCode = (await import("./config-check.ts")).configCheck(files, options);
 	});
 
 const policy = program.command("policy").description("work with policy files");
@@ -124,11 +123,9 @@ policy
 		process.exitCode = (await import("./policy.ts")).policyCheck(file);
 	});
 
-policy
-	.command("diff <old> <new>")
+outputOptions(policy.command("diff <old> <new>"))
 	.description("list the decisions of a journal that are others under a new policy: 0 none, 1 some, 78 no policy")
 	.option("--journal <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
-	.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 	.action(async (older, newer, options) => {
 		process.exitCode = (await import("./policy-diff.ts")).policyDiff(older, newer, options);
 	});
@@ -189,19 +186,19 @@ function busOptions(command: Command): Command {
 		.addOption(
 			new Option(
 				"--transport-url <url>",
-				`the broker, as in nova.conf; better in the variable ${URL_VARIABLE}, for its password`,
-			).conflicts(["configFile", "novaConf"]),
+				`the broker, as in nova.conf; one with a password in the variable ${URL_VARIABLE}`,
+			).conflicts(["configFile", "configDir", "novaConf"]),
 		)
 		.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
-		.option("--config-file <file>", "take the bus from a configuration of `serve`")
+		.option("--config-file <file>", "take the bus from a configuration of `serve`; may be repeated", collect)
+		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
 		.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
 		.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60);
 }
 
 function dryRunOptions(command: Command): Command {
-	return busOptions(command)
+	return outputOptions(busOptions(command))
 		.option("--device <id>", "device on the source (default: those that the instance uses); may be repeated", collect)
-		.addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
 		.addHelpText(
 			"after",
 			`
@@ -221,10 +218,6 @@ function readLimit(text: string): number {
 	const value = Number(text);
 	if (Number.isInteger(value) && value >= 1) return value;
 	throw new InvalidArgumentError("Expected a whole number of at least 1.");
-}
-
-function collect(text: string, previous: readonly string[] = []): readonly string[] {
-	return [...previous, text];
 }
 
 function scanOptions(command: Command): Command {

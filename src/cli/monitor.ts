@@ -1,16 +1,18 @@
+import { existsSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
 import { type HttpServer, startHttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
-import type { MadeCheck } from "../precheck.ts";
+import { droppedKeys } from "../nova/objects.ts";
+import type { MadeCheck, UnmadeCheck } from "../precheck.ts";
 import type { AgentSnapshots } from "../snapshot/agents.ts";
 import type { HostState } from "../snapshot/source.ts";
 import { RecentChecks } from "./recent-checks.ts";
 import type { ReloadCounts } from "./reload.ts";
 import { type MetricsSources, ServiceMetrics } from "./service-metrics.ts";
 import { answer } from "./service-routes.ts";
-import { type Bus, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
+import { type Bus, detailsOf, type Role, type ShadowState, whyNotReady } from "./service-state.ts";
 import { statusPage } from "./status-page.ts";
 
 /** Who loads the page again and again gets the same one: checks wait while one is made. */
@@ -51,6 +53,8 @@ export class Monitor {
 	#recent: RecentChecks | undefined;
 	#answering: Answering | undefined;
 	#shadows: readonly Shadowing[] = [];
+	/** While it is there the service is told to count as not ready. */
+	#disablingFile: string | undefined;
 	#isStopping = false;
 	#http: HttpServer | undefined;
 	#page: { readonly at: number; readonly html: string } | undefined;
@@ -65,6 +69,12 @@ export class Monitor {
 		this.#recent?.add(role, made);
 	}
 
+	/** Is told of every decision that no check came to. */
+	unchecked(unmade: UnmadeCheck): void {
+		this.metrics.decided("service", unmade.decision);
+		this.#recent?.add("service", unmade);
+	}
+
 	/** The parts of the service; before that it is starting. */
 	watch(answering: Answering | undefined, shadows: readonly Shadowing[]): void {
 		this.#answering = answering;
@@ -72,11 +82,16 @@ export class Monitor {
 	}
 
 	/** Listens. */
-	async serve({ listen, status_page }: NonNullable<Config["http"]>, watched: Watched): Promise<void> {
+	async serve(
+		{ listen, status_page, detailed, disable_by_file_path }: NonNullable<Config["http"]>,
+		watched: Watched,
+	): Promise<void> {
 		const { log } = this.#options;
+		this.#disablingFile = disable_by_file_path;
 		if (status_page) this.#recent = new RecentChecks();
 		const sources = {
 			notReady: () => this.#notReady(),
+			details: () => (detailed ? detailsOf(this.#state().buses) : undefined),
 			metrics: () => {
 				const { agents, reloads, lost } = watched;
 				const { systemic } = agents.state();
@@ -104,6 +119,7 @@ export class Monitor {
 	}
 
 	#notReady(): string | undefined {
+		if (this.#disablingFile !== undefined && existsSync(this.#disablingFile)) return "DISABLED BY FILE";
 		return whyNotReady(this.#state().buses, this.#isStopping);
 	}
 
@@ -112,6 +128,7 @@ export class Monitor {
 		return {
 			server: this.#answering?.server,
 			rateLimited: this.#answering?.rateLimit.refused,
+			unsafeKeys: droppedKeys.count,
 			buses: parts.map((part) => part.bus()),
 			shadows: this.#shadows.map(({ shadow }) => shadow),
 		};

@@ -7,12 +7,12 @@ import { type Basis, checkAgain } from "../precheck.ts";
 import { basisOf } from "./basis.ts";
 import { complain } from "./complain.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
+import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { table } from "./table.ts";
 
-export interface PolicyDiffOptions {
+export interface PolicyDiffOptions extends OutputOptions {
 	readonly journal: readonly string[];
-	readonly format: string;
 }
 
 /** A decision that is another one under the new policy. */
@@ -23,11 +23,15 @@ interface Flip {
 }
 
 /** `novacompat policy diff`: makes every decision of a journal under two policies, and lists those that flip. */
-export function policyDiff(oldFile: string, newFile: string, { journal, format }: PolicyDiffOptions): number {
+export function policyDiff(oldFile: string, newFile: string, options: PolicyDiffOptions): number {
 	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
 	const flips: Flip[] = [];
-	let count = 0;
-	for (const entry of readJournal(journal, complain)) {
+	let [count, unchecked] = [0, 0];
+	for (const entry of readJournal(options.journal, complain)) {
+		if (entry.unchecked) {
+			unchecked++;
+			continue;
+		}
 		const basis = basisOf(entry);
 		if (!basis) continue;
 		count++;
@@ -35,7 +39,8 @@ export function policyDiff(oldFile: string, newFile: string, { journal, format }
 		const isFlip = before?.verdict !== after?.verdict || before?.allowed !== after?.allowed;
 		if (before && after && isFlip) flips.push({ entry, before, after });
 	}
-	process.stdout.write(format === "json" ? json(flips) : render(flips, count, terminalColour(process.stdout)));
+	const text = () => render(flips, { count, unchecked }, terminalColour(process.stdout));
+	print({ kind: "list", data: flips, text, columns: COLUMNS, rows: flips.map(cellsOf) }, options);
 	return flips.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
 }
 
@@ -58,7 +63,11 @@ function decided({ request }: JournalEntry, basis: Basis): Decision {
 	return decision;
 }
 
-function render(flips: readonly Flip[], count: number, { colour }: RenderOptions): string {
+function render(
+	flips: readonly Flip[],
+	{ count, unchecked }: { readonly count: number; readonly unchecked: number },
+	{ colour }: RenderOptions,
+): string {
 	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "OLD", "NEW", "REASON NOW"];
 	const rows = flips.map(({ entry: { time, request, decision }, before, after }) => [
 		localTime(Date.parse(time)),
@@ -76,14 +85,18 @@ function render(flips: readonly Flip[], count: number, { colour }: RenderOptions
 		return flip && header[column] === "NEW" ? paint(flip.after.verdict, cell, colour) : cell;
 	});
 	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
-	return `${shown}${flips.length} of ${count} decisions flip.\n`;
+	const more = unchecked > 0 ? `; ${unchecked} more were made without a check` : "";
+	return `${shown}${flips.length} of ${count} decisions flip${more}.\n`;
+}
+
+const COLUMNS = ["time", "instance", "from", "to", "was", ...DECISION_COLUMNS];
+
+function cellsOf({ entry: { time, request }, before, after }: Flip) {
+	const { instance_uuid, source_host, dest_host } = request;
+	return [time, instance_uuid, source_host, dest_host, verdictOf(before), ...decisionCells(after)];
 }
 
 /** Of an unknown one it is the policy that says whether the migration may go on. */
 function verdictOf({ verdict, allowed }: Decision): string {
 	return verdict === "unknown" && allowed ? "unknown, allowed" : verdict;
-}
-
-function json(flips: readonly Flip[]): string {
-	return `${JSON.stringify(flips, null, 2)}\n`;
 }

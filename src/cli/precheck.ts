@@ -1,5 +1,6 @@
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { exitCodeOf } from "./exit-codes.ts";
+import { DECISION_COLUMNS, decisionCells } from "./output.ts";
 import { renderDecision, terminalColour } from "./render.ts";
 
 /** `novacompat precheck`: whether the instance may go there, as the service would tell Nova. */
@@ -13,7 +14,10 @@ export function precheck(
 	const question = { method: "check_live_migration", version: "1.0", request, answer: DecisionReply };
 	const title = `${source_host} -> ${dest_host}, instance ${instance_uuid}`;
 	return dryRun(question, options, (decision) => ({
-		text: renderDecision(decision, title, terminalColour(process.stdout)),
+		kind: "one",
+		text: () => renderDecision(decision, title, terminalColour(process.stdout)),
+		columns: ["instance", "from", "to", ...DECISION_COLUMNS],
+		rows: [[instance_uuid, source_host, dest_host, ...decisionCells(decision)]],
 		exitCode: exitCodeOf(decision),
 	}));
 }

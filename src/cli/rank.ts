@@ -5,33 +5,38 @@ import { freeDevices } from "../departure.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
+import { DECISION_COLUMNS, decisionCells, type Output, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { table } from "./table.ts";
 
-export interface RankOptions {
+export interface RankOptions extends OutputOptions {
 	readonly source: string;
 	readonly targets: readonly string[];
 	readonly device?: readonly string[];
 	readonly policy?: string;
 	readonly limit?: number;
-	readonly format: string;
 }
 
 /** Orders hosts by how well they can take the devices of another one; the exit code is that of the first. */
 export async function rank(options: RankOptions): Promise<number> {
-	const { source: path, targets, device, policy, limit, format } = options;
+	const { source: path, targets, device, policy, limit } = options;
 	const source = await readHost(path);
 	const offers = (await readHosts(targets))
 		.filter(({ host }) => host !== source.host)
 		.map((snapshot) => ({ host: snapshot.host, candidates: freeDevices(snapshot) }));
 	const asker = { source_host: source.host, devices: chosenDevices(source, device), policy: policyOf(policy) };
 	const ranking = rankDecisions(asker, fleetOf(offers), limit);
-	process.stdout.write(
-		format === "json"
-			? `${JSON.stringify({ source_host: source.host, ...ranking }, null, 2)}\n`
-			: renderRanking(ranking, terminalColour(process.stdout)),
-	);
+	const text = () => renderRanking(ranking, terminalColour(process.stdout));
+	print({ ...rankingRows(ranking), data: { source_host: source.host, ...ranking }, text }, options);
 	return bestExitCode(ranking.hosts.map(exitCodeOf));
+}
+
+export function rankingRows({ hosts }: Ranking): Pick<Output, "kind" | "columns" | "rows"> {
+	const rows = hosts.map((standing, index) => {
+		const { host, bugfix, free_capacity } = standing;
+		return [index + 1, host, bugfix, free_capacity, ...decisionCells(standing)];
+	});
+	return { kind: "list", columns: ["rank", "host", "bugfix", "free", ...DECISION_COLUMNS], rows };
 }
 
 /** A host on a line, with the first of its reasons; below them, what all hosts come to when some are not shown. */

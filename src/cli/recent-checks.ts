@@ -1,5 +1,5 @@
 import type { Decision } from "../compat/decision.ts";
-import type { CheckOptions, MadeCheck, PrecheckRequest } from "../precheck.ts";
+import type { CheckOptions, MadeCheck, PrecheckRequest, UnmadeCheck } from "../precheck.ts";
 import type { Role } from "./service-state.ts";
 
 /** Of a check, all that is shown to people. */
@@ -10,8 +10,8 @@ export interface RecentCheck
 	readonly role: Role;
 	/** Milliseconds since 1970. */
 	readonly at: number;
-	/** Milliseconds. */
-	readonly duration: number;
+	/** Milliseconds; undefined where no check was made. */
+	readonly duration: number | undefined;
 	/** How many reasons there were: no more than a few are kept. */
 	readonly reasonCount: number;
 }
@@ -25,14 +25,15 @@ export class RecentChecks {
 	readonly #checks: RecentCheck[] = [];
 	#next = 0;
 
-	add(role: Role, { request, decision, options, duration }: MadeCheck): void {
-		const { instance_uuid, source_host, dest_host } = request;
+	add(role: Role, check: MadeCheck | UnmadeCheck): void {
+		const { request, decision, options } = check;
+		const { instance_uuid = "-", source_host = "-", dest_host = "-" } = request;
 		const { request_id, global_request_id } = options;
 		const { id, verdict, allowed, mapping, reasons } = decision;
 		this.#checks[this.#next] = {
 			role,
 			at: Date.now(),
-			duration,
+			duration: "duration" in check ? check.duration : undefined,
 			instance_uuid,
 			source_host,
 			dest_host,

@@ -1,6 +1,7 @@
 import { openSync, writeFileSync } from "node:fs";
+import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import { entriesOf } from "../journal/entry.ts";
-import { DamagedLine, sealLine } from "../journal/line.ts";
+import { sealLine } from "../journal/line.ts";
 import { type JournalEntry, readJournal } from "../journal/reader.ts";
 import { Pseudonyms } from "../recording/pseudonyms.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
@@ -22,8 +23,9 @@ const STDOUT = 1;
 export function record(files: readonly string[], { journal = [], share = false, output }: RecordOptions): void {
 	const { messages, entries } = readRecordings(files, damaged);
 	const instances = new Set(messages.flatMap(({ message }) => instanceOf(message)));
-	const wanted = [...entries, ...readJournal(journal, damaged)].filter(({ request }) =>
-		instances.has(request.instance_uuid),
+	// A decision that no check came to is made of nothing but the message.
+	const wanted = [...entries, ...readJournal(journal, damaged)].filter(
+		({ request, unchecked }) => !unchecked && instances.has(request.instance_uuid),
 	);
 	const lines: readonly object[] = [...messages.map(orderOf), ...journalLines(wanted)];
 	const pseudonyms = new Pseudonyms();
@@ -69,7 +71,7 @@ function linesOfEntry(entry: JournalEntry): ReturnType<typeof entriesOf> {
 		const options = { request_id, global_request_id };
 		return entriesOf({ request, basis: basis(), decision, options, at: Date.parse(time), duration, shadow });
 	} catch (error) {
-		if (!(error instanceof DamagedLine)) throw error;
+		if (!(error instanceof CannotBeMadeAgain)) throw error;
 		damaged(`left out: ${error.message}`);
 		return [];
 	}

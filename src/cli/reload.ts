@@ -22,8 +22,8 @@ export interface ReloadCounts {
 
 export interface ReloadsOptions {
 	readonly config: Config;
-	/** Of the configuration itself. */
-	readonly files: readonly string[];
+	/** Of the configuration itself, as they are now. */
+	readonly files: () => readonly string[];
 	readonly read: () => Config;
 	readonly prepare: readonly Prepare[];
 	readonly log: Logger;
@@ -72,8 +72,9 @@ export class Reloads {
 	}
 
 	async #take(): Promise<void> {
-		const { files, read, prepare } = this.#options;
-		await untilQuiet(files);
+		const { read, prepare } = this.#options;
+		await untilQuiet(this.#options.files());
+		const files = this.#options.files();
 		const config = read();
 		const { policy_file, agent_tls } = config;
 		const texts = policy_file === undefined ? files : [...files, policy_file];

@@ -8,8 +8,8 @@ const MAX_IDS = 4;
 
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
-	const { host, kernel_release, devices, libvirt, outlooks, unreadable, dropped, programs, overlays, debugfs } =
-		diagnosis;
+	const { host, kernel_release, devices, libvirt, outlooks, dropped, programs, overlays, debugfs } = diagnosis;
+	const { unreadable, unreadable_facts } = diagnosis;
 	const counts = Object.entries(devices).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
 	const kernel = kernel_release === null ? "" : `, kernel ${kernel_release}`;
 	const warnings = warningsOf(diagnosis);
@@ -22,6 +22,10 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		...section(
 			["CANNOT BE READ", "ERRNO", "FROM", "DEVICES", "WHAT HELPS"],
 			unreadable.map((one) => [one.attributes.join(", "), one.errno, clip(one.source), ids(one.devices), one.remedy]),
+		),
+		...section(
+			["CANNOT BE TOLD", "ERRNO", "FROM", "DEVICES", "WHAT HELPS"],
+			unreadable_facts.map((one) => [one.facts.join(", "), one.errno, clip(one.source), ids(one.devices), one.remedy]),
 		),
 		...section(
 			["LEFT OUT", "WHY"],
@@ -41,7 +45,7 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 				ignored.map(({ attribute, from, devices }) => [file, attribute, from, `${devices}`]),
 			),
 		),
-		...(debugfs === null
+		...(debugfs === null || unreadable_facts.some(({ facts }) => facts.includes("migration_state"))
 			? []
 			: ["", `State of migrations in debugfs: ${debugfs.errno}; what helps: ${debugfs.remedy}.`]),
 		"",

@@ -1,7 +1,7 @@
 import { canonicalJson } from "../compat/digest.ts";
 import { explain } from "../compat/explain.ts";
 import { summary } from "../compat/summary.ts";
-import { DamagedLine } from "../journal/line.ts";
+import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log.ts";
 import { type Asked, type Basis, checkAgain, questionOf, type Shadowed } from "../precheck.ts";
@@ -38,12 +38,12 @@ export function renderHistory(entries: readonly JournalEntry[], options: RenderO
 
 /** One decision with all that is known of it. `count`: how many have its id. */
 export function renderEntry(entry: JournalEntry, count: number, options: RenderOptions): string {
-	const { time, place, request_id, global_request_id, request, duration_ms, shadow } = entry;
+	const { time, place, request_id, global_request_id, request, duration_ms, unchecked, shadow } = entry;
 	const rows = [
 		["time", `${localTime(Date.parse(time))}${count > 1 ? `, the last of ${count}` : ""}`],
 		["instance", request.instance_uuid],
 		["request", [request_id, global_request_id].filter((id) => id !== undefined).join(", ") || "-"],
-		["took", `${duration_ms} ms`],
+		...(unchecked ? [] : [["took", `${duration_ms} ms`]]),
 		...(shadow ? shadowRows(shadow) : []),
 		...basisRows(entry),
 		["journal", place],
@@ -57,7 +57,7 @@ function shadowRows({ cell, nova, exact }: Shadowed): readonly (readonly string[
 }
 
 function basisRows({ basis, policy }: JournalEntry): readonly (readonly string[])[] {
-	const made = orDamage(basis);
+	const made = orWhyNot(basis);
 	if (typeof made === "string") return [["made of", made]];
 	return [
 		["source", attemptText(made.source)],
@@ -78,7 +78,7 @@ function attemptText(attempt: Asked): string {
 
 /** At length where devices were compared, and the engine still says the same. */
 function explanationOf(entry: JournalEntry, options: RenderOptions): string {
-	const basis = orDamage(entry.basis);
+	const basis = orWhyNot(entry.basis);
 	if (typeof basis === "string") return decisionOf(entry, options);
 	const { snapshots, ...again } = checkAgain(entry.request, basis);
 	if (canonicalJson(again) !== canonicalJson(entry.decision)) {
@@ -96,11 +96,11 @@ function title(decision: JournalEntry["decision"], { request }: JournalEntry, op
 	return renderDecision(decision, `${request.source_host} -> ${request.dest_host}`, options);
 }
 
-function orDamage(basis: () => Basis): Basis | string {
+function orWhyNot(basis: () => Basis): Basis | string {
 	try {
 		return basis();
 	} catch (error) {
-		if (error instanceof DamagedLine) return error.message;
+		if (error instanceof CannotBeMadeAgain) return error.message;
 		throw error;
 	}
 }

@@ -66,7 +66,11 @@ function madeAgain({ entries, policy, isPolicyGiven }: Knowledge, otherwise: Pre
 	};
 }
 
-function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, request_id = "-"): string {
+/** By which a check that was made is found again. */
+export function keyOf(
+	{ instance_uuid, source_host, dest_host }: Pick<PrecheckRequest, "instance_uuid" | "source_host" | "dest_host">,
+	request_id = "-",
+): string {
 	return JSON.stringify([instance_uuid, source_host, dest_host, request_id]);
 }
 
@@ -74,7 +78,7 @@ function keyOf({ instance_uuid, source_host, dest_host }: PrecheckRequest, reque
 function snapshotsOf({ entries, hosts }: Knowledge): SnapshotSource {
 	const known = new Map<string, Snapshot>();
 	for (const entry of entries) {
-		const basis = basisOf(entry);
+		const basis = entry.unchecked ? undefined : basisOf(entry);
 		for (const one of basis ? [basis.source, basis.target] : []) {
 			if (one !== "not asked" && !(one instanceof SnapshotError)) known.set(one.host, one);
 		}

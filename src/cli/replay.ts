@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readJournal } from "../journal/reader.ts";
+import { type JournalEntry, readJournal } from "../journal/reader.ts";
 import { RpcClient } from "../messaging/client.ts";
 import { MessageDeliveryFailure, MessageUndeliverable, MessagingTimeout, RemoteError } from "../messaging/errors.ts";
 import { toJson } from "../messaging/json.ts";
@@ -16,11 +16,14 @@ import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
 import { junit } from "./junit.ts";
-import { type Recordings, readRecordings } from "./recordings.ts";
+import { progressBar } from "./progress.ts";
+import { readRecordings } from "./recordings.ts";
 import { renderReplay, renderSummary } from "./render-replay.ts";
+import { expectedOutcomes } from "./replay-expected.ts";
 import { replayService } from "./replay-service.ts";
 
 export interface ReplayOptions extends BusOptions {
+	readonly live?: boolean;
 	readonly journal?: readonly string[];
 	readonly hosts?: readonly string[];
 	readonly policy?: string;
@@ -36,10 +39,16 @@ export interface ReplayOptions extends BusOptions {
 export interface Replayed {
 	readonly conversation: Conversation;
 	readonly now: Outcome;
-	/** Undefined where no reply was recorded. */
+	/** Undefined where it is not known what it got. */
 	readonly differences: readonly Difference[] | undefined;
 	/** Seconds. */
 	readonly duration: number;
+}
+
+/** What the requests got; and whether the ids in it are pseudonyms. */
+interface Recorded {
+	readonly was: ReadonlyMap<Conversation, Outcome>;
+	readonly shared: boolean;
 }
 
 /** Where there is no server in the routing key: whichever is free. */
@@ -47,16 +56,23 @@ const ANY_SERVER = "novacompat-replay";
 
 /** `novacompat replay`: sends recorded requests again, and compares what they get with what they got. */
 export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
-	const recordings = readRecordings(files, complain);
-	const conversations = conversationsOf(recordings.messages);
+	const { messages, shared, entries: recorded } = readRecordings(files, complain);
+	const entries = [...recorded, ...readJournal(options.journal ?? [], complain)];
+	const conversations = conversationsOf(messages);
 	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
-	const isLive = [options.transportUrl, options.configFile, options.novaConf].some((given) => given !== undefined);
+	const { live, transportUrl, configFile, configDir, novaConf } = options;
+	const isLive = [live, transportUrl, configFile, configDir, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
-	const service = isLive ? undefined : await serviceFor(transport, conversations, recordings, options);
+	const service = isLive ? undefined : await serviceFor(transport, conversations, entries, options);
 	await service?.start();
 	const client = new RpcClient(transport);
 	try {
-		const replayed = await sendAll(client, conversations, recordings.shared, options);
+		const replayed = await sendAll(
+			client,
+			conversations,
+			{ shared, was: expectedOutcomes(conversations, entries) },
+			options,
+		);
 		process.stdout.write(renderReplay(replayed) + renderSummary(replayed));
 		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed));
 		return replayed.some(({ differences = [] }) => differences.length > 0) ? REPLAY_EXIT.differs : REPLAY_EXIT.same;
@@ -74,15 +90,15 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 async function serviceFor(
 	transport: Transport,
 	conversations: readonly Conversation[],
-	recordings: Recordings,
-	{ journal = [], hosts = [], policy }: ReplayOptions,
+	entries: readonly JournalEntry[],
+	{ hosts = [], policy }: ReplayOptions,
 ) {
 	const targets = conversations
 		.map(({ request }) => targetOf(request))
 		.map((target) => ({ server: ANY_SERVER, ...target }));
 	const distinct = new Map(targets.map((target) => [`${target.exchange} ${routingKey(target)}`, target]));
 	return replayService(transport, [...distinct.values()], {
-		entries: [...recordings.entries, ...readJournal(journal, complain)],
+		entries,
 		hosts: await readHosts(hosts),
 		policy: policyOf(policy),
 		isPolicyGiven: policy !== undefined,
@@ -93,19 +109,23 @@ async function serviceFor(
 async function sendAll(
 	client: RpcClient,
 	conversations: readonly Conversation[],
-	shared: boolean,
+	recorded: Recorded,
 	{ rate = Number.POSITIVE_INFINITY, concurrency, timeout }: ReplayOptions,
 ): Promise<readonly Replayed[]> {
 	const results: Replayed[] = [];
 	const started = performance.now();
 	const waiting = conversations.entries();
-	const progress = progressOf(conversations.length);
+	const progress = progressBar(conversations.length, process.stderr);
+	let [done, different] = [0, 0];
+	progress(0, "");
 	const work = async () => {
 		for (const [index, conversation] of waiting) {
 			const early = started + (index * 1000) / rate - performance.now();
 			if (early > 0) await sleep(early);
-			results[index] = await sendAgain(client, conversation, shared, timeout);
-			progress(results);
+			const result = await sendAgain(client, conversation, recorded, timeout);
+			results[index] = result;
+			if (result.differences?.length) different++;
+			progress(++done, `${different} different`);
 		}
 	};
 	await Promise.all(Array.from({ length: concurrency }, work));
@@ -115,14 +135,15 @@ async function sendAll(
 async function sendAgain(
 	client: RpcClient,
 	conversation: Conversation,
-	shared: boolean,
+	{ was, shared }: Recorded,
 	timeout: number,
 ): Promise<Replayed> {
-	const { request, reply } = conversation;
+	const { request } = conversation;
 	const started = performance.now();
 	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout }));
 	const duration = (performance.now() - started) / 1000;
-	return { conversation, now, differences: reply && compareOutcomes(outcomeOf(reply.message), now, shared), duration };
+	const then = was.get(conversation);
+	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration };
 }
 
 /** As a recording would have it. Throws what says nothing about the service: no connection. */
@@ -143,14 +164,4 @@ async function outcomeNow(sent: Promise<unknown>): Promise<Outcome> {
 function targetOf({ exchange, routing_key }: Conversation["request"]): ClientTarget {
 	const [, topic = "", server] = /^([^.]*)(?:\.(.*))?$/s.exec(routing_key) ?? [];
 	return { exchange, topic, ...(server !== undefined && { server }) };
-}
-
-/** On a terminal only. */
-function progressOf(total: number): (results: readonly Replayed[]) => void {
-	if (!process.stderr.isTTY) return () => undefined;
-	return (results) => {
-		const done = results.filter((one) => one !== undefined);
-		const line = renderSummary(done).trimEnd();
-		process.stderr.write(done.length < total ? `\r${done.length}/${total}  ${line}` : `\r\u001b[K`);
-	};
 }

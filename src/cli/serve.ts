@@ -1,9 +1,8 @@
 import { statSync } from "node:fs";
-import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
-import { createLogger, type LevelledLogger, type Logger, osloJson, osloLine } from "../log.ts";
+import { createLogger, type LevelledLogger, type Logger, lineFormat, osloJson, osloLine } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
@@ -16,16 +15,19 @@ import { deserializeContext, type RequestContext } from "../nova/context.ts";
 import { COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC, novaEndpoints } from "../nova/methods.ts";
 import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
 import { RateLimit } from "../nova/rate-limit.ts";
+import { MAX_REPLY_BYTES } from "../nova/reply-size.ts";
 import { readNovaConf } from "../nova-conf.ts";
-import { createPrecheck, type Witness } from "../precheck.ts";
+import { createPrecheck, type UnmadeCheck, type Witness } from "../precheck.ts";
 import { createRanking } from "../ranking.ts";
-import { TappedTransport } from "../recording/tap.ts";
+import { Recorder, TappedTransport } from "../recording/tap.ts";
 import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { openKeys } from "./config-lint.ts";
 import { CurrentPolicy } from "./current-policy.ts";
+import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
 import { Reloads } from "./reload.ts";
@@ -34,15 +36,22 @@ import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
 import { standardError, writerTo } from "./writer.ts";
 
+export interface ServeOptions extends ConfigFileOptions {
+	readonly novaConf: readonly string[];
+}
+
 /** `novacompat serve`: everything that can be wrong with the configuration is found before anything is opened. */
-export async function serve(configFile: string, novaConfFiles: readonly string[]): Promise<void> {
+export async function serve({ novaConf, ...named }: ServeOptions): Promise<void> {
 	if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
 		throw new ConfigError("NODE_TLS_REJECT_UNAUTHORIZED=0 turns off all verification of certificates: unset it");
 	}
 	boundLookups();
-	const read = () => readConfig(configFile, readNovaConf(novaConfFiles));
+	const files = () => configFiles(named);
+	if (files().length === 0) throw new UsageError("which configuration? expected --config-file or --config-dir");
+	const read = () => readConfig(files(), readNovaConf(novaConf));
 	const config = read();
-	const format = config.use_json ? osloJson : osloLine;
+	const { logging_context_format_string: ofRequest, logging_default_format_string: ofOthers } = config;
+	const format = config.use_json ? osloJson : ofRequest || ofOthers ? lineFormat(ofRequest, ofOthers) : osloLine;
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, format);
 	for (const { message } of openKeys(config)) log.warning(message);
@@ -51,7 +60,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 	const monitor = new Monitor({ name: config.host, policy, log });
 	const snapshots = agentSnapshots(config, log, monitor.metrics);
 	const journal = config.journal && new Journal(config.journal, log);
-	const options = { config, policy, snapshots, log };
+	const options = { config, policy, snapshots, log, recorder: createRecorder(config, log) };
 	const witness =
 		(role: Bus["role"]): Witness =>
 		(made) => {
@@ -60,7 +69,7 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		};
 	const reloads = new Reloads({
 		config,
-		files: [configFile, ...novaConfFiles],
+		files: () => [...files(), ...novaConf],
 		read,
 		prepare: [
 			({ debug }) =>
@@ -84,7 +93,10 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
 		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
 	}
-	const unchecked = (decision: Decision) => monitor.metrics.decided("service", decision);
+	const unchecked = (unmade: UnmadeCheck) => {
+		journal?.record(unmade);
+		monitor.unchecked(unmade);
+	};
 	const answering =
 		config.transport_url &&
 		createAnswering(config.transport_url, { ...options, witness: witness("service"), unchecked });
@@ -106,9 +118,13 @@ export async function serve(configFile: string, novaConfFiles: readonly string[]
 }
 
 /** The service on its own bus. */
-function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "transport">) {
+function createAnswering(
+	url: TransportUrl,
+	{ recorder, ...options }: Omit<ServiceOptions, "transport"> & { readonly recorder: Recorder | undefined },
+) {
 	const { config, log } = options;
-	const transport = tapped(createTransport(url, config, log), config, log);
+	const bare = createTransport(url, config, log);
+	const transport = recorder ? new TappedTransport(bare, recorder) : bare;
 	const notifier = new Notifier({
 		transport,
 		exchange: config.control_exchange,
@@ -136,9 +152,9 @@ function createAnswering(url: TransportUrl, options: Omit<ServiceOptions, "trans
 	};
 }
 
-/** Writes down what passes, when the configuration says so. */
-function tapped(transport: Transport, { recording }: Config, log: Logger): Transport {
-	if (!recording) return transport;
+/** For what passes, on the service's own bus and in the shadow, when the configuration says so. */
+function createRecorder({ recording }: Config, log: Logger): Recorder | undefined {
+	if (!recording) return undefined;
 	const { file, max_file_size } = recording;
 	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
 	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
@@ -149,7 +165,7 @@ function tapped(transport: Transport, { recording }: Config, log: Logger): Trans
 	};
 	const { write } = writerTo({ dest: file, mode: 0o600 }, { onError });
 	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
-	return new TappedTransport(transport, { write, maxSize, onFull });
+	return new Recorder({ write, maxSize, onFull });
 }
 
 /**
@@ -184,7 +200,7 @@ export interface ServiceOptions {
 	readonly rateLimit?: RateLimit;
 	readonly notifyCheck?: NotifyCheck;
 	readonly witness?: Witness;
-	readonly unchecked?: (decision: Decision) => void;
+	readonly unchecked?: (unmade: UnmadeCheck) => void;
 }
 
 /** The service on any transport: the demo runs it in memory. */
@@ -210,6 +226,7 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 		maxCallTime: config.max_check_time,
 		ack: config.ack,
 		ping: config.rpc_ping_enabled,
+		maxReply: MAX_REPLY_BYTES,
 		missingQueuePatience: rabbitOptionsOf(config).kombu_missing_consumer_retry_timeout,
 	});
 }

@@ -28,6 +28,8 @@ export interface MetricsSources {
 	readonly buses: readonly Bus[];
 	readonly hosts: readonly HostState[];
 	readonly shadows: readonly ShadowState[];
+	/** Keys of messages that were not taken. */
+	readonly unsafeKeys: number;
 	/** Agents fail everywhere: see Outage. */
 	readonly systemic: boolean;
 	readonly reloads: ReloadCounts;
@@ -75,6 +77,7 @@ export class ServiceMetrics implements SnapshotWitness {
 	async render({
 		server,
 		rateLimited,
+		unsafeKeys,
 		buses,
 		hosts,
 		shadows,
@@ -97,6 +100,11 @@ export class ServiceMetrics implements SnapshotWitness {
 			...(rateLimited
 				? [countFamily("novacompat_rate_limited_total", "Checks that were too many to be made.", "limit", rateLimited)]
 				: []),
+			counter(
+				"novacompat_unsafe_keys_total",
+				"Keys __proto__, constructor and prototype that were left out of messages.",
+				unsafeKeys,
+			),
 			countFamily(
 				"novacompat_agent_requests_total",
 				"Questions to agents by outcome, two tries at most counted as one.",

@@ -7,12 +7,17 @@ import { problem } from "../http/problems.ts";
 export interface ServiceSources {
 	/** Why the service cannot take requests now; undefined when it can. */
 	readonly notReady: () => string | undefined;
+	/** How it stands with what it needs; undefined when nobody shall know. */
+	readonly details: () => string | undefined;
 	readonly metrics: () => Promise<string>;
 	/** The status page; undefined when there shall be none. */
 	readonly page: (() => string) | undefined;
 }
 
-const ready = healthcheck<ServiceSources>(({ notReady }) => notReady());
+const ready = healthcheck<ServiceSources>(
+	({ notReady }) => notReady(),
+	({ details }) => details(),
+);
 
 /** Everything that the service serves over HTTP. */
 const ROUTES: Routes<ServiceSources> = {

@@ -28,3 +28,12 @@ export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string 
 	});
 	return problems.length > 0 ? problems.join("; ") : undefined;
 }
+
+/** How it stands with each broker. */
+export function detailsOf(buses: readonly Bus[]): string {
+	const texts = buses.map(({ role, cell, state: { connected, connections, consuming, blocked } }) => {
+		const name = cell === undefined ? role : `${role} ${cell}`;
+		return `${name}: connected ${connected ?? "no"}, connections ${connections}, consuming ${consuming}, blocked ${blocked}`;
+	});
+	return texts.join("; ");
+}

@@ -5,9 +5,11 @@ import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { Consumer } from "../messaging/transport.ts";
 import { COMPUTE_TOPICS } from "../nova/methods.ts";
+import { OBSERVED_METHODS } from "../nova/observed.ts";
 import { Shadow } from "../nova/shadow.ts";
 import { createPlacementCheck } from "../placement.ts";
 import { createCheck, type Witness } from "../precheck.ts";
+import type { Recorder } from "../recording/tap.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
 import type { Bus } from "./service-state.ts";
 
@@ -20,6 +22,8 @@ export interface ShadowsOptions {
 	readonly snapshots: SnapshotSource;
 	readonly log: Logger;
 	readonly witness?: Witness;
+	/** Of what is looked at; left out, nothing is written down. */
+	readonly recorder?: Recorder | undefined;
 }
 
 /** Listens in on the bus of each cell that the configuration names under `shadow`. */
@@ -27,7 +31,7 @@ export function createShadows(options: ShadowsOptions): readonly ReturnType<type
 	return Object.keys(options.config.shadow).map((cell) => createShadow(cell, options));
 }
 
-function createShadow(cell: string, { config, policy, snapshots, log, witness }: ShadowsOptions) {
+function createShadow(cell: string, { config, policy, snapshots, log, witness, recorder }: ShadowsOptions) {
 	const { transport_url: url, control_exchange, oslo_messaging_rabbit } = config.shadow[cell] ?? {};
 	if (!url) throw new Error(`no section shadow.${cell}`);
 	const exchange = control_exchange ?? config.control_exchange;
@@ -63,7 +67,10 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness }:
 			};
 			consumer = await transport.tap(
 				tap,
-				(delivery) => void shadow.take(delivery),
+				(delivery) => {
+					recorder?.record({ exchange, routing_key: delivery.routingKey }, delivery, OBSERVED_METHODS);
+					void shadow.take(delivery);
+				},
 				() => shadow.missed(),
 			);
 			log.info(`shadow ${cell} ready: watching ${tap.keys.map((key) => `${exchange}/${key}`).join(", ")}`);

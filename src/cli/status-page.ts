@@ -82,7 +82,7 @@ function checkRow(check: RecentCheck): readonly string[] {
 	const more = list && `<details><summary>${reasonCount - 1} more</summary><ul>${list}</ul></details>`;
 	const ids = [check.request_id, check.global_request_id].filter((one) => one !== undefined && one !== null);
 	return [
-		`<span class="line">${localTime(at)}</span><br><small>${duration.toFixed(1)} ms${role === "shadow" ? ", in the shadow" : ""}</small>`,
+		`<span class="line">${localTime(at)}</span><br><small>${duration === undefined ? "not checked" : `${duration.toFixed(1)} ms`}${role === "shadow" ? ", in the shadow" : ""}</small>`,
 		`${badge(kind, word)}<br><small class="id">${escapeHtml(id)}</small>`,
 		`<span class="line">${escapeHtml(source_host)}<br>→ ${escapeHtml(dest_host)}</span>`,
 		`<div class="reasons">${first ? reasonText(first) : devicesText(check)}${more}</div>`,

@@ -9,11 +9,12 @@ import { exitCodeOf } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHost } from "./hosts.ts";
 import { findDecision } from "./journal.ts";
+import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { heading, type RenderOptions, renderDecision, terminalColour } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
 import { table } from "./table.ts";
 
-export interface WhatIfOptions {
+export interface WhatIfOptions extends OutputOptions {
 	/** Id of a decision, or its request id. */
 	readonly journal: string;
 	readonly directory: readonly string[];
@@ -23,7 +24,6 @@ export interface WhatIfOptions {
 	readonly source?: string;
 	readonly target?: readonly string[];
 	readonly policy?: string;
-	readonly format: string;
 }
 
 /** `novacompat explain --journal`: what a decision would be if something were otherwise; the exit code is its verdict. */
@@ -31,10 +31,16 @@ export async function whatIf(options: WhatIfOptions): Promise<number> {
 	const { entry } = findDecision(options.directory, options.journal);
 	const basis = await otherwise(entry.basis(), options);
 	const { snapshots, ...decision } = checkAgain(entry.request, basis);
-	process.stdout.write(
-		options.format === "json"
-			? `${JSON.stringify({ recorded: entry.decision, decision, ...changes(entry.decision, decision) }, null, 2)}\n`
-			: render(entry, decision, basis, terminalColour(process.stdout)),
+	const { instance_uuid, source_host, dest_host } = entry.request;
+	print(
+		{
+			kind: "one",
+			data: { recorded: entry.decision, decision, ...changes(entry.decision, decision) },
+			text: () => render(entry, decision, basis, terminalColour(process.stdout)),
+			columns: ["instance", "from", "to", "was", ...DECISION_COLUMNS],
+			rows: [[instance_uuid, source_host, dest_host, entry.decision.verdict, ...decisionCells(decision)]],
+		},
+		options,
 	);
 	return exitCodeOf(decision);
 }

@@ -1,8 +1,8 @@
-import { z } from "zod";
 import type { Ranking } from "../compat/rank.ts";
+import { z } from "../zod.ts";
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
-import { renderRanking } from "./rank.ts";
+import { rankingRows, renderRanking } from "./rank.ts";
 import { renderDecision, terminalColour } from "./render.ts";
 
 const RankingReply = z.object({
@@ -28,7 +28,8 @@ export function whereCanItGo(
 			.filter(({ reasons }) => reasons.length > 0)
 			.map((host) => renderDecision(host, `${source_host} -> ${host.host}`, colour));
 		return {
-			text: [renderRanking(ranking, colour), ...inFull].join("\n"),
+			...rankingRows(ranking),
+			text: () => [renderRanking(ranking, colour), ...inFull].join("\n"),
 			exitCode: bestExitCode(hosts.map(exitCodeOf)),
 		};
 	});

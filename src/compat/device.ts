@@ -8,6 +8,21 @@ export type Attributes = Readonly<Record<string, string>>;
 export const DEVICE_KINDS = ["pci", "mdev", "mdev_type", "vdpa"] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
+/** What an id looks like: PCI address, name of an mdev (its uuid) or on the vdpa bus, `<parent>/<type id>`. */
+const DEVICE_IDS = [
+	/^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/,
+	/^(?!\.)[A-Za-z0-9_.-]{1,64}$/,
+	/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\/[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/,
+];
+
+/** Whether a text can be the id of a device. It is a key into what has been scanned, whoever it is from, and no part of a path. */
+export function isDeviceId(text: string): boolean {
+	return DEVICE_IDS.some((grammar) => grammar.test(text));
+}
+
+export const DEVICE_ID_FORMS =
+	"a PCI address (0000:3b:10.2), the uuid of an mdev, the name of a vdpa device or <parent>/<mdev type>";
+
 export interface Device {
 	/** PCI address (`0000:3b:00.2`), mdev uuid, `<parent address>/<type id>`, or the name on the vdpa bus. */
 	readonly id: string;

@@ -49,10 +49,11 @@ export function metricsPage(body: string): Answer {
 
 /**
  * As oslo.middleware answers (oslo_middleware/healthcheck/__init__.py): GET with the reason, HEAD with the status alone. `ailment` says what
- * is wrong, if anything is.
+ * is wrong, if anything is; `details`, in JSON only, what there is to say in any case, where that is wanted.
  */
 export function healthcheck<Sources>(
 	ailment: (sources: Sources) => string | undefined | Promise<string | undefined>,
+	details: (sources: Sources) => string | undefined = () => undefined,
 ): Routes<Sources>[string] {
 	return {
 		async GET(sources, { accept }) {
@@ -60,7 +61,10 @@ export function healthcheck<Sources>(
 			const status = reason === undefined ? 200 : 503;
 			const reasons = [reason ?? "OK"];
 			if (!accept.includes(JSON_TYPE)) return { status, type: TEXT_TYPE, body: reasons.join("\n") };
-			return { ...json({ detailed: false, reasons }), status };
+			const detail = details(sources);
+			if (detail === undefined) return { ...json({ detailed: false, reasons }), status };
+			const detailed = reasons.map((reason) => ({ class: "HealthcheckResult", reason, details: detail }));
+			return { ...json({ detailed: true, reasons: detailed }), status };
 		},
 		async HEAD(sources) {
 			return (await ailment(sources)) === undefined ? { status: 204 } : { status: 503, type: TEXT_TYPE };

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
 import type { Decision } from "../compat/decision.ts";
 import { canonicalJson } from "../compat/digest.ts";
 import { once } from "../compat/once.ts";
 import type { Policy } from "../compat/policy.ts";
 import { PolicyFile } from "../policy/policy.ts";
-import type { Asked, MadeCheck, PrecheckRequest } from "../precheck.ts";
+import type { Asked, MadeCheck, PrecheckRequest, UnmadeCheck } from "../precheck.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
+import { z } from "../zod.ts";
 
 /** 128 bits of SHA-256: what a device or a policy is called in a journal. */
 const Digest = z.string().regex(/^[0-9a-f]{32}$/);
@@ -28,11 +28,14 @@ type Part = z.infer<typeof Part>;
 /** What a host says, its devices by digest: of many that stay the same none is written twice. */
 const SnapshotLine = Snapshot.omit({ devices: true, dropped: true }).extend({ devices: z.array(Digest) });
 
+/** What a request that could not be read does not name. */
+const Name = z.string().default("-");
+
 /** The checksum says that it is what was written: only what names a check is looked at. */
 const Request = z.looseObject({
-	instance_uuid: z.string(),
-	source_host: z.string(),
-	dest_host: z.string(),
+	instance_uuid: Name,
+	source_host: Name,
+	dest_host: Name,
 }) as unknown as z.ZodType<PrecheckRequest>;
 
 const DecisionSchema = z.looseObject({
@@ -65,6 +68,8 @@ export const Entry = z.discriminatedUnion("type", [
 		policy: Digest,
 		duration_ms: z.number(),
 		decision: DecisionSchema,
+		/** Since 1.2: no check came to it, because of the request or for want of time. */
+		unchecked: z.literal(true).optional(),
 		/** Of a check in the shadow, since 1.1: on which bus, what Nova did, and what is said of the devices that it chose. */
 		shadow: z
 			.object({ cell: z.string(), nova: z.enum(["accepted", "refused", "unseen"]), exact: DecisionSchema.optional() })
@@ -75,7 +80,7 @@ export type Entry = z.infer<typeof Entry>;
 export type DecisionEntry = Extract<Entry, { readonly type: "decision" }>;
 export type SnapshotEntry = Extract<Entry, { readonly type: "snapshot" }>;
 
-export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.1" };
+export const JOURNAL_ENTRY: Entry = { type: "journal", schema_version: "1.2" };
 
 const digestOf = (value: unknown) =>
 	createHash("sha256")
@@ -96,13 +101,16 @@ const snapshotEntry = once(({ dropped, ...host }: Snapshot) => {
 export type KeptCheck = Omit<MadeCheck, "options"> & { readonly options: Omit<MadeCheck["options"], "signal"> };
 
 /** A check as entries: what it refers to, in order, then the decision. */
-export function entriesOf({ request, basis, decision, options, at, duration, shadow }: KeptCheck): readonly Entry[] {
+export function entriesOf(kept: KeptCheck | UnmadeCheck): readonly Entry[] {
+	const { request, decision, options, at } = kept;
 	const { request_id, global_request_id } = options;
 	const { snapshots: _, ...decided } = decision;
-	const policy = policyEntry(basis.policy);
+	const isChecked = "basis" in kept;
+	const { source, target, policy: inForce } = isChecked ? kept.basis : { ...NOBODY_ASKED, policy: kept.policy };
+	const policy = policyEntry(inForce);
 	return [
-		...snapshotEntries(basis.source),
-		...snapshotEntries(basis.target),
+		...snapshotEntries(source),
+		...snapshotEntries(target),
 		policy,
 		{
 			type: "decision",
@@ -110,15 +118,17 @@ export function entriesOf({ request, basis, decision, options, at, duration, sha
 			...(request_id !== undefined && { request_id }),
 			...(global_request_id !== undefined && { global_request_id }),
 			request,
-			source: partOf(basis.source),
-			target: partOf(basis.target),
+			source: partOf(source),
+			target: partOf(target),
 			policy: policy.digest,
-			duration_ms: Math.round(duration * 1000) / 1000,
+			duration_ms: isChecked ? Math.round(kept.duration * 1000) / 1000 : 0,
 			decision: decided,
-			...(shadow && { shadow }),
+			...(isChecked ? kept.shadow && { shadow: kept.shadow } : { unchecked: true }),
 		} as DecisionEntry,
 	];
 }
+
+const NOBODY_ASKED = { source: "not asked", target: "not asked" } as const;
 
 function snapshotOf(asked: Asked): Snapshot | undefined {
 	if (asked === "not asked") return undefined;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { MadeCheck } from "../precheck.ts";
+import type { MadeCheck, UnmadeCheck } from "../precheck.ts";
 import { entriesOf, JOURNAL_ENTRY } from "./entry.ts";
 import { JournalFiles, type JournalOptions } from "./files.ts";
 import { sealLine } from "./line.ts";
@@ -23,7 +23,7 @@ export class Journal {
 	readonly #files: JournalFiles;
 	readonly #directory: string;
 	readonly #log: Log;
-	readonly #waiting: MadeCheck[] = [];
+	readonly #waiting: (MadeCheck | UnmadeCheck)[] = [];
 	/** What the current file has, by digest. */
 	readonly #known = new Set<string>();
 	#work: Promise<void> | undefined;
@@ -40,7 +40,7 @@ export class Journal {
 	}
 
 	/** Never throws and never waits. */
-	readonly record = (made: MadeCheck): void => {
+	readonly record = (made: MadeCheck | UnmadeCheck): void => {
 		if (performance.now() < this.#retryAt) this.#lose(1, "");
 		else if (this.#waiting.length >= MAX_WAITING) this.#lose(1, "the disk is too slow");
 		else {
@@ -79,7 +79,7 @@ export class Journal {
 		}
 	}
 
-	async #append(made: MadeCheck): Promise<void> {
+	async #append(made: MadeCheck | UnmadeCheck): Promise<void> {
 		if (await this.#files.begin()) this.#known.clear();
 		let written = this.#lines(made);
 		if (this.#files.isFullFor(written.text.length)) {
@@ -92,7 +92,7 @@ export class Journal {
 	}
 
 	/** A check with all that it refers to and the file does not have. */
-	#lines(made: MadeCheck): { readonly text: Buffer; readonly digests: ReadonlySet<string> } {
+	#lines(made: MadeCheck | UnmadeCheck): { readonly text: Buffer; readonly digests: ReadonlySet<string> } {
 		const digests = new Set<string>();
 		const lines = this.#known.size === 0 ? [sealLine(JOURNAL_ENTRY)] : [];
 		for (const entry of entriesOf(made)) {

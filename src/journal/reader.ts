@@ -1,9 +1,10 @@
 import { readFileSync, statSync } from "node:fs";
-import { z } from "zod";
 import type { Policy } from "../compat/policy.ts";
 import type { Asked, Basis } from "../precheck.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
+import { z } from "../zod.ts";
+import { CannotBeMadeAgain } from "./cannot-be-made-again.ts";
 import { type DecisionEntry, Entry, type SnapshotEntry } from "./entry.ts";
 import { journalFiles } from "./files.ts";
 import { DamagedLine, openLine } from "./line.ts";
@@ -14,7 +15,7 @@ const NEWLINE = 0x0a;
 export interface JournalEntry extends DecisionEntry {
 	/** `file:line`. */
 	readonly place: string;
-	/** What it was made of; throws DamagedLine, with the place, when a line that it refers to is lost. */
+	/** What it was made of; throws CannotBeMadeAgain, with the place, when a line that it refers to is lost, or no check came to it. */
 	readonly basis: () => Basis;
 }
 
@@ -76,14 +77,18 @@ export class JournalLines {
 		else if (entry.type === "policy") this.#policies.set(entry.digest, entry.policy);
 	}
 
-	#basisOf({ source, target, policy: digest }: DecisionEntry, place: string): Basis {
+	#basisOf({ source, target, policy: digest, unchecked, decision }: DecisionEntry, place: string): Basis {
+		if (unchecked) {
+			const why = decision.reasons.map(({ code }) => code).join(", ");
+			throw new CannotBeMadeAgain(place, `no check came to it (${why})`);
+		}
 		try {
 			const policy = this.#policies.get(digest);
 			if (!policy) throw new DamagedLine(`the line of policy ${digest} is damaged`);
 			return { source: this.#askedOf(source), target: this.#askedOf(target), policy };
 		} catch (error) {
 			if (!(error instanceof DamagedLine)) throw error;
-			throw new DamagedLine(`${place}: the decision cannot be made again: ${error.message}`);
+			throw new CannotBeMadeAgain(place, error.message);
 		}
 	}
 

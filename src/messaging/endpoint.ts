@@ -22,6 +22,8 @@ export interface Method<Context> {
 	 * Left out, the caller gets a failure of the server's.
 	 */
 	readonly onTimeUp?: (args: Readonly<Record<string, unknown>>, call: Call<Context>) => unknown;
+	/** Bytes of a reply at most; left out, those of the server. */
+	readonly maxReply?: number;
 }
 
 /** Methods that share a namespace and a version. Only what the map names can be called. */

@@ -19,7 +19,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 	[/^ERR_TLS_CERT_ALTNAME_INVALID/, "the certificate is for another name than that in transport_url", true],
 	[
 		/^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/,
-		"ssl_ca_file has not the CA that signed the certificate of the broker",
+		"set ssl_ca_file to the CA that signed the certificate of the broker",
 		true,
 	],
 	[/^ERR_SSL_WRONG_VERSION_NUMBER/, "this is not a TLS port: check ssl and the port", true],

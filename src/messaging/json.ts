@@ -5,10 +5,18 @@ import { InvalidMessage } from "./errors.ts";
 export const MAX_DEPTH = 64;
 /** Brackets, commas, colons, strings, numbers and words; Nova's longest message has 1,600. */
 export const MAX_TOKENS = 200_000;
+/**
+ * In one object; an Instance of Nova has 70. One string may be as long as the message, unlike in SEC-03: it costs no more than its
+ * bytes, and oslo.messaging takes it. Of what Nova sends src/nova/objects.ts reads none that is longer than it may be.
+ */
+export const MAX_KEYS = 4_096;
 /** Python's own limit (`sys.get_int_max_str_digits`): the time to read digits grows faster than their number. */
 export const MAX_INTEGER_DIGITS = 4_300;
 /** A text so short is parsed within milliseconds whatever it holds, and has no more tokens than it may. */
 const SHORT = 64 * 1024;
+
+const TOO_DEEP = `is nested deeper than ${MAX_DEPTH} levels`;
+const TOO_MANY_KEYS = `has an object of more than ${MAX_KEYS} keys`;
 
 const TOKEN = /["[\]{},:]|[-+.\w]+/g;
 /** What JSON.parse refuses, or may round. */
@@ -23,7 +31,9 @@ const TAGGED = new RegExp(`"${TAG}([^"]*)"`, "g");
  */
 export function parseJson(text: string, what = "the text"): unknown {
 	const parsed = text.length <= SHORT ? tryParse(text) : undefined;
-	if (parsed !== undefined && !hasSpecialNumber(parsed, () => new InvalidMessage(tooDeep(what)))) return parsed;
+	if (parsed !== undefined && !hasSpecialNumber(parsed, MAX_KEYS, (is) => new InvalidMessage(`${what} ${is}`))) {
+		return parsed;
+	}
 	const specials = findSpecialNumbers(text, what);
 	const careful = tryParse(tag(text, specials));
 	if (careful === undefined) throw new InvalidMessage(`${what} is not JSON`);
@@ -35,7 +45,7 @@ export function parseJson(text: string, what = "the text"): unknown {
  * for what is too deep, or has no end.
  */
 export function toJson(value: unknown, indent = 0): string {
-	if (!hasSpecialNumber(value, () => new TypeError(tooDeep("the value"))))
+	if (!hasSpecialNumber(value, Number.POSITIVE_INFINITY, (is) => new TypeError(`the value ${is}`)))
 		return JSON.stringify(value, null, indent) ?? "null";
 	const tagSpecial = (_key: string, item: unknown) => (isSpecial(item) ? `${TAG}${digits(item)}` : item);
 	return JSON.stringify(value, tagSpecial, indent).replace(TAGGED, "$1");
@@ -49,16 +59,20 @@ function tryParse(text: string): unknown {
 	}
 }
 
-/** Whether a number in the value needs care; goes no deeper than a message may. */
-function hasSpecialNumber(value: unknown, refusal: () => Error, depth = 0): boolean {
+/** Whether a number in the value needs care; goes no deeper than a message may, and throws what `refusal` makes of what is too much. */
+function hasSpecialNumber(value: unknown, maxKeys: number, refusal: (is: string) => Error, depth = 0): boolean {
 	if (typeof value !== "object" || value === null) return isSpecial(value);
-	if (depth === MAX_DEPTH) throw refusal();
+	if (depth === MAX_DEPTH) throw refusal(TOO_DEEP);
 	if (Array.isArray(value)) {
-		for (const item of value) if (hasSpecialNumber(item, refusal, depth + 1)) return true;
+		for (const item of value) if (hasSpecialNumber(item, maxKeys, refusal, depth + 1)) return true;
 		return false;
 	}
 	const fields = value as Readonly<Record<string, unknown>>;
-	for (const key in fields) if (hasSpecialNumber(fields[key], refusal, depth + 1)) return true;
+	let keys = 0;
+	for (const key in fields) {
+		if (++keys > maxKeys) throw refusal(TOO_MANY_KEYS);
+		if (hasSpecialNumber(fields[key], maxKeys, refusal, depth + 1)) return true;
+	}
 	return false;
 }
 
@@ -74,6 +88,8 @@ function digits(value: number | bigint): string {
 /** Where the numbers start and end that JSON.parse cannot read; one linear pass, which refuses what is too much. */
 function findSpecialNumbers(text: string, what: string): readonly number[] {
 	const found: number[] = [];
+	/** Of the object that is open, by depth. */
+	const keys: number[] = [];
 	let [depth, afterSpecial] = [0, false];
 	TOKEN.lastIndex = 0;
 	for (let tokens = 1; ; tokens++) {
@@ -90,7 +106,11 @@ function findSpecialNumbers(text: string, what: string): readonly number[] {
 			found.push(TOKEN.lastIndex - token.length, TOKEN.lastIndex);
 		} else if (token === '"') TOKEN.lastIndex = endOfString(text, TOKEN.lastIndex);
 		else if (token === "[" || token === "{") {
-			if (++depth > MAX_DEPTH) throw new InvalidMessage(tooDeep(what));
+			if (++depth > MAX_DEPTH) throw new InvalidMessage(`${what} ${TOO_DEEP}`);
+			keys[depth] = 0;
+		} else if (token === ":") {
+			keys[depth] = (keys[depth] ?? 0) + 1;
+			if (Number(keys[depth]) > MAX_KEYS) throw new InvalidMessage(`${what} ${TOO_MANY_KEYS}`);
 		} else if (token === "]" || token === "}") depth--;
 	}
 }
@@ -130,8 +150,4 @@ function untag(value: unknown): unknown {
 function numberOf(token: string): number | bigint {
 	const number = Number(token);
 	return /\d$/.test(token) && !Number.isSafeInteger(number) ? BigInt(token) : number;
-}
-
-function tooDeep(what: string): string {
-	return `${what} is nested deeper than ${MAX_DEPTH} levels`;
 }

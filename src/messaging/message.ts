@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { decompress } from "./compression.ts";
-import { InvalidMessage, valueError } from "./errors.ts";
+import { InvalidMessage, RpcFailure, valueError } from "./errors.ts";
+import { encodeFailure } from "./failure.ts";
 import { parseJson, toJson } from "./json.ts";
 import type { Delivery } from "./transport.ts";
 
@@ -16,6 +17,8 @@ const ENVELOPE_VERSION = "2.0";
 const ENVELOPE = /^\{"oslo\.version": ?"2\.0", ?"oslo\.message": ?(?=")/;
 /** Python's have 32 digits; a longer one would fill the memory that remembers them. */
 const MAX_UNIQUE_ID_LENGTH = 128;
+/** Every reply has the one of its call, and shall not be as long as a stranger likes. */
+const MAX_MSG_ID_LENGTH = 1_024;
 const CONTEXT_PREFIX = "_context_";
 
 /** The context of a request as it came, by name. */
@@ -130,11 +133,15 @@ export function readRequest(fields: Fields): Request {
 		namespace: namespace === null ? null : asText(namespace),
 		// Like Python's dict.get: a version that is there and null is not the default, and compatible with nothing.
 		version: version === undefined ? "1.0" : versionText(version),
-		replyTo: typeof queue === "string" && typeof msgId === "string" && msgId !== "" ? { queue, msgId } : undefined,
+		replyTo: typeof queue === "string" && isMsgId(msgId) ? { queue, msgId } : undefined,
 		monitorTimeout: get("_timeout"),
 		uniqueId: typeof uniqueId === "string" && uniqueId.length <= MAX_UNIQUE_ID_LENGTH ? uniqueId : undefined,
 		context: new ContextFields(fields),
 	};
+}
+
+function isMsgId(value: unknown): value is string {
+	return typeof value === "string" && value !== "" && value.length <= MAX_MSG_ID_LENGTH;
 }
 
 /** Most methods want a few names of some dozens: nothing is copied. */
@@ -186,8 +193,8 @@ export function requestFields(
 	};
 }
 
-/** Throws a ValueError for a result that is too large to be sent: what was asked for was too much. */
-export function resultReply(msgId: string, result: unknown): Buffer {
+/** Throws a ValueError for a result of more than `limit` bytes: what was asked for was too much. */
+export function resultReply(msgId: string, result: unknown, limit = MAX_BODY_BYTES): Buffer {
 	const body = sealEnvelope({
 		result: result ?? null,
 		failure: null,
@@ -195,11 +202,20 @@ export function resultReply(msgId: string, result: unknown): Buffer {
 		_msg_id: msgId,
 		_unique_id: newId(),
 	});
-	if (body.length <= MAX_BODY_BYTES) return body;
-	throw valueError(`the reply would have ${body.length} bytes, expected at most ${MAX_BODY_BYTES}: ask for less`);
+	if (body.length <= limit) return body;
+	throw valueError(`the reply would have ${body.length} bytes, expected at most ${limit}: ask for less`);
 }
 
-export function failureReply(msgId: string, failure: string): Buffer {
+/** Of a failure that is too large to be sent its class is told, and how large it is. */
+export function failureReply(msgId: string, error: unknown, limit = MAX_BODY_BYTES): Buffer {
+	const body = sealFailure(msgId, error);
+	if (body.length <= limit || !(error instanceof RpcFailure)) return body;
+	const text = `the failure would have ${body.length} bytes, expected at most ${limit}`;
+	return sealFailure(msgId, new RpcFailure(error.excClass, error.module, text));
+}
+
+function sealFailure(msgId: string, error: unknown): Buffer {
+	const failure = encodeFailure(error);
 	return sealEnvelope({ result: null, failure, ending: true, _msg_id: msgId, _unique_id: newId() });
 }
 

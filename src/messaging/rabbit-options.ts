@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { z } from "zod";
+import { z } from "../zod.ts";
 import { InvalidRabbitOptions } from "./errors.ts";
 
 /** oslo.config's words for booleans; an option comes from YAML, from an ini file or from a URL. */
@@ -49,13 +49,15 @@ const IGNORED = z.unknown().optional();
 
 /**
  * Options of `[oslo_messaging_rabbit]`, by the same names and with the same meaning (oslo_messaging/_drivers/impl_rabbit.py,
- * amqp.py). Defaults are oslo's but for `heartbeat_timeout_threshold` (60 there: a hung broker would go unnoticed for two
+ * amqp.py), and one of our own. Defaults are oslo's but for `heartbeat_timeout_threshold` (60 there: a hung broker would go unnoticed for two
  * minutes), `kombu_missing_consumer_retry_timeout` (60 there: dead callers would hold memory) and `processname`.
  */
 export const RabbitOptions = z.strictObject({
 	ssl: flag(false),
-	/** Set, the broker's certificate must be valid; unset, nothing is verified, as in Python. */
+	/** Unset, the authorities that Node.js knows. */
 	ssl_ca_file: file,
+	/** Our own: false verifies nothing, as oslo.messaging does without `ssl_ca_file` and with an amqp older than 5.1. */
+	ssl_verify: flag(true),
 	ssl_cert_file: file,
 	ssl_key_file: file,
 	ssl_enforce_hostname_verification: flag(true),

@@ -5,6 +5,7 @@ import { MessageDeliveryFailure } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Transport } from "./transport.ts";
 
+/** More than SEC-05 says by ":", which is in the names that oslo.messaging's queue manager makes (`use_queue_manager` of the caller). */
 const REPLY_QUEUE = /^reply_[0-9A-Za-z_.:-]{1,200}$/;
 const RETRY_MS = 250;
 /** For a reply that its method has finished in the last moment. */

@@ -6,7 +6,6 @@ import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
 import { type Call, dispatch, type Endpoint, PING_ENDPOINT } from "./endpoint.ts";
 import { InvalidMessage, RpcFailure } from "./errors.ts";
-import { encodeFailure } from "./failure.ts";
 import type { Log } from "./log.ts";
 import { failureReply, openEnvelope, type RawContext, type Request, readRequest, resultReply } from "./message.ts";
 import { Replies } from "./replies.ts";
@@ -33,6 +32,8 @@ export interface RpcServerOptions<Context> {
 	readonly ack?: "after" | "before";
 	/** Whether `oslo_rpc_server_ping` is answered (`rpc_ping_enabled`). */
 	readonly ping?: boolean;
+	/** Bytes of a reply at most; left out, those of any message. */
+	readonly maxReply?: number;
 	/** Seconds that a reply waits for its queue (`kombu_missing_consumer_retry_timeout`); 2 when left out. */
 	readonly missingQueuePatience?: number;
 }
@@ -50,6 +51,8 @@ interface Taken {
 	readonly slot: Slot | undefined;
 	/** Set when its time is over. */
 	isLate: boolean;
+	/** That of the method, once it is known. */
+	maxReply: number | undefined;
 }
 
 /** What is left to do for a request that was served. */
@@ -153,10 +156,11 @@ export class RpcServer<Context> {
 		const outcome = await this.#slots.take(waiting);
 		const deadline = waiting ?? this.#deadline(delivery);
 		const slot = outcome instanceof Slot ? outcome : undefined;
+		const { maxReply } = this.#options;
 		let served: Served | undefined;
 		try {
 			if (outcome === "closed") delivery.requeue();
-			else served = await this.#answer({ delivery, target, request, deadline, slot, isLate: false });
+			else served = await this.#answer({ delivery, target, request, deadline, slot, isLate: false, maxReply });
 			return served;
 		} finally {
 			if (served === undefined) {
@@ -217,14 +221,14 @@ export class RpcServer<Context> {
 		const msgId = request.replyTo?.msgId ?? "";
 		let outcome: keyof RequestCounts = "ok";
 		try {
-			return resultReply(msgId, await this.#result(taken));
+			return resultReply(msgId, await this.#result(taken), taken.maxReply);
 		} catch (error) {
 			if (!(error instanceof RpcFailure)) {
 				const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 				this.#options.log.error(`${request.method} failed: ${text}`);
 			}
 			outcome = outcomeOfFailure(error);
-			return failureReply(msgId, encodeFailure(error));
+			return failureReply(msgId, error, taken.maxReply);
 		} finally {
 			this.requests[taken.isLate ? "expired" : outcome]++;
 			await endHeartbeats?.();
@@ -235,7 +239,8 @@ export class RpcServer<Context> {
 	async #result(taken: Taken): Promise<unknown> {
 		const { request, target, deadline, slot } = taken;
 		const { method, args } = request;
-		const { handler, onTimeUp } = dispatch(this.#endpoints, request);
+		const { handler, onTimeUp, maxReply = taken.maxReply } = dispatch(this.#endpoints, request);
+		taken.maxReply = maxReply;
 		const context = this.#options.deserializeContext(request.context);
 		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));

@@ -32,13 +32,15 @@ export function logDecision(
 ): void {
 	const about: LogContext = { ...context, ...(instance_uuid !== undefined && { instance: instance_uuid }) };
 	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
-	const way = source_host === undefined ? "" : ` ${source_host} -> ${dest_host}`;
+	const isWayKnown = source_host !== undefined && dest_host !== undefined;
+	const way = isWayKnown ? ` ${source_host} -> ${dest_host}` : "";
 	log[isNotable(decision) ? "warning" : "info"](`live migration${way}: ${summary(decision)}`, about, {
 		check_id: decision.id,
 		verdict: decision.verdict,
 		allowed: decision.allowed,
 		reason_codes: codesOf(decision),
-		...(source_host !== undefined && { src_host: source_host, dst_host: dest_host }),
+		...(source_host !== undefined && { src_host: source_host }),
+		...(dest_host !== undefined && { dst_host: dest_host }),
 		...(duration !== undefined && { duration_ms: toThousandths(duration) }),
 		...(snapshotAge !== undefined && { snapshot_age_s: toThousandths(snapshotAge) }),
 	});

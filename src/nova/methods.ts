@@ -2,12 +2,12 @@ import { conclude, type Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
 import { type ReasonCode, reason } from "../compat/reason.ts";
-import { reasonText } from "../compat/summary.ts";
 import type { Departure } from "../departure.ts";
 import type { Logger } from "../log.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
-import type { CheckOptions, Precheck, PrecheckRequest } from "../precheck.ts";
+import { MAX_BODY_BYTES } from "../messaging/message.ts";
+import type { CheckOptions, Precheck, PrecheckRequest, UnmadeCheck } from "../precheck.ts";
 import type { RankDestinations, RankRequest } from "../ranking.ts";
 import type { RequestContext } from "./context.ts";
 import { logDecision, logRanking } from "./decision-log.ts";
@@ -16,6 +16,7 @@ import type { NotifyCheck } from "./notifications.ts";
 import { fieldsOf, InvalidRequest, optionalText } from "./objects.ts";
 import { readOwnRequest, readRankRequest } from "./own-requests.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import { type Told, told, toldText } from "./reply-size.ts";
 
 /** The topic of our own methods, and the one on which nova-compute listens. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
@@ -41,7 +42,7 @@ export interface NovaMethodsOptions {
 	/** Told of every check that is made; left out, nobody is. */
 	readonly notifyCheck?: NotifyCheck | undefined;
 	/** Told of every decision that is no check's, because of the request or for want of time; left out, nobody is. */
-	readonly unchecked?: ((decision: Decision) => void) | undefined;
+	readonly unchecked?: ((unmade: UnmadeCheck) => void) | undefined;
 }
 
 /** What every service of Nova answers: BaseRPCAPI of nova/baserpc.py. nova-compute has one name on its two topics. */
@@ -65,6 +66,7 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 		optional: ["devices"],
 		handler: (args, call) => rank_destinations(options, args, call),
 		onTimeUp: (args, call) => rankingNotInTime(options, args, call),
+		maxReply: MAX_BODY_BYTES,
 	};
 	const checkDestination: Method<RequestContext> = {
 		required: ["instance"],
@@ -89,14 +91,14 @@ export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<Re
 	];
 }
 
-/** Ours, 1.0: returns the Decision. What is not compatible is an answer, a malformed request a ValueError. */
+/** Ours, 1.0: returns the Decision, or what there is room for of its reasons. What is not compatible is an answer, a malformed request a ValueError. */
 async function check_live_migration(
 	options: NovaMethodsOptions,
 	args: Args,
 	call: NovaCall,
 	decide: Decide,
-): Promise<Decision> {
-	return await decide(options, ours(readOwnRequest, args), call);
+): Promise<Told> {
+	return told(await decide(options, ours(readOwnRequest, args), call));
 }
 
 /**
@@ -141,27 +143,51 @@ async function check_can_live_migrate_destination(
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
-		logDecision(options.log, decision, {}, call.context);
-		options.unchecked?.(decision);
+		tellUnmade(options, decision, readableParts(args, call), call);
 	}
-	return novaAnswer(decision);
+	const refusal = novaRefusal(decision);
+	if (refusal) throw refusal;
+	return null;
 }
 
-function novaAnswer(decision: Decision): null {
-	if (decision.allowed) return null;
-	throw migrationPreCheckError(reasonText(decision));
+/** What Nova gets; undefined where it gets null, and goes on. */
+export function novaRefusal(decision: Decision): RpcFailure | undefined {
+	return decision.allowed ? undefined : migrationPreCheckError(toldText(decision));
 }
 
-function readNovaRequest(args: Args, { target }: NovaCall): PrecheckRequest {
-	const migration = fieldsOf(args["migration"], "Migration");
-	// In Nova's scheduled path the routing key is the only place that names the destination.
-	const dest_host = COMPUTE_TOPICS.includes(target.topic) ? target.server : optionalText(migration, "dest_compute");
+function readNovaRequest(args: Args, call: NovaCall): PrecheckRequest {
+	const dest_host = destinationOf(args, call);
 	if (dest_host === undefined) {
 		throw new InvalidRequest(
 			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,
 		);
 	}
 	return { ...departureOf(args["instance"]), dest_host };
+}
+
+/** In Nova's scheduled path the routing key is the only place that names the destination. */
+function destinationOf(args: Args, { target }: NovaCall): string | undefined {
+	const isNamed = COMPUTE_TOPICS.includes(target.topic);
+	return isNamed ? target.server : optionalText(fieldsOf(args["migration"], "Migration"), "dest_compute");
+}
+
+/** What a request is about that cannot be read as a whole: somebody will look for the instance. */
+function readableParts(args: Args, call: NovaCall): UnmadeCheck["request"] {
+	const instance = attempted(() => fieldsOf(args["instance"], "Instance"));
+	const parts = {
+		instance_uuid: optionalText(instance, "uuid"),
+		source_host: optionalText(instance, "host"),
+		dest_host: attempted(() => destinationOf(args, call)),
+	};
+	return Object.fromEntries(Object.entries(parts).filter(([, text]) => text !== undefined));
+}
+
+function attempted<T>(read: () => T): T | undefined {
+	try {
+		return read();
+	} catch {
+		return undefined;
+	}
 }
 
 /** Constructor arguments as in nova/exception.py: the full message, and the fields that formatted it. */
@@ -181,11 +207,20 @@ function timeUp(options: NovaMethodsOptions): Decision {
 }
 
 /** A check that was begun ends when its signal says so: this is one that was not begun, and no other is counted for it. */
-function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, { context }: NovaCall): Decision {
+function notInTime(options: NovaMethodsOptions, request: PrecheckRequest, call: NovaCall): Decision {
 	const decision = timeUp(options);
-	logDecision(options.log, decision, request, context);
-	options.unchecked?.(decision);
+	tellUnmade(options, decision, request, call);
 	return decision;
+}
+
+function tellUnmade(
+	{ log, policy, unchecked }: NovaMethodsOptions,
+	decision: Decision,
+	request: UnmadeCheck["request"],
+	{ context }: NovaCall,
+): void {
+	logDecision(log, decision, request, context);
+	unchecked?.({ request, policy: policy(), decision, options: context, at: Date.now() });
 }
 
 function rankingNotInTime(options: NovaMethodsOptions, args: Args, { context }: NovaCall): Ranking {

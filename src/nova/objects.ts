@@ -1,5 +1,6 @@
 import type { Departure, Port } from "../departure.ts";
-import { toJson } from "../messaging/json.ts";
+import { InvalidMessage } from "../messaging/errors.ts";
+import { parseJson, toJson } from "../messaging/json.ts";
 
 /** The primitive of a Nova versioned object (nova/objects/base.py): only the fields that are set are there. */
 type Fields = Readonly<Record<string, unknown>>;
@@ -15,6 +16,14 @@ const KNOWN_MAJOR: Readonly<Record<string, string>> = {
 	LibvirtLiveMigrateData: "1",
 };
 
+/** Names that JavaScript has plans for, and no release of Nova. */
+const UNSAFE_KEYS = ["__proto__", "constructor", "prototype"] as const;
+/** Of a text that is JSON again; network_info of a hundred ports has 150 kB. */
+const MAX_TEXT = 256 * 1024;
+
+/** What was left out of objects that were read, since the start of the process. oslo.messaging hands such keys on, and so does messaging/. */
+export const droppedKeys = { count: 0 };
+
 /** A message whose content is not what Nova sends; names the field, what it is and what was expected. */
 export class InvalidRequest extends Error {
 	override readonly name = "InvalidRequest";
@@ -22,15 +31,25 @@ export class InvalidRequest extends Error {
 
 /** The data of an object, or of a plain dictionary in its place; undefined when there is none. */
 export function fieldsOf(primitive: unknown, name: string): Fields | undefined {
-	if (!isFields(primitive)) return undefined;
-	const data = primitive["nova_object.data"];
-	if (data === undefined) return primitive;
-	const version = String(primitive["nova_object.version"]);
+	const object = safeFields(primitive);
+	const data = object?.["nova_object.data"];
+	if (object === undefined || data === undefined) return object;
+	const version = String(object["nova_object.version"]);
 	const known = KNOWN_MAJOR[name];
 	if (version.split(".", 1)[0] !== known) {
 		throw new InvalidRequest(`${name} has version ${JSON.stringify(version)}, expected ${known}.x`);
 	}
-	return isFields(data) ? data : undefined;
+	return safeFields(data);
+}
+
+/** An object without what it must not have; undefined for what is none. */
+export function safeFields(value: unknown): Fields | undefined {
+	if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+	const unsafe = UNSAFE_KEYS.filter((key) => Object.hasOwn(value, key));
+	if (unsafe.length === 0) return value as Fields;
+	droppedKeys.count += unsafe.length;
+	const names: ReadonlySet<string> = new Set(unsafe);
+	return Object.fromEntries(Object.entries(value).filter(([key]) => !names.has(key)));
 }
 
 /** A text field that must be there. */
@@ -54,37 +73,37 @@ const ASKS_FOR_DEVICES = /^(pci_passthrough:alias|accel:device_profile)$/;
  * The devices that stay attached as far as the message tells: PCI requests of a flavor alias, and vGPU resources.
  * Requests without alias belong to Neutron ports, which Nova unplugs (specification, Nova 3.1).
  */
-export function announcedDevices(flavorExtraSpecs: unknown, pciRequests: unknown): Departure["announced"] {
-	const requests = Array.isArray(pciRequests) ? pciRequests : [];
-	const aliases = requests.flatMap((primitive) => {
-		const request = fieldsOf(primitive, "InstancePCIRequest");
+export function announcedDevices(extraSpecs: unknown, pciRequests: unknown): Departure["announced"] {
+	const flavorExtraSpecs = safeFields(extraSpecs);
+	const requests = Array.isArray(pciRequests)
+		? pciRequests.map((primitive) => fieldsOf(primitive, "InstancePCIRequest"))
+		: undefined;
+	const aliases = (requests ?? []).flatMap((request) => {
 		const alias = optionalText(request, "alias_name");
 		const count = request?.["count"];
 		return alias === undefined
 			? []
 			: [{ name: `alias ${alias}`, count: Number.isSafeInteger(count) ? Number(count) : 1 }];
 	});
-	const specs = isFields(flavorExtraSpecs) ? Object.entries(flavorExtraSpecs) : [];
-	const resources = specs
+	const resources = Object.entries(flavorExtraSpecs ?? {})
 		.filter(([key]) => /^resources[^:]*:VGPU$/.test(key))
 		.map(([key, value]) => ({ name: key, count: Number(value) || 0 }));
 	const announced = [...aliases, ...resources];
 	return {
 		count: announced.reduce((sum, { count }) => sum + count, 0),
 		names: announced.map(({ name }) => name).join(", "),
-		complete: tellsAll(flavorExtraSpecs, pciRequests),
+		complete: tellsAll(flavorExtraSpecs, requests),
 	};
 }
 
 /** Whether there can be no device beside those that are announced. What is not in the message may be anything. */
-function tellsAll(flavorExtraSpecs: unknown, pciRequests: unknown): boolean {
-	if (!isFields(flavorExtraSpecs) || !Array.isArray(pciRequests)) return false;
+function tellsAll(flavorExtraSpecs: Fields | undefined, pciRequests: readonly (Fields | undefined)[] | undefined) {
+	if (!flavorExtraSpecs || !pciRequests) return false;
 	const mayBeDevice = Object.keys(flavorExtraSpecs).some((key) => {
 		const [, resource] = /^resources[^:]*:(.*)$/s.exec(key) ?? [];
 		return resource === undefined ? ASKS_FOR_DEVICES.test(key) : !NO_DEVICES.test(resource);
 	});
-	const isPort = (primitive: unknown) => fieldsOf(primitive, "InstancePCIRequest")?.["alias_name"] === null;
-	return !mayBeDevice && pciRequests.every(isPort);
+	return !mayBeDevice && pciRequests.every((request) => request?.["alias_name"] === null);
 }
 
 /**
@@ -93,9 +112,10 @@ function tellsAll(flavorExtraSpecs: unknown, pciRequests: unknown): boolean {
  */
 export function portsOf(vifs: unknown): readonly Port[] {
 	if (!Array.isArray(vifs)) return [];
-	return vifs.flatMap((vif) => {
-		if (!isFields(vif)) return [];
-		const profile = isFields(vif["profile"]) ? vif["profile"] : undefined;
+	return vifs.flatMap((item) => {
+		const vif = safeFields(item);
+		if (vif === undefined) return [];
+		const profile = safeFields(vif["profile"]);
 		const [id, vnic_type, address] = [
 			optionalText(vif, "id"),
 			optionalText(vif, "vnic_type"),
@@ -113,19 +133,18 @@ const REPLUGGED: ReadonlySet<string> = new Set(["direct", "direct-physical", "vd
 export function networkInfo(infoCache: unknown): unknown {
 	const text = fieldsOf(infoCache, "InstanceInfoCache")?.["network_info"];
 	if (typeof text !== "string") return undefined;
+	const what = "instance.info_cache.network_info";
+	if (text.length > MAX_TEXT) throw new InvalidRequest(`${what} has more than ${MAX_TEXT} characters`);
 	try {
-		return JSON.parse(text);
-	} catch (cause) {
-		throw new InvalidRequest("instance.info_cache.network_info is not JSON", { cause });
+		return parseJson(text, what);
+	} catch (error) {
+		if (error instanceof InvalidMessage) throw new InvalidRequest(error.message);
+		throw error;
 	}
 }
 
-function isFields(value: unknown): value is Fields {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Enough of a value to recognise it; a whole object could hold secrets. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
 	if (value === undefined) return "missing";
 	return typeof value === "object" && value !== null ? "an object" : toJson(value).slice(0, 64);
 }

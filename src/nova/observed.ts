@@ -3,7 +3,7 @@ import type { Delivery } from "../messaging/transport.ts";
 import type { PrecheckRequest } from "../precheck.ts";
 import { deserializeContext, type RequestContext } from "./context.ts";
 import { departureOf } from "./instance.ts";
-import { fieldsOf, InvalidRequest, requiredText } from "./objects.ts";
+import { fieldsOf, InvalidRequest, requiredText, safeFields } from "./objects.ts";
 
 /** Nova asks a destination whether the instance may come. */
 interface Check {
@@ -33,6 +33,9 @@ const METHODS: ReadonlyMap<string, Read> = new Map<string, Read>([
 	["live_migration", readStart],
 ]);
 
+/** By name. */
+export const OBSERVED_METHODS: ReadonlySet<string> = new Set(METHODS.keys());
+
 const MAX_DEVICES = 256;
 
 /**
@@ -40,8 +43,13 @@ const MAX_DEVICES = 256;
  * InvalidMessage when it is no message of oslo.messaging's, InvalidRequest when it is not what Nova sends.
  */
 export function observe(delivery: Delivery): Observed | undefined {
-	const { method, args, context } = readRequest(openEnvelope(delivery));
-	return METHODS.get(method)?.(args, delivery.routingKey, deserializeContext(context));
+	return observeMessage(openEnvelope(delivery), delivery.routingKey);
+}
+
+/** The same of one whose envelope is open. Throws InvalidRequest. */
+export function observeMessage(message: Parameters<typeof readRequest>[0], routingKey: string): Observed | undefined {
+	const { method, args, context } = readRequest(message);
+	return METHODS.get(method)?.(args, routingKey, deserializeContext(context));
 }
 
 /** The destination stands nowhere but in the routing key, `compute.<host>`. */
@@ -63,10 +71,10 @@ function readStart(args: Args, _routingKey: string, context: RequestContext): St
 }
 
 function deviceMap(data: ReturnType<typeof fieldsOf>, field: string): Readonly<Record<string, string>> {
-	const map = data?.[field] ?? {};
-	const pairs = typeof map === "object" ? Object.entries(map) : [];
+	const map = safeFields(data?.[field] ?? {});
+	const pairs = Object.entries(map ?? {});
 	const isDevice = (id: unknown): id is string => typeof id === "string" && id.length <= 64;
-	if (pairs.length > MAX_DEVICES || typeof map !== "object" || !pairs.flat().every(isDevice)) {
+	if (pairs.length > MAX_DEVICES || map === undefined || !pairs.flat().every(isDevice)) {
 		throw new InvalidRequest(`migrate_data.${field} is not an object of at most ${MAX_DEVICES} device ids`);
 	}
 	return Object.fromEntries(pairs.map(([from, to]) => [from.toLowerCase(), String(to).toLowerCase()]));

@@ -1,10 +1,13 @@
+import { DEVICE_ID_FORMS, isDeviceId } from "../compat/device.ts";
 import type { Departure } from "../departure.ts";
 import type { PrecheckRequest } from "../precheck.ts";
 import type { RankRequest } from "../ranking.ts";
-import { announcedDevices, fieldsOf, InvalidRequest, portsOf, requiredText } from "./objects.ts";
+import { announcedDevices, fieldsOf, InvalidRequest, portsOf, requiredText, shown } from "./objects.ts";
 
 /** Every one of them is asked at once. */
 const MAX_DEST_HOSTS = 1024;
+/** Far above what one instance can have. */
+const MAX_DEVICES = 1024;
 
 type Args = Readonly<Record<string, unknown>>;
 
@@ -29,10 +32,7 @@ export function readRankRequest(args: Args): RankRequest {
 }
 
 function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
-	const devices = args["devices"] ?? fields?.["devices"] ?? undefined;
-	if (devices !== undefined && !isTextList(devices)) {
-		throw new InvalidRequest("request.devices is not a list of device ids");
-	}
+	const devices = readDevices(args["devices"] ?? fields?.["devices"] ?? undefined);
 	return {
 		instance_uuid: requiredText(fields, "request", "instance_uuid"),
 		source_host: requiredText(fields, "request", "source_host"),
@@ -40,6 +40,17 @@ function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departu
 		ports: portsOf(fields?.["vifs"]),
 		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
 	};
+}
+
+/** Ids are looked up among those of a snapshot; what can be none of them is a mistake. */
+function readDevices(devices: unknown): readonly string[] | undefined {
+	if (devices === undefined) return undefined;
+	if (!isTextList(devices) || devices.length > MAX_DEVICES) {
+		throw new InvalidRequest(`request.devices is not a list of at most ${MAX_DEVICES} device ids`);
+	}
+	const wrong = devices.findIndex((id) => !isDeviceId(id));
+	if (wrong < 0) return devices;
+	throw new InvalidRequest(`request.devices.${wrong} is ${shown(devices[wrong])}, expected ${DEVICE_ID_FORMS}`);
 }
 
 function isHostName(text: string): boolean {

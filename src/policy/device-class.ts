@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { DEVICE_KINDS } from "../compat/device.ts";
 import type { DeviceClass as DeviceClassData } from "../compat/policy.ts";
+import { z } from "../zod.ts";
 import { DateText, Rule } from "./rule.ts";
 import { Unknown } from "./unknown.ts";
 

@@ -1,7 +1,7 @@
-import { z } from "zod";
 import { isOverridable } from "../compat/override.ts";
 import { REASON_CODES } from "../compat/reason.ts";
 import { familyOf } from "../compat/unknown.ts";
+import { z } from "../zod.ts";
 
 const MAX_HOURS = 24;
 

@@ -1,7 +1,7 @@
-import { z } from "zod";
 import { expiredText, hasExpired, inForce, overrideText } from "../compat/override.ts";
 import { DEFAULT_POLICY, DIRECTIONS, type Policy, type Rule as RuleData } from "../compat/policy.ts";
 import { readYaml } from "../yaml.ts";
+import { z } from "../zod.ts";
 import { DeviceClasses } from "./device-class.ts";
 import { Override } from "./override.ts";
 import { Rule } from "./rule.ts";

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import type { Rule as RuleData } from "../compat/policy.ts";
+import { z } from "../zod.ts";
 
 const Name = z.string().min(1);
 

@@ -1,6 +1,6 @@
-import { z } from "zod";
 import { REASON_CODES } from "../compat/reason.ts";
 import { familyOf, STALE_CAUSES, TAMPERING } from "../compat/unknown.ts";
+import { z } from "../zod.ts";
 
 const CODES = Object.entries(REASON_CODES).flatMap(([code, family]) => (family === "unknown" ? [code] : []));
 const KEYS = new Set(["*", ...CODES, ...CODES.map(familyOf)]);

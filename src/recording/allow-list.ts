@@ -22,6 +22,10 @@ const scalars = (value: unknown) => mapOf(value, (_key, item) => keep(item, true
 const VIFS: Kept = [{ id, vnic_type: true, profile: { pci_slot: true } }];
 const PCI_REQUESTS: Kept = [{ alias_name: true, count: true }];
 
+/** Which device becomes which, as Nova has chosen. */
+const DEVICE = /^[0-9A-Za-z:._/-]{1,64}$/;
+const deviceMap = (value: unknown) => mapOf(value, (key, item) => (DEVICE.test(key) ? only(DEVICE, item) : undefined));
+
 const INSTANCE: Kept = {
 	uuid: true,
 	host: true,
@@ -37,6 +41,8 @@ const ARGUMENTS: ReadonlyMap<string, Kept> = new Map<string, Kept>(
 		block_migration: true,
 		disk_over_commit: true,
 		limits: {},
+		dest: true,
+		migrate_data: { target_mdevs: deviceMap, pci_dev_map_src_dst: deviceMap },
 		request: {
 			instance_uuid: true,
 			source_host: true,

@@ -8,14 +8,14 @@ export interface Conversation {
 	readonly reply: RecordedMessage | undefined;
 }
 
-/** Requests in their order, each with its reply; replies to nothing are left out. */
+/** Calls in their order, each with its reply; replies to nothing are left out, and so are casts: nothing comes back of them. */
 export function conversationsOf(messages: readonly RecordedMessage[]): readonly Conversation[] {
 	const replies = new Map<unknown, RecordedMessage>();
 	for (const message of messages) {
 		if (isReply(message) && readReply(message.message).ending) replies.set(message.message["_msg_id"], message);
 	}
 	return messages
-		.filter(({ message }) => Object.hasOwn(message, "method"))
+		.filter(({ message }) => Object.hasOwn(message, "method") && typeof message["_msg_id"] === "string")
 		.map((request) => ({ request, reply: replies.get(request.message["_msg_id"]) }));
 }
 

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { parseJson } from "../messaging/json.ts";
+import { z } from "../zod.ts";
 import { InvalidRecording } from "./invalid-recording.ts";
 
 /** One recorded message: where it went and its fields, without the envelope. A reply goes to its queue on exchange "". */

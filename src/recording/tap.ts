@@ -11,7 +11,7 @@ import type {
 import { reduceMessage } from "./allow-list.ts";
 import type { RecordedMessage } from "./recording.ts";
 
-export interface TapOptions {
+export interface RecorderOptions {
 	/** Takes one line with its end; must not wait for anything. */
 	readonly write: (line: string) => void;
 	/** Bytes; once they are written nothing more is. */
@@ -19,22 +19,47 @@ export interface TapOptions {
 	readonly onFull: () => void;
 }
 
-/** A transport that writes down, as recordings do, what passes: requests that arrive, and the replies to them. */
-export class TappedTransport implements Transport {
-	readonly #inner: Transport;
-	readonly #options: TapOptions;
+type Where = Pick<RecordedMessage, "exchange" | "routing_key">;
+type Body = Parameters<typeof openEnvelope>[0];
+
+/** Writes messages down as recordings have them, without anything that is not known to be harmless. */
+export class Recorder {
+	readonly #options: RecorderOptions;
 	#size = 0;
 
-	constructor(inner: Transport, options: TapOptions) {
-		this.#inner = inner;
+	constructor(options: RecorderOptions) {
 		this.#options = options;
+	}
+
+	/** Never throws. `methods`: requests of these only, the rest is nobody's business. */
+	record(where: Where, body: Body, methods?: Pick<ReadonlySet<unknown>, "has">): void {
+		if (this.#size > this.#options.maxSize) return;
+		const message = messageOf(body);
+		// Neither what cannot be read nor a sign of life.
+		if (message === undefined || message["ending"] === false) return;
+		if (methods && !methods.has(message["method"])) return;
+		const line = `${JSON.stringify({ time: new Date().toISOString(), ...where, message })}\n`;
+		this.#size += line.length;
+		if (this.#size > this.#options.maxSize) this.#options.onFull();
+		else this.#options.write(line);
+	}
+}
+
+/** A transport that lets everything that passes be recorded: requests that arrive, and the replies to them. */
+export class TappedTransport implements Transport {
+	readonly #inner: Transport;
+	readonly #recorder: Recorder;
+
+	constructor(inner: Transport, recorder: Recorder) {
+		this.#inner = inner;
+		this.#recorder = recorder;
 	}
 
 	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
 		const { exchange, topic, server } = target;
 		return this.#inner.listen(target, prefetch, (delivery) => {
 			// Which of its three queues it came from makes no difference to the answer, which server it was for does.
-			this.#record({ exchange, routing_key: `${topic}.${server}` }, delivery);
+			this.#recorder.record({ exchange, routing_key: `${topic}.${server}` }, delivery);
 			onDelivery(delivery);
 		});
 	}
@@ -49,7 +74,7 @@ export class TappedTransport implements Transport {
 
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
 		if (to.kind === "reply") {
-			this.#record(
+			this.#recorder.record(
 				{ exchange: "", routing_key: to.queue },
 				{ body, contentType: "application/json", compression: undefined },
 			);
@@ -64,20 +89,9 @@ export class TappedTransport implements Transport {
 	close(): Promise<void> {
 		return this.#inner.close();
 	}
-
-	#record(where: Pick<RecordedMessage, "exchange" | "routing_key">, body: Parameters<typeof openEnvelope>[0]): void {
-		if (this.#size > this.#options.maxSize) return;
-		const message = messageOf(body);
-		// Neither what cannot be read nor a sign of life.
-		if (message === undefined || message["ending"] === false) return;
-		const line = `${JSON.stringify({ time: new Date().toISOString(), ...where, message })}\n`;
-		this.#size += line.length;
-		if (this.#size > this.#options.maxSize) this.#options.onFull();
-		else this.#options.write(line);
-	}
 }
 
-function messageOf(body: Parameters<typeof openEnvelope>[0]): Record<string, unknown> | undefined {
+function messageOf(body: Body): Record<string, unknown> | undefined {
 	try {
 		return reduceMessage(openEnvelope(body));
 	} catch {

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { z } from "zod";
+import { z } from "../zod.ts";
 import { type AgentDirectory, parseUrlTemplate } from "./agent-address.ts";
 
 export const HostName = z

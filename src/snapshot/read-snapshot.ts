@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { z } from "../zod.ts";
 import { Snapshot } from "./snapshot.ts";
 
 /** Far above what 8,192 devices need; what a parser makes of more takes a multiple of their bytes. */

@@ -1,9 +1,12 @@
-import { z } from "zod";
 import { DEVICE_KINDS } from "../compat/device.ts";
+import { z } from "../zod.ts";
 
 const MAX_DEVICES = 8192;
 const MAX_INSTANCES = 8192;
-/** One page: the most that a sysfs attribute can hold. */
+/**
+ * One page: the most that a sysfs attribute can hold, and that the agent reads of one. Four times as long as other texts may be, because a
+ * declaration in blocks or JSON may fill it, and cut off it would be another declaration.
+ */
 const MAX_VALUE_LENGTH = 4096;
 
 /** Far above what a driver has: what a decision costs grows with it. */
@@ -25,6 +28,10 @@ const SnapshotDevice = z.object({
 	instance: z.guid().optional(),
 	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),
+	/** What libvirt calls the device in the domain of `instance`, `hostdev0`; since 1.3. */
+	alias: z.string().min(1).max(256).optional(),
+	/** Where the guest sees it: a PCI address, or `fe.0.0001` on the channel subsystem of s390; since 1.3. */
+	guest_address: z.string().min(1).max(256).optional(),
 	/** The directory of the device below the sysfs root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
 	path: z.string().max(1024).optional(),
 	attributes: texts(MAX_VALUE_LENGTH),
@@ -34,6 +41,10 @@ const SnapshotDevice = z.object({
 	sources: texts(1024).optional(),
 	/** What is told and never compared: where the device is (`numa_node`, `iommu_group`, `vfio_dev`), what it is doing. */
 	facts: texts(1024).optional(),
+	/** Facts that are there but cannot be read, as `unreadable` has attributes; since 1.3. */
+	unreadable_facts: texts(64).optional(),
+	/** Where a fact comes from (path or command), unless it is what has that name in `path`; since 1.3. */
+	fact_sources: texts(1024).optional(),
 	/** Attributes that an overlay of the operator or vendor added: its file, source and date. */
 	overlaid: texts(1024).optional(),
 });

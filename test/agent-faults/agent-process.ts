@@ -34,7 +34,8 @@ export class AgentProcess {
 	): Promise<AgentProcess> {
 		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...more];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
-		const child = spawn(process.execPath, [AGENT_MAIN, ...options, ...host], { stdio: ["ignore", "ignore", "pipe"] });
+		const command = [AGENT_MAIN, ...options, ...host];
+		const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
 		let log = "";
 		child.stderr.on("data", (chunk: Buffer) => {
 			log += chunk.toString();
@@ -54,18 +55,22 @@ export class AgentProcess {
 		onTestFinished(() => this.stop());
 	}
 
+	get pid(): number {
+		return this.#child.pid ?? 0;
+	}
+
 	get port(): number {
 		return Number(new URL(this.url).port);
 	}
 
 	/** Processor seconds of the agent and of the scans that have ended. */
 	cpu(): number {
-		return cpuSeconds(this.#child.pid ?? 0);
+		return cpuSeconds(this.pid);
 	}
 
 	/** Its scans that run or were abandoned, one line each with the state: `R node`, `D node`. */
 	children(): readonly string[] {
-		const list = readFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`, "utf8");
+		const list = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "utf8");
 		return list
 			.split(" ")
 			.filter((pid) => pid !== "")
@@ -75,7 +80,8 @@ export class AgentProcess {
 	ask(path: string): Promise<Reply> {
 		const started = performance.now();
 		return new Promise((resolve, reject) => {
-			get(this.url + path, { agent: this.#connection }, (response) => {
+			// No URL, which would make another path of `..`.
+			get({ host: "127.0.0.1", port: this.port, path, agent: this.#connection }, (response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));
 				response.on("end", () => {

@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
@@ -13,10 +14,18 @@ import { quantile } from "../bench/statistics.ts";
 import { leastOf, row, seconds } from "../faults/rows.ts";
 import { MAIN, novacompat } from "../support/cli.ts";
 import { replug } from "../support/replug.ts";
-import { populateMdev, populateMdevType, populatePci, temporaryHost } from "../support/sysfs.ts";
+import {
+	populateDomain,
+	populateMdev,
+	populateMdevType,
+	populatePci,
+	populateVdpa,
+	temporaryHost,
+} from "../support/sysfs.ts";
 import { AgentProcess } from "./agent-process.ts";
 
 const VF = "0000:3b:10.0";
+const UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 const FILES = { software_version: "1.2.0", interface_version: "2.0.3" };
 
 const milliseconds = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
@@ -45,13 +54,12 @@ row(
 		const host = hostWithVf();
 		const gpu = populatePci(host.sysfs, { address: "0000:41:00.0", driver: "nvidia" });
 		const type = populateMdevType(host.sysfs, gpu, { type: "nvidia-558", files: { software_version: "550.90" } });
-		const uuid = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
-		const mdev = populateMdev(host.sysfs, type, { uuid, files: { aggregator: "1" } });
+		const mdev = populateMdev(host.sysfs, type, { uuid: UUID, files: { aggregator: "1" } });
 		const options = { host: "cmp-01", sysfsRoot: host.sysfs, libvirtDir: host.libvirt };
 		const whole = new Map(takeSnapshot(options).devices.map((device) => [device.id, textOf(device)]));
 		const agent = await AgentProcess.start(host);
 		stopWithTest(replug(host.node, join(host.sysfs, "bus/pci/devices", VF)));
-		stopWithTest(replug(mdev, join(host.sysfs, "bus/mdev/devices", uuid)));
+		stopWithTest(replug(mdev, join(host.sysfs, "bus/mdev/devices", UUID)));
 		const seen = { whole: 0, half: 0, absent: 0 };
 		const check = ({ devices }: Snapshot) => {
 			const found = new Map(devices.map((device) => [device.id, textOf(device)]));
@@ -190,6 +198,84 @@ row(62, "links in circles and out of the tree", "0 files outside opened", async 
 	expect(text).not.toContain("canary-5b1e");
 	expect(devices.map(({ id }) => id)).toEqual([VF]);
 	expect(devices[0]?.unreadable).toMatchObject({ migration_version: "EXDEV", base_type: "EXDEV", pv_mode: "ELOOP" });
+});
+
+/** The calls of the agent, of its threads and of the scans that it starts, while `during` runs; strace's lines, descriptors with their paths. */
+async function callsOf(agent: AgentProcess, calls: string, during: () => Promise<unknown>): Promise<readonly string[]> {
+	const trace = join(mkdtempSync(join(tmpdir(), "novacompat-trace-")), "trace");
+	onTestFinished(() => rmSync(dirname(trace), { recursive: true }));
+	const strace = spawn("strace", ["-f", "-y", "-o", trace, "-e", `trace=${calls}`, "-p", String(agent.pid)]);
+	stopWithTest(strace);
+	await once(strace.stderr, "data");
+	await during();
+	strace.kill("SIGINT");
+	await once(strace, "exit");
+	return readFileSync(trace, "utf8").trimEnd().split("\n");
+}
+
+row(
+	"SEC-30",
+	"scans of all kinds of devices, and every path asked",
+	"0 writes, 0 ioctls on devices",
+	async (measure) => {
+		const host = hostWithVf();
+		const gpu = populatePci(host.sysfs, { address: "0000:41:00.0", driver: "nvidia" });
+		const type = populateMdevType(host.sysfs, gpu, { type: "nvidia-558" });
+		populateMdev(host.sysfs, type, { uuid: UUID });
+		populateVdpa(host.sysfs, host.node, "vdpa0", "vhost-vdpa-0");
+		populateDomain(host.libvirt, { uuid: UUID, pci: [VF], mdevs: [UUID] });
+		const agent = await AgentProcess.start(host);
+		const scans = () => agent.metric('novacompat_agent_scans_total{outcome="done"}');
+		const before = await scans();
+		const lines = await callsOf(agent, "%file,ioctl,write,pwrite64,writev,ftruncate,fchmod,fchown", async () => {
+			for (const path of ["/", "/v1/snapshot", `/v1/instances/${UUID}/devices`, "/healthcheck"]) await agent.ask(path);
+			await expect.poll(scans, { timeout: 30_000 }).toBeGreaterThanOrEqual(before + 2);
+		});
+		const inside = lines.filter((line) => line.includes(host.sysfs) || line.includes(host.libvirt));
+		const opened = inside.filter((line) => /\bopen(at2?)?\(/.test(line));
+		const writing = inside.filter(
+			(line) =>
+				/O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND/.test(line) ||
+				!/\b(open(at2?)?|statx?|newfstatat|fstat|lstat|readlink(at)?|access|faccessat2?|getcwd|execve)\(/.test(line),
+		);
+		// Of a character device nothing but /dev/null is open: what Node.js asks of descriptors is whether they are terminals.
+		const controls = lines.filter((line) => /\bioctl\(\d+<(\/(?!dev\/null>)[^>]*)/.test(line));
+		const written = lines.filter((line) => /\bp?write(64|v)?\(\d+<\//.test(line) && !/<\/dev\/null>/.test(line));
+		measure(
+			`${writing.length + written.length} writes, ${controls.length} ioctls; ${opened.length} files opened to read`,
+		);
+		expect(writing).toEqual([]);
+		expect(written).toEqual([]);
+		expect(controls).toEqual([]);
+		expect(lines.filter((line) => /\bioctl\(/.test(line)).length).toBeGreaterThan(0);
+		expect(opened.length).toBeGreaterThan(30);
+		const { devices } = Snapshot.parse(JSON.parse((await agent.ask("/v1/snapshot")).body));
+		expect(new Set(devices.map(({ kind }) => kind))).toEqual(new Set(["pci", "mdev", "mdev_type", "vdpa"]));
+	},
+);
+
+row("SEC-31", "2,000 ids that are paths, in requests", "0 files opened", async (measure) => {
+	const agent = await AgentProcess.start(hostWithVf(), 3_600);
+	const parts = ["..", "%2e%2e", ".", "etc", "passwd", "%00", UUID, VF, "sys", "%2f", "\\..", "~root"];
+	const statuses: Record<number, number> = {};
+	const lines = await callsOf(agent, "%file", async () => {
+		for (let number = 0; number < 2_000; number++) {
+			const id = [number, number >> 2, number >> 5, number >> 8]
+				.map((turn) => parts[turn % parts.length])
+				.join(number % 3 ? "/" : "");
+			const { status } = await agent.ask(`/v1/instances/${id}/devices`);
+			statuses[status] = (statuses[status] ?? 0) + 1;
+		}
+		// Which opens /proc/self: the trace sees that.
+		process.kill(agent.pid, "SIGUSR2");
+		await expect.poll(() => agent.log()).toContain("state report");
+	});
+	const opened = lines.filter((line) => /\bopen(at2?)?\(/.test(line));
+	const others = opened.filter((line) => !line.includes('"/proc/self/'));
+	measure(`${others.length} opened, answers ${JSON.stringify(statuses)}`);
+	expect(others).toEqual([]);
+	expect(opened.length).toBeGreaterThan(0);
+	expect(Object.keys(statuses)).toEqual(["400", "404"]);
 });
 
 row(63, "attribute of 64 MB", "EFBIG, at most 4,097 bytes read", async (measure) => {

@@ -35,17 +35,18 @@ const rows: readonly [kind: DomainDevice["kind"], source: string, ids: readonly 
 	["direct", "../net/ens1f0v2", []],
 ];
 test.each(rows)("%s %s", (kind, source, ids) => {
-	const devices = [{ kind, source, port: kind === "vdpa" || kind === "direct" }];
+	const devices = [{ kind, source, port: kind === "vdpa" || kind === "direct", guest: { alias: "net1" } }];
 	const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(hostWithVf()));
 	expect([...found.keys()]).toEqual(ids);
-	for (const attachment of found.values()) expect(attachment.instance).toBe(UUID);
+	for (const attachment of found.values())
+		expect(attachment).toMatchObject({ instance: UUID, guest: { alias: "net1" } });
 });
 
 describe("a device that two name", () => {
-	const stays = { kind: "pci", source: "0000:3b:10.0", port: false } as const;
-	const port = { ...stays, port: true } as const;
+	const stays = { kind: "pci", source: "0000:3b:10.0", port: false, guest: { alias: "hostdev0" } } as const;
+	const port = { ...stays, port: true, guest: { alias: "hostdev1" } } as const;
 	test.each([[[stays, port]], [[port, stays]]])("must continue if either says so: %j", (devices) => {
 		const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(temporaryHost().sysfs));
-		expect(found.get("0000:3b:10.0")?.port).toBe(false);
+		expect(found.get("0000:3b:10.0")).toMatchObject({ port: false, guest: { alias: "hostdev0" } });
 	});
 });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
@@ -38,12 +39,15 @@ describe.each(Object.keys(CLASS_HOSTS))("a host with devices of class %s", (name
 		expect(classes).toContain(name);
 	});
 
-	test("says where each attribute comes from that is no file of the device", async () => {
-		const { devices } = await snapshotOf(host);
-		for (const { path, attributes, unreadable, sources = {} } of devices) {
+	test("says where each attribute and fact comes from that is no file of the device", async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		host.populate(sysfs);
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+		for (const device of devices) {
+			const { path = "", attributes, unreadable, sources, facts, unreadable_facts, fact_sources } = device;
 			expect(path).toMatch(/^devices\//);
-			const known = [...Object.keys(attributes), ...Object.keys(unreadable)];
-			for (const attribute of Object.keys(sources)) expect(known).toContain(attribute);
+			expectPlaces(sysfs, path, { ...attributes, ...unreadable }, sources);
+			expectPlaces(sysfs, path, { ...facts, ...unreadable_facts }, fact_sources);
 		}
 	});
 
@@ -51,6 +55,21 @@ describe.each(Object.keys(CLASS_HOSTS))("a host with devices of class %s", (name
 		expect(JSON.stringify(await snapshotOf(host))).not.toMatch(/([0-9a-f]{2}:){5}[0-9a-f]{2}|serial/i);
 	});
 });
+
+/** Every name has a source, or is a file or link of the device; where no program was asked, all of these are paths. */
+function expectPlaces(
+	sysfs: string,
+	path: string,
+	known: object,
+	sources: Readonly<Record<string, string>> = {},
+): void {
+	for (const name of Object.keys(sources)) expect(known).toHaveProperty([name]);
+	for (const name of Object.keys(known)) {
+		const source = sources[name] ?? `${path}/${name}`;
+		const place = source.startsWith("/proc/") ? join(sysfs, "..", source) : join(sysfs, source);
+		expect(existsSync(place), `${name} is from ${source}`).toBe(true);
+	}
+}
 
 test("every class of the policy has a host, except the one for all other mdevs", () => {
 	const names = DEFAULT_POLICY.classes.map(({ name }) => name).filter((name) => name !== "mdev");

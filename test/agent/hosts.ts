@@ -13,7 +13,7 @@ import {
 
 /** A compute node with devices of one class, as the class's ABI document (named in its collector) lays them out. */
 export interface ClassHost {
-	/** Populates the sysfs root. */
+	/** Populates the sysfs root, and what stands beside it. */
 	readonly populate: (root: string) => void;
 	/** What its programs print, by name and first words of what they are asked. */
 	readonly programs?: Readonly<Partial<Record<"devlink" | "vdpa" | "nvidia-smi", string>>>;
@@ -58,6 +58,7 @@ function nvidiaMdev(root: string): void {
 		files: { numa_node: "0" },
 	});
 	populateModule(root, "nvidia", { module: "nvidia", version: "550.90.05" });
+	populateNvidiaProc(root, "0000:41:00.0", "N/A");
 	const description = "num_heads=1, frl_config=60, framebuffer=12288M, max_resolution=5120x2880, max_instance=4";
 	const type = populateMdevType(root, board, {
 		type: "nvidia-558",
@@ -66,6 +67,18 @@ function nvidiaMdev(root: string): void {
 	});
 	const files = { "nvidia/vgpu_params": "frame_rate_limiter=0, disable_vnc=1" };
 	populateMdev(root, type, { uuid: "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301", files });
+}
+
+/** The driver's file about a board, in /proc of the same host (kernel-open/nvidia/nv-procfs.c). */
+export function populateNvidiaProc(root: string, board: string, firmware: string): void {
+	const lines = [
+		"Model: \t\t NVIDIA A40",
+		"GPU UUID: \t GPU-????????-????-????-????-????????????",
+		`Bus Location: \t ${board}`,
+		`GPU Firmware: \t ${firmware}`,
+		"GPU Excluded:\t No",
+	];
+	writeFiles(join(root, "../proc/driver/nvidia/gpus", board), { information: lines.join("\n") });
 }
 
 function nvidiaVfs(root: string): void {
@@ -82,6 +95,7 @@ function nvidiaVfs(root: string): void {
 	]);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index);
 	populateModule(root, "nvidia", { module: "nvidia", version: "580.65.06" });
+	populateNvidiaProc(root, "0000:41:00.0", "580.65.06");
 }
 
 function nvidiaCuda(root: string): void {

@@ -3,9 +3,10 @@ import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LibvirtError, readDomains } from "../../src/agent/libvirt.ts";
-import { populateDomain, temporaryHost } from "../support/sysfs.ts";
+import { guestAddress, populateDomain, temporaryHost } from "../support/sysfs.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const guest = (index: number) => ({ alias: `hostdev${index}`, guest_address: guestAddress(index) });
 const MDEV = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
 describe("devices of live domains", () => {
@@ -14,9 +15,9 @@ describe("devices of live domains", () => {
 		populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.0"], mdevs: [MDEV], ports: ["0000:83:06.1"], bare });
 		expect(Object.fromEntries(readDomains(libvirt))).toEqual({
 			[UUID]: [
-				{ kind: "pci", source: "0000:3b:10.0", port: false },
-				{ kind: "mdev", source: MDEV, port: false },
-				{ kind: "pci", source: "0000:83:06.1", port: true },
+				{ kind: "pci", source: "0000:3b:10.0", port: false, guest: guest(1) },
+				{ kind: "mdev", source: MDEV, port: false, guest: guest(2) },
+				{ kind: "pci", source: "0000:83:06.1", port: true, guest: guest(0) },
 			],
 		});
 	});
@@ -57,11 +58,6 @@ describe("devices of live domains", () => {
 			["0000:3b:10.0"],
 		],
 		[
-			"the guest's own address is not the host's",
-			`<devices><hostdev type='mdev'><source><address uuid='${MDEV}'/></source><address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/></hostdev></devices>`,
-			[MDEV],
-		],
-		[
 			"hostdev elements that are no devices",
 			"<metadata><devices><hostdev type='pci'/></devices></metadata><devices/>",
 			[],
@@ -88,6 +84,35 @@ describe("devices of live domains", () => {
 	});
 });
 
+describe("what the guest has of a device", () => {
+	const PCI = "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0' multifunction='on'/>";
+	/** what stands beside `<source>`, alias and address */
+	const rows: readonly [what: string, xml: string, found: object][] = [
+		["alias and PCI address", `<alias name='hostdev0'/>${PCI}`, { alias: "hostdev0", guest_address: "0000:05:00.0" }],
+		["an alias of the user's", "<alias name='ua-gpu_1'/>", { alias: "ua-gpu_1" }],
+		["an alias that libvirt would not accept", "<alias name='../x'/>", {}],
+		[
+			"PCI address of s390, with its zPCI numbers",
+			`${PCI.replace("/>", ">")}<zpci uid='0x0001' fid='0x00000000'/></address>`,
+			{ guest_address: "0000:05:00.0" },
+		],
+		[
+			"channel subsystem",
+			"<address type='ccw' cssid='0xfe' ssid='0x0' devno='0x0001'/>",
+			{ guest_address: "fe.0.0001" },
+		],
+		["none, as a vfio-ap device has", "", {}],
+		["no bus of a guest", "<address type='usb' bus='0' port='1'/>", {}],
+		["not understood: left out, the device counts all the same", "<address type='pci' bus='x'/><alias/>", {}],
+	];
+	test.each(rows)("%s", (_what, xml, found) => {
+		const { libvirt } = temporaryHost();
+		const hostdev = `<hostdev type='mdev'><source><address uuid='${MDEV}'/></source>${xml}</hostdev>`;
+		writeFileSync(join(libvirt, "a.xml"), `<domain><uuid>${UUID}</uuid><devices>${hostdev}</devices></domain>`);
+		expect(readDomains(libvirt).get(UUID)).toEqual([{ kind: "mdev", source: MDEV, port: false, guest: found }]);
+	});
+});
+
 describe("a file that is not understood is a fault that names it", () => {
 	const uuid = `<uuid>${UUID}</uuid>`;
 	const rows: readonly [what: string, content: string, message: string][] = [
@@ -106,7 +131,7 @@ describe("a file that is not understood is a fault that names it", () => {
 		[
 			"bad address",
 			`<domain>${uuid}<devices><hostdev type='pci'><source><address domain='x'/></source></hostdev></devices></domain>`,
-			"no domain",
+			"needs domain, bus, slot and function",
 		],
 		[
 			"bad mdev",

@@ -1,15 +1,19 @@
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { text as textOf } from "node:stream/consumers";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { SNAPSHOT_SCHEMA_VERSION } from "../../src/agent/scan.ts";
 import { type ScanResult, SnapshotUnavailable, scanNow } from "../../src/agent/scan-result.ts";
 import { startAgentServer } from "../../src/agent/server.ts";
 import { recordingLog } from "../support/log.ts";
-import { openApi } from "./openapi.ts";
+import { type AnywhereStatus, openApi } from "./openapi.ts";
 
 const CONFIG = `${import.meta.dirname}/../../config`;
 const SAMPLE = `${CONFIG}/samples/hosts/test_compute0`;
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+
+const now = () => scanNow({ host: "cmp-01", sysfsRoot: `${SAMPLE}/sys`, libvirtDir: `${SAMPLE}/libvirt` });
 
 const document = openApi(SNAPSHOT_SCHEMA_VERSION);
 
@@ -26,7 +30,6 @@ test("it is a document of OpenAPI 3.1, by the schema of the OpenAPI Initiative",
 });
 
 describe("real answers are as the document says", () => {
-	const now = () => scanNow({ host: "cmp-01", sysfsRoot: `${SAMPLE}/sys`, libvirtDir: `${SAMPLE}/libvirt` });
 	const never = () => {
 		throw new SnapshotUnavailable("no scan has ended yet");
 	};
@@ -57,32 +60,98 @@ describe("real answers are as the document says", () => {
 		["/metrics", "get", "/metrics", {}, now, 200],
 	];
 	test.each(rows)("%s: %s %s %j", async (path, method, url, headers, latest, status) => {
-		const server = await startAgentServer({
-			listen: { address: "127.0.0.1", port: 0 },
-			latest,
-			log: recordingLog().log,
-		});
-		onTestFinished(server.close);
-		const answer = await fetch(server.url + url, { method, headers });
+		const answer = await fetch((await agent(latest)) + url, { method, headers });
 		const text = await answer.text();
 		expect(answer.status).toBe(status);
 
-		const operation = (document.paths[path] as unknown as Record<string, Operation>)[method];
-		const response = operation?.responses[status];
-		if (response === undefined) throw new Error(`${method} ${path} has no ${status} in the document`);
-		for (const [name, { schema }] of Object.entries(response.headers)) {
-			expect(errorsOf(schema, answer.headers.get(name)), name).toEqual([]);
-		}
-		const type = answer.headers.get("Content-Type")?.split(";")[0];
-		if (response.content === undefined) return expect(text).toBe("");
-		const content = response.content[type ?? ""];
-		if (content === undefined) throw new Error(`${type} is not in the document`);
-		return expect(errorsOf(content.schema, type?.endsWith("json") ? JSON.parse(text) : text)).toEqual([]);
+		expectDocumented(path, method, answer.status, answer.headers, text);
 	});
 });
 
+describe("what may come of any request really comes, at every path", () => {
+	const paths = Object.keys(document.paths).map((path) => path.replace("{uuid}", UUID));
+	const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: cmp-01\r\nConnection: close\r\n`;
+
+	/** What is sent. */
+	const rows: readonly [status: AnywhereStatus, request: (path: string) => string][] = [
+		[400, (path) => get(path).replace("HTTP/1.1", "nonsense")],
+		[404, (path) => `${get(`${path}?root=/etc`)}\r\n`],
+		[405, (path) => `${get(path).replace("GET", "PATCH")}\r\n`],
+		[408, get],
+		[431, (path) => `${get(path)}X: ${"x".repeat(16_384)}\r\n\r\n`],
+	];
+	test.each(rows)("%i", async (status, request) => {
+		const url = await agent(now);
+		const answers = await Promise.all(paths.map((path) => exchange(url, request(path))));
+		for (const [index, answer] of answers.entries()) {
+			expect(answer.status).toBe(status);
+			expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
+			expectDocumented(DOCUMENTED[index] ?? "/", "get", status, answer.headers, answer.text);
+		}
+	});
+
+	test("503", async () => {
+		// So many are answered at once that no other is.
+		const url = await agent(() => new Promise(() => undefined));
+		const waiting = Array.from({ length: 64 }, () => fetch(`${url}/v1/snapshot`).catch(() => undefined));
+		await expect.poll(async () => (await exchange(url, `${get("/")}\r\n`)).status).toBe(503);
+		for (const [index, path] of paths.entries()) {
+			const { status, headers, text } = await exchange(url, `${get(path)}\r\n`);
+			expect(headers.get("Content-Type")).toBe("application/problem+json");
+			expectDocumented(DOCUMENTED[index] ?? "/", "get", status, headers, text);
+		}
+		expect(waiting).toHaveLength(64);
+	});
+});
+
+/** An agent over plain HTTP, which ends with the test. */
+async function agent(latest: () => Promise<ScanResult>): Promise<string> {
+	const listen = { address: "127.0.0.1", port: 0 };
+	const server = await startAgentServer({ listen, latest, log: recordingLog().log });
+	onTestFinished(server.close);
+	return server.url;
+}
+
+/** The answer to these bytes, whatever they are. */
+async function exchange(url: string, request: string) {
+	const socket = connect(Number(new URL(url).port), "127.0.0.1");
+	socket.write(request);
+	const answer = await textOf(socket);
+	const [head = "", text = ""] = answer.split("\r\n\r\n");
+	const [statusLine = "", ...lines] = head.split("\r\n");
+	const headers = new Headers(lines.map((line) => line.split(": ", 2) as [string, string]));
+	return { status: Number(statusLine.split(" ")[1]), headers, text };
+}
+
+const DOCUMENTED = Object.keys(document.paths) as readonly (keyof typeof document.paths)[];
+
+/** The answer is one that the operation has in the document, with its headers and its content. */
+function expectDocumented(
+	path: keyof typeof document.paths,
+	method: "get" | "head",
+	status: number,
+	headers: Headers,
+	text: string,
+): void {
+	const operation = (document.paths[path] as unknown as Record<string, Operation>)[method];
+	const own = operation?.responses[status];
+	const response = own && "$ref" in own ? (document.components.responses[status as AnywhereStatus] as Response) : own;
+	if (response === undefined) throw new Error(`${method} ${path} has no ${status} in the document`);
+	for (const [name, { schema }] of Object.entries(response.headers)) {
+		expect(errorsOf(schema, headers.get(name)), name).toEqual([]);
+	}
+	const type = headers.get("Content-Type")?.split(";")[0];
+	if (response.content === undefined) {
+		expect(text).toBe("");
+		return;
+	}
+	const content = response.content[type ?? ""];
+	if (content === undefined) throw new Error(`${type} is not in the document`);
+	expect(errorsOf(content.schema, type?.endsWith("json") ? JSON.parse(text) : text)).toEqual([]);
+}
+
 interface Operation {
-	readonly responses: Readonly<Record<string, Response>>;
+	readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>;
 }
 interface Response {
 	readonly headers: Readonly<Record<string, { readonly schema: object }>>;

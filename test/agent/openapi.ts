@@ -60,9 +60,27 @@ const response = (description: string, content: object | undefined, headers: Hea
 	...(content && { content }),
 });
 
-const UNAVAILABLE = response("No scan has ended yet, or too many are being answered.", body("Problem", PROBLEM_TYPE), {
-	"Retry-After": RETRY_AFTER,
-});
+const problem = (description: string, headers: Headers = {}) =>
+	response(description, body("Problem", PROBLEM_TYPE), headers);
+
+/** What may come of any request, at any path. */
+const ANYWHERE = {
+	400: problem("That is no request of HTTP, or what its path names is no uuid."),
+	404: problem("There is nothing at this path, or it has a query: there are no parameters."),
+	405: problem("The method is not allowed at this path.", {
+		Allow: header("The methods that are.", { type: "string", pattern: "^[A-Z]+(, [A-Z]+)*$" }),
+	}),
+	408: problem("The request took too long to arrive: 5 s for its header, 10 s for all of it."),
+	431: problem("The header is larger than 16 KiB."),
+	503: problem("No scan has ended yet, or too many requests are being answered.", { "Retry-After": RETRY_AFTER }),
+};
+export type AnywhereStatus = keyof typeof ANYWHERE;
+const REFERENCES = Object.fromEntries(
+	Object.keys(ANYWHERE).map((status) => [status, { $ref: `#/components/responses/${status}` }]),
+);
+/** Of an operation: its own, and those of any. */
+const responses = (own: Readonly<Record<number, ReturnType<typeof response>>>) => ({ ...REFERENCES, ...own });
+
 const ETAG = header("Changes with the body.", { type: "string", pattern: '^"[^"]+"$' });
 
 /** The OpenAPI document of the agent; `maxVersion` is that of the snapshot's schema. */
@@ -79,7 +97,7 @@ export function openApi(maxVersion: string) {
 			"/": {
 				get: {
 					operationId: "versions",
-					responses: { 200: response("Versions of the API.", body("Versions")) },
+					responses: responses({ 200: response("Versions of the API.", body("Versions")) }),
 				},
 			},
 			"/v1/snapshot": {
@@ -93,11 +111,10 @@ export function openApi(maxVersion: string) {
 							schema: { type: "string" },
 						},
 					],
-					responses: {
+					responses: responses({
 						200: response("The devices of the host.", body("Snapshot"), { ETag: ETAG, "Collected-Age-Ms": AGE }),
 						304: response("The client has it.", undefined, { ETag: ETAG, "Collected-Age-Ms": AGE }),
-						503: UNAVAILABLE,
-					},
+					}),
 				},
 			},
 			"/v1/instances/{uuid}/devices": {
@@ -106,31 +123,34 @@ export function openApi(maxVersion: string) {
 					parameters: [
 						{ name: "uuid", in: "path", required: true, description: "Of the instance.", schema: { type: "string" } },
 					],
-					responses: {
+					responses: responses({
 						200: response("The devices that the instance uses.", body("InstanceDevices"), { "Collected-Age-Ms": AGE }),
-						400: response("That is no uuid.", body("Problem", PROBLEM_TYPE)),
-						503: UNAVAILABLE,
-					},
+					}),
 				},
 			},
 			"/healthcheck": {
 				get: {
 					operationId: "healthcheck",
-					responses: {
+					responses: responses({
 						200: response("Healthy.", { ...text, ...body("Health") }),
-						503: response("Not healthy, and why.", { ...text, ...body("Health") }),
-					},
+						503: response("Not healthy, and why; or as elsewhere.", {
+							...text,
+							...body("Health"),
+							...body("Problem", PROBLEM_TYPE),
+						}),
+					}),
 				},
 				head: {
 					operationId: "healthcheckStatus",
-					responses: { 204: response("Healthy.", undefined), 503: response("Not healthy.", undefined) },
+					responses: responses({ 204: response("Healthy.", undefined), 503: response("Not healthy.", undefined) }),
 				},
 			},
 			"/metrics": {
-				get: { operationId: "metrics", responses: { 200: response("For Prometheus.", text) } },
+				get: { operationId: "metrics", responses: responses({ 200: response("For Prometheus.", text) }) },
 			},
 		},
 		components: {
+			responses: ANYWHERE,
 			schemas: Object.fromEntries(Object.entries(SCHEMAS).map(([name, type]) => [name, schemaOf(type)])),
 		},
 	};

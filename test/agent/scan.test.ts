@@ -9,6 +9,7 @@ import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { replug } from "../support/replug.ts";
 import {
 	asNobody,
+	guestAddress,
 	populateDomain,
 	populateMdev,
 	populateMdevType,
@@ -62,6 +63,11 @@ describe("who uses what", () => {
 			["0000:3b:10.2", UUID, true],
 			["0000:3b:10.4", undefined, undefined],
 		]);
+		expect(devices.map(({ alias, guest_address }) => [alias, guest_address])).toEqual([
+			["hostdev1", guestAddress(1)],
+			["hostdev0", guestAddress(0)],
+			[undefined, undefined],
+		]);
 	});
 
 	test("a device that an instance has but sysfs does not show is not forgotten", () => {
@@ -74,10 +80,21 @@ describe("who uses what", () => {
 				kind: "pci",
 				capacity: 1,
 				instance: UUID,
+				alias: "hostdev1",
+				guest_address: guestAddress(1),
 				attributes: {},
 				unreadable: { vendor: "ENODEV", device: "ENODEV" },
 			},
-			{ id: MDEV, kind: "mdev", capacity: 1, instance: UUID, attributes: {}, unreadable: { mdev_type: "ENODEV" } },
+			{
+				id: MDEV,
+				kind: "mdev",
+				capacity: 1,
+				instance: UUID,
+				alias: "hostdev2",
+				guest_address: guestAddress(2),
+				attributes: {},
+				unreadable: { mdev_type: "ENODEV" },
+			},
 		]);
 	});
 });

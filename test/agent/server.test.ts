@@ -14,10 +14,12 @@ const DEVICE: SnapshotDevice = {
 	kind: "pci",
 	capacity: 1,
 	instance: UUID,
+	alias: "hostdev0",
+	guest_address: "0000:05:00.0",
 	attributes: { vendor: "8086" },
 	unreadable: {},
 };
-const SNAPSHOT: Snapshot = { schema_version: "1.1", host: "test_compute0", generation: 3, devices: [DEVICE] };
+const SNAPSHOT: Snapshot = { schema_version: "1.3", host: "test_compute0", generation: 3, devices: [DEVICE] };
 const BODY = JSON.stringify(SNAPSHOT);
 const ETAG = '"0123456789abcdef.3"';
 
@@ -62,7 +64,7 @@ const rows: readonly [method: string, path: string, status: number, type: string
 	["GET", "/v1/instances/..%2f..%2fetc/devices", 400, "application/problem+json", /bad-request/],
 	["GET", `/v1/instances/${UUID}`, 404, "application/problem+json", /not-found/],
 	["DELETE", `/v1/instances/${UUID}/devices`, 405, "application/problem+json", /method-not-allowed/],
-	["GET", "/", 200, "application/json", /"min_version":"1.0","max_version":"1.2"/],
+	["GET", "/", 200, "application/json", /"min_version":"1.0","max_version":"1.3"/],
 	["GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", /^novacompat_agent_snapshot_age_seconds 1\./m],
 	["GET", "/healthcheck", 200, "text/plain; charset=utf-8", "OK"],
 	["HEAD", "/healthcheck", 204, null, ""],

@@ -44,6 +44,8 @@ export async function startAgentsLoad(children: Children, count: number): Promis
 			agents: Object.fromEntries(addresses.map((address, index) => [`h${index}`, `http://${address}:${port}`])),
 			// Those who ask are not what is measured.
 			executor_thread_pool_size: 512,
+			max_checks_per_second_per_host: 0,
+			max_checks_per_second: 0,
 		}),
 		policy: () => DEFAULT_POLICY,
 		transport,

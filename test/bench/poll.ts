@@ -1,13 +1,16 @@
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 
 /**
  * A client with nothing else to do asks the agent at `url` for its snapshot; prints milliseconds of each answer as JSON. It does as
- * little as a client can: one buffer for all that comes, or what its own collector does would count as the agent's.
+ * little as a client can: one buffer for all that comes, or what its own collector does would count as the agent's. Over https it
+ * shows a certificate, and the name is that of the agent.
  */
-const [url = "", count = "0"] = process.argv.slice(2);
+const [url = "", count = "0", servername = "", ...files] = process.argv.slice(2);
 
-const { hostname, port } = new URL(url);
+const { protocol, hostname, port } = new URL(url);
 const END_OF_HEAD = "\r\n\r\n";
 
 let head = "";
@@ -15,12 +18,14 @@ let head = "";
 let left = 0;
 let answered: (etag: string) => void = () => undefined;
 
-const socket = connect({
+const to = {
 	host: hostname,
 	port: Number(port),
 	noDelay: true,
 	onread: { buffer: Buffer.alloc(65_536), callback: take },
-});
+};
+const [ca, cert, key] = files.map((file) => readFileSync(file));
+const socket = protocol === "https:" ? connectTls({ ...to, servername, ca, cert, key }) : connect(to);
 
 function take(bytes: number, buffer: Uint8Array): boolean {
 	if (left > 0) left -= bytes;

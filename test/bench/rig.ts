@@ -13,6 +13,8 @@ const HOSTS = join(ROOT, "config/samples/hosts");
 const [SOURCE, DESTINATION] = ["test_compute0", "test_compute1"] as const;
 /** The sample hosts refuse the migration of the recording, for two reasons. */
 const EXPECTED = ["reject", "version.minor_downgrade", "version.not_in_range"];
+/** All load is of one host, and more than one may have. */
+const UNLIMITED = { max_checks_per_second_per_host: 0, max_checks_per_second: 0 };
 const NOVACOMPAT = join(ROOT, "dist/src/cli/main.js");
 
 /** A method of a running server whose first answer was right. */
@@ -62,7 +64,10 @@ export class Rig {
 		const [source, destination] = [await this.#startAgent(SOURCE), await this.#startAgent(DESTINATION)];
 		const file = join(this.children.directory, "novacompat.yaml");
 		const agents = { [SOURCE]: source.ready, [DESTINATION]: destination.ready };
-		writeFileSync(file, JSON.stringify({ transport_url: `rabbit://${this.#broker}`, host: "bench", agents }));
+		writeFileSync(
+			file,
+			JSON.stringify({ transport_url: `rabbit://${this.#broker}`, host: "bench", agents, ...UNLIMITED }),
+		);
 		const command = [process.execPath, ...nodeOptions, NOVACOMPAT, "serve", "--config-file", file];
 		const restart = () => this.children.start("serve", command, /serving (ready)/);
 		const child = await restart();

@@ -9,7 +9,7 @@ import { scanNow } from "../../src/agent/scan-result.ts";
 import { startAgentServer } from "../../src/agent/server.ts";
 import { newId, sealEnvelope } from "../../src/messaging/message.ts";
 import { readRecording } from "../../src/recording/recording.ts";
-import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
+import { MAIN, novacompatWith, REPOSITORY } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -96,7 +96,7 @@ beforeAll(async () => {
 		}),
 	);
 	const urls = Object.fromEntries(agents.map(({ url }, index) => [HOSTS[index], url]));
-	for (const form of ["lines", "json"]) await serve(form, urls);
+	for (const form of ["lines", "json", "crash"] as const) await serve(form, urls);
 	add("log of the agents", agentLog.lines.join("\n"));
 	for (const agent of agents) await agent.close();
 	await connection.close();
@@ -111,8 +111,12 @@ async function collect(name: string, queue: string, routingKey?: string): Promis
 	await nova.consume(queue, (message) => message && add(name, message.content.toString()), { noAck: true });
 }
 
+/** A bug, on SIGWINCH. */
+const BUG = `data:text/javascript,process.once("SIGWINCH",()=>{throw new Error("a bug")})`;
+const END = { lines: "SIGTERM", json: "SIGABRT", crash: "SIGWINCH" } as const;
+
 /** One life of the service: every message, then an end in the middle of work. */
-async function serve(form: string, agents: Fields): Promise<void> {
+async function serve(form: keyof typeof END, agents: Fields): Promise<void> {
 	const folder = join(directory, form);
 	mkdirSync(folder);
 	const url = broker.url.replace(/\/\/.*@/, `//novacompat:${CANARY}broker@`);
@@ -130,7 +134,8 @@ async function serve(form: string, agents: Fields): Promise<void> {
 	};
 	const file = join(folder, "novacompat.yaml");
 	writeFileSync(file, JSON.stringify(config));
-	const child = spawn(process.execPath, [MAIN, "serve", "--config-file", file], { stdio: ["ignore", "pipe", "pipe"] });
+	const words = ["--import", BUG, MAIN, "serve", "--config-file", file];
+	const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
 	let log = "";
 	for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", (line) => (log += `${line}\n`));
 	await vi.waitFor(() => expect(/(ready.*){2}/s.test(log)).toBe(true), 15_000);
@@ -144,7 +149,10 @@ async function serve(form: string, agents: Fields): Promise<void> {
 	await vi.waitFor(() => expect(log.includes("Nova accepted")).toBe(true), 30_000);
 	const [base = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(log) ?? [];
 	for (const path of ["/metrics", "/healthcheck", "/"]) add(`GET ${path}`, await (await fetch(base + path)).text());
-	child.kill(form === "json" ? "SIGABRT" : "SIGTERM");
+	add("list of processes", readFileSync(`/proc/${child.pid}/cmdline`, "utf8"));
+	child.kill("SIGUSR2");
+	await vi.waitFor(() => expect(log).toContain("state report: process"), 15_000);
+	child.kill(END[form]);
 	await once(child, "exit");
 	add(`log, ${form}`, log);
 	for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
@@ -174,16 +182,52 @@ function sendAll(): readonly string[] {
 function work(): void {
 	const path = (name: string) => join(directory, "lines", name);
 	const journal = ["--directory", path("journal")];
+	const config = path("novacompat.yaml");
+	const [older, newer] = [path("old.yaml"), path("new.yaml")];
+	writeFileSync(older, "unknown: reject\n");
+	writeFileSync(newer, "unknown: accept\n");
+	const lines = readFileSync(path("journal/journal-000001.jsonl"), "utf8").split("\n");
+	const rejection = lines.find((line) => line.includes(REJECTED) && line.includes('"verdict":"reject"')) ?? "";
+	const [, entry = "none"] = /"id":"([0-9a-f]{12})"/.exec(rejection) ?? [];
+	const url = broker.url.replace(/\/\/.*@/, `//novacompat:${CANARY}broker@`);
+	const env = { NOVACOMPAT_TRANSPORT_URL: url };
+	const dryRun = [ACCEPTED, "test_compute0", "test_compute1", "--timeout", "1"];
 	const commands: Readonly<Record<string, readonly string[]>> = {
 		"journal list": ["journal", "list", ...journal],
 		"journal why": ["journal", "why", REJECTED, ...journal],
+		"journal show": ["journal", "show", entry, ...journal],
+		"journal show --format json": ["journal", "show", entry, ...journal, "--format", "json"],
+		"journal report": ["journal", "report", ...journal],
+		"explain --journal": [
+			"explain",
+			"--journal",
+			entry,
+			...journal,
+			"--set",
+			"target.devices[*].attributes.software_version=9.0.0",
+		],
+		"policy diff": ["policy", "diff", older, newer, "--journal", path("journal")],
+		"config check": ["config", "check", config],
+		"call, nobody answers": ["call", "check_live_migration", "request={}", "--timeout", "1"],
+		"call, no such password": [
+			"call",
+			"x",
+			"--timeout",
+			"2",
+			"--transport-url",
+			`rabbit://u:${CANARY}other@127.0.0.1:1/`,
+		],
+		"call --config-file": ["call", "x", "--timeout", "1", "--config-file", config],
+		precheck: ["precheck", ...dryRun],
+		"where-can-it-go": ["where-can-it-go", ...dryRun],
+		"replay --live": ["replay", path("recording.jsonl"), "--live", "--timeout", "1", "--concurrency", "50"],
 		record: ["record", path("recording.jsonl"), "--journal", path("journal"), "--output", path("all.jsonl")],
 		"record --share": ["record", path("all.jsonl"), "--share", "--output", path("shared.jsonl")],
 		replay: ["replay", path("all.jsonl"), "--junit", path("junit.xml")],
 		"replay of what is shared": ["replay", path("shared.jsonl"), "--junit", path("shared.xml")],
 	};
 	for (const [name, words] of Object.entries(commands)) {
-		const { stdout, stderr } = novacompat(...words);
+		const { stdout, stderr } = novacompatWith({ env }, ...words);
 		add(`novacompat ${name}`, stdout + stderr);
 	}
 	for (const name of ["all.jsonl", "shared.jsonl", "junit.xml", "shared.xml"])
@@ -196,9 +240,14 @@ describe("SEC-13: of a message that is full of secrets", () => {
 		["log, lines", / DEBUG .* INFO .*: accept .*: reject .*: unknown \(refused/s],
 		["log, lines", /shadow cell1: .*would accept, Nova accepted/],
 		["log, json", new RegExp(`^\\{"message".*${REJECTED}`, "m")],
+		["log, crash", / ERROR novacompat\.serve \[-\] crashed: Error: a bug\\u000a +at /],
+		["log, lines", /state report: process: .*state report: agents: /s],
+		["list of processes", /serve.--config-file/],
 		["log of the agents", /GET "\/v1\/snapshot"/],
 		["journal/journal-000001.jsonl (lines)", new RegExp(ACCEPTED)],
 		["journal/journal-000001.jsonl (json)", new RegExp(ACCEPTED)],
+		["journal/journal-000001.jsonl (crash)", new RegExp(ACCEPTED)],
+		["recording.jsonl (crash)", new RegExp(ACCEPTED)],
 		["recording.jsonl (lines)", new RegExp(`"check_can_live_migrate_destination".*${REJECTED}`)],
 		["recording.jsonl (json)", new RegExp(ACCEPTED)],
 		["GET /metrics", /^novacompat_checks_total\{/m],
@@ -210,6 +259,18 @@ describe("SEC-13: of a message that is full of secrets", () => {
 		["notifications", /migration_compat.check.error/],
 		["novacompat journal list", /test_compute0 +test_compute1 .*reject/],
 		["novacompat journal why", /^REJECT {2}test_compute0 -> test_compute1/m],
+		["novacompat journal show", /test_compute0/],
+		["novacompat journal show --format json", /"verdict"/],
+		["novacompat journal report", /would/],
+		["novacompat explain --journal", /test_compute0/],
+		["novacompat policy diff", /decisions?/],
+		["novacompat config check", /stand_in_hosts is for harnesses/],
+		["novacompat call, nobody answers", /no reply to check_live_migration/],
+		["novacompat call, no such password", /--transport-url has a password/],
+		["novacompat call --config-file", /no reply to x/],
+		["novacompat precheck", /no reply to check_live_migration/],
+		["novacompat where-can-it-go", /no reply to rank_destinations/],
+		["novacompat replay --live", /MessagingTimeout/],
 		["novacompat record", /^\n$/],
 		["novacompat record --share", /^\n$/],
 		["novacompat replay", /\d+ replayed: /],

@@ -8,6 +8,7 @@ import { readAgentOptions } from "../../src/cli/agent-options.ts";
 import { createCa, type TestCa } from "../support/certificates.ts";
 import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
 import { populateDomain, populatePci, temporaryHost } from "../support/sysfs.ts";
+import { unitOptions } from "../support/units.ts";
 
 const AGENT_MAIN = join(MAIN, "../agent-main.js");
 const SAMPLE = `${REPOSITORY}config/samples/hosts/test_compute0`;
@@ -94,7 +95,8 @@ describe("options", () => {
 		const help = novacompat("agent", "--help").stdout.matchAll(/^ {2}--([a-z-]+)/gm);
 		const names = Array.from(help, ([, flag = ""]) => flag.replaceAll("-", "_"));
 		expect(names.length).toBeGreaterThan(9);
-		for (const name of names.filter((option) => option !== "config_file")) expect(readme).toContain(`| \`${name}\` |`);
+		for (const name of names.filter((option) => !option.startsWith("config_")))
+			expect(readme).toContain(`| \`${name}\` |`);
 	});
 });
 
@@ -118,7 +120,7 @@ describe("the running agent", () => {
 	afterAll(() => ca.remove());
 
 	test.each([
-		["novacompat-agent", [AGENT_MAIN]],
+		["novacompat-agent as its unit starts it", [...unitOptions("agent"), AGENT_MAIN]],
 		["novacompat agent", [MAIN, "agent"]],
 	])("%s serves what novacompat snapshot prints, and ends on SIGTERM", async (_name, program) => {
 		const { child, url } = await start([

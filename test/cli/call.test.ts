@@ -150,7 +150,8 @@ describe("nobody is there", () => {
 
 	test("to connect to: the reason at once, the exit code in time", () => {
 		const url = "rabbit://guest:s3cr3t@127.0.0.1:1/";
-		const { status, stderr } = novacompat("call", "echo", "--transport-url", url, "--timeout", "0.5");
+		const env = { NOVACOMPAT_TRANSPORT_URL: url };
+		const { status, stderr } = novacompatWith({ env }, "call", "echo", "--timeout", "0.5");
 		expect(stderr).toMatch(/^novacompat: rabbit 127\.0\.0\.1:1: .*ECONNREFUSED/);
 		expect(stderr).toMatch(/novacompat: echo of nova\/migration_compat was not sent: no connection in 0\.5 s\n$/);
 		expect(stderr).not.toContain("s3cr3t");
@@ -200,7 +201,7 @@ describe("the broker", () => {
 });
 
 describe("mistakes have an exit code and say what was expected", () => {
-	const URL = ["--transport-url", "rabbit://u:s3cr3t@127.0.0.1:1/"];
+	const URL = ["--transport-url", "rabbit://127.0.0.1:1/"];
 	const contradiction = join(directory, "contradiction.conf");
 	writeFileSync(
 		contradiction,
@@ -213,6 +214,11 @@ describe("mistakes have an exit code and say what was expected", () => {
 			["m"],
 			64,
 			/which broker\? expected --nova-conf, --config-file, --transport-url or the variable NOVACOMPAT_TRANSPORT_URL/,
+		],
+		[
+			["m", "--transport-url", "rabbit://127.0.0.1:1,u:s3cr3t@127.0.0.1:1/"],
+			64,
+			/--transport-url has a password, .*: expected it in the variable NOVACOMPAT_TRANSPORT_URL, or --nova-conf or/,
 		],
 		[["m", "--transport-url", "amqp://u:s3cr3t@h/"], 64, /--transport-url: transport_url has driver "amqp"/],
 		[["m", "--transport-url", "memory://"], 64, /memory:\/\/ is a bus inside one process, expected rabbit:\/\//],

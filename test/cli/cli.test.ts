@@ -186,7 +186,7 @@ describe("the output for the sample hosts", () => {
 test("snapshot prints what the agent would serve", () => {
 	const { status, stdout } = novacompat("snapshot", "--sysfs-root", `${HOSTS}/cmp-02/sys`, "--host", "cmp-02");
 	expect(status).toBe(0);
-	expect(JSON.parse(stdout)).toMatchObject({ schema_version: "1.2", host: "cmp-02" });
+	expect(JSON.parse(stdout)).toMatchObject({ schema_version: "1.3", host: "cmp-02" });
 });
 
 describe("mistakes have an exit code and say what was expected", () => {
@@ -207,7 +207,11 @@ describe("mistakes have an exit code and say what was expected", () => {
 		[["explain", "--source", "src", "--target", good], 64, /sysfs root src has no bus directory/],
 		[["explain", "--source", good, "--target", good], 64, /a has no device that an instance could use/],
 		[["explain", "--source", good, "--target", good, "--device", "x"], 64, /a has no device "x"/],
-		[["explain", "--source", good, "--target", good, "--format", "xml"], 64, /Allowed choices are table, json/],
+		[
+			["explain", "--source", good, "--target", good, "--format", "xml"],
+			64,
+			/Allowed choices are table, json, yaml, value, csv\./,
+		],
 		[
 			["rank", "--source", good, "--targets", "src"],
 			64,
@@ -219,7 +223,7 @@ describe("mistakes have an exit code and say what was expected", () => {
 			/'--limit <hosts>' argument '0' is invalid. Expected a whole number of at least 1/,
 		],
 		[["matrix", "--hosts", good, good], 64, /two of the snapshots are of host "a"/],
-		[["matrix", "--hosts", good, "--format", "xml"], 64, /Allowed choices are table, json, html/],
+		[["matrix", "--hosts", good, "--format", "xml"], 64, /Allowed choices are table, json, yaml, value, csv, html/],
 		[["snapshot", "--sysfs-root", "/nonexistent"], 64, /sysfs root \/nonexistent cannot be used \(ENOENT\)/],
 		[["agent", "--listen", "localhost"], 64, /--listen is "localhost", expected address:port/],
 		[["agent", "--sysfs-root", "/nonexistent"], 64, /sysfs root \/nonexistent/],

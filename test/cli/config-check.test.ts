@@ -43,11 +43,12 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 	});
 
 	test("with nova.conf, as serve is started with it", () => {
-		const nova = "[DEFAULT]\ntransport_url = rabbit://u:secret@h/\n[oslo_messaging_rabbit]\nssl = true\n";
+		const nova =
+			"[DEFAULT]\ntransport_url = rabbit://u:secret@h/\n[oslo_messaging_rabbit]\nssl = true\nssl_verify = no\n";
 		const { status, stdout } = check("agents: { cmp-01: 'http://127.0.0.1:9301' }\n", { "nova.conf": nova });
 		expect({ status, stdout }).toEqual({
 			status: 1,
-			stdout: "novacompat.yaml:1:1: ssl without ssl_ca_file verifies nothing: whoever answers gets the password\n",
+			stdout: "novacompat.yaml:1:1: ssl_verify is false: whoever answers gets the password\n",
 		});
 	});
 

@@ -170,7 +170,25 @@ describe("what cannot be read", () => {
 			const remedy = "root, or CAP_DAC_READ_SEARCH";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
 			expect(found.unreadable).toMatchObject([{ attributes: ["cfg_services"], errno: "EACCES", remedy }]);
-			expect(renderDiagnosis(found, { colour: false })).toContain("State of migrations in debugfs: EACCES");
+			expect(found.unreadable_facts).toEqual(
+				["state", "features"].map((name) => ({
+					facts: [`migration_${name}`],
+					errno: "EACCES",
+					source: `kernel/debug/vfio/<id>/migration/${name}`,
+					devices: ["0000:6b:00.1"],
+					remedy,
+				})),
+			);
+			const text = renderDiagnosis(found, { colour: false });
+			expect(text).toMatch(
+				/^migration_state +EACCES +kernel\/debug\/vfio\/<id>\/migration\/state +0000:6b:00\.1 +root/m,
+			);
+			// Nothing is compared by them.
+			expect(warningsOf(found)).toBe(warningsOf({ ...found, unreadable_facts: [] }));
+			expect(text).not.toContain("State of migrations");
+			expect(renderDiagnosis({ ...found, unreadable_facts: [] }, { colour: false })).toContain(
+				"State of migrations in debugfs: EACCES",
+			);
 		});
 	});
 });

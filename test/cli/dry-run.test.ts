@@ -164,6 +164,16 @@ describe("no verdict", () => {
 		});
 	});
 
+	test("what is no id of a device", async () => {
+		expect(await run("precheck", ACCEPTED, "a", "b", "--device", "0000:3b:10.0", "--device", "../../etc")).toEqual({
+			status: 64,
+			stdout: "",
+			stderr:
+				'novacompat: --device is "../../etc", expected a PCI address (0000:3b:10.2), the uuid of an mdev, ' +
+				"the name of a vdpa device or <parent>/<mdev type>\n",
+		});
+	});
+
 	test("a request that the service refuses is not a reject", async () => {
 		const { status, stderr } = await run("precheck", ACCEPTED, "a", "x".repeat(256));
 		expect([status, stderr]).toEqual([3, expect.stringContaining("ValueError (builtins): request.dest_host is")]);

@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { INSTANCE, makeCheck, REQUEST, WAYS } from "../support/checks.ts";
+import { INSTANCE, makeCheck, REQUEST, UNMADE, WAYS } from "../support/checks.ts";
 import { novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -149,6 +149,51 @@ describe("journal why", () => {
 
 	test("an instance that nobody asked about", () => {
 		expect(read("why", "ffff")).toMatchObject({ status: 64, stderr: expect.stringContaining("no decision about") });
+	});
+});
+
+describe("a decision that no check came to", () => {
+	let unmade: string;
+	beforeAll(async () => {
+		unmade = temporaryDirectory(afterAll);
+		const journal = new Journal({ directory: unmade, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
+		journal.record(await makeCheck(WAYS["accept"] ?? expect.fail()));
+		journal.record(UNMADE);
+		await journal.close();
+	});
+	const run = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", unmade);
+	const { decision } = UNMADE;
+	const whyNot = "the decision cannot be made again: no check came to it (request.invalid)";
+
+	test("list and why have it with its reason", () => {
+		const list = run("list", "--verdict", "unknown");
+		expect(list).toMatchObject({ status: 0, stderr: "" });
+		expect(list.stdout).toMatch(
+			/ 0002587c-\S+ {2}- +cmp-02 {2}unknown {2}request\.invalid: instance\.host is missing\n$/,
+		);
+		expect(run("why", INSTANCE).stdout).toContain(
+			`UNKNOWN (refused by policy)  - -> cmp-02  [${decision.id}]\n  error  request.invalid  instance.host is missing\n`,
+		);
+	});
+
+	test("show says why it cannot be made again", () => {
+		const { status, stdout } = run("show", UNMADE.options.request_id ?? expect.fail());
+		expect(status).toBe(0);
+		expect(stdout).toMatch(/\nmade of +\S+journal-000001\.jsonl:\d+: the decision cannot be made again: /);
+		expect(stdout).toContain(whyNot);
+		expect(stdout).not.toContain("\ntook ");
+		expect(stdout).toContain("  error  request.invalid  instance.host is missing\n");
+	});
+
+	test("so do explain and policy diff", () => {
+		const again = novacompat("explain", "--journal", decision.id, "--directory", unmade);
+		expect(again).toMatchObject({ status: 64, stdout: "", stderr: expect.stringContaining(whyNot) });
+		const files = ["config/policy.yaml", "config/policy.yaml"];
+		expect(novacompat("policy", "diff", ...files, "--journal", unmade)).toEqual({
+			status: 0,
+			stdout: "0 of 1 decisions flip; 1 more were made without a check.\n",
+			stderr: "",
+		});
 	});
 });
 

@@ -49,7 +49,7 @@ beforeAll(async () => {
 		transport_url: broker.url,
 		host: "novacompat-1",
 		agents: { ...Object.fromEntries(urls), "cmp-down": "http://127.0.0.1:9" },
-		http: { listen: "127.0.0.1:0", status_page: true },
+		http: { listen: "127.0.0.1:0", status_page: true, detailed: true, disable_by_file_path: "disabled" },
 		// Where nothing can be written.
 		journal: { directory: "/dev/null/journal" },
 		oslo_messaging_rabbit: { kombu_missing_consumer_retry_timeout: 0 },
@@ -179,6 +179,10 @@ describe("what is counted", () => {
 		['novacompat_reasons_total{code="version.minor_downgrade"}', () => check(REFUSED, "test_compute1")],
 		["novacompat_check_duration_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		["novacompat_journal_entries_dropped_total", () => check(ACCEPTED, "test_compute1")],
+		[
+			"novacompat_unsafe_keys_total",
+			() => call("check_live_migration", { request: { ...flooding, source_host: "x", constructor: "x" } }),
+		],
 		["novacompat_snapshot_age_seconds_count", () => check(ACCEPTED, "test_compute1")],
 		['novacompat_agent_requests_total{outcome="agent.unconfigured"}', () => check(ACCEPTED, "stranger")],
 		["novacompat_agent_request_duration_seconds_count", () => check(ACCEPTED, "stranger")],
@@ -241,6 +245,23 @@ test("broker away: alive and not ready; broker back: ready", { timeout: 90_000 }
 	await broker.start();
 	await expect.poll(() => status("/readyz"), { timeout: 30_000 }).toEqual([200, "OK"]);
 	expect(await metric('novacompat_amqp_reconnects_total{role="service"}')).toBe(1);
+});
+
+test("a file takes it out; in detail it says how it stands with the broker", async () => {
+	const headers = { Accept: "application/json" };
+	const answer = async (path: string) => {
+		const reply = await fetch(url + path, { headers });
+		return [reply.status, await reply.json()];
+	};
+	const details = expect.stringMatching(/^service: connected \S.*, connections \d+, consuming true, blocked false$/);
+	const said = (reason: string) => ({ detailed: true, reasons: [{ class: "HealthcheckResult", reason, details }] });
+	expect(await answer("/healthcheck")).toEqual([200, said("OK")]);
+	writeFileSync(join(directory, "disabled"), "");
+	expect(await answer("/healthcheck")).toEqual([503, said("DISABLED BY FILE")]);
+	expect(await answer("/readyz")).toEqual([503, said("DISABLED BY FILE")]);
+	expect(await answer("/livez")).toEqual([200, { detailed: false, reasons: ["OK"] }]);
+	rmSync(join(directory, "disabled"));
+	expect(await answer("/healthcheck")).toEqual([200, said("OK")]);
 });
 
 test("an address that is taken ends the start, and nothing is opened", () => {

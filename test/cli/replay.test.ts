@@ -127,9 +127,10 @@ describe("yesterday's checks, made again today", () => {
 	}, async () => {
 		const stop = await serve("");
 		const started = performance.now();
-		const words = [path("all.jsonl"), "--transport-url", broker.url, "--rate", "10", "--concurrency", "4"];
+		const words = [path("all.jsonl"), "--live", "--rate", "10", "--concurrency", "4"];
+		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: broker.url };
 		// The agents are in this process, so it must not stand still meanwhile.
-		const replayed = await promisify(execFile)(process.execPath, [MAIN, "replay", ...words]);
+		const replayed = await promisify(execFile)(process.execPath, [MAIN, "replay", ...words], { env });
 		expect(replayed).toEqual({ stdout: SAME, stderr: "" });
 		expect(performance.now() - started).toBeGreaterThanOrEqual((COUNT - 1) * 100);
 		await stop();
@@ -148,6 +149,14 @@ describe("yesterday's checks, made again today", () => {
 	test("without a broker: 75", () => {
 		const words = [path("all.jsonl"), "--transport-url", "rabbit://127.0.0.1:1/", "--timeout", "1"];
 		expect(novacompat("replay", ...words)).toMatchObject({ status: 75, stdout: "" });
+	});
+
+	test("SEC-01: with a password on the command line, or without any broker: 64", () => {
+		const refused = (...words: readonly string[]) => novacompat("replay", path("all.jsonl"), ...words);
+		const open = refused("--transport-url", "rabbit://u:s3cr3t@127.0.0.1:1/");
+		expect(open).toMatchObject({ status: 64, stderr: expect.stringMatching(/--transport-url has a password/) });
+		expect(open.stderr).not.toContain("s3cr3t");
+		expect(refused("--live")).toMatchObject({ status: 64, stderr: expect.stringMatching(/which broker\?/) });
 	});
 });
 

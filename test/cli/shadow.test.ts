@@ -10,7 +10,7 @@ import { scanNow } from "../../src/agent/scan-result.ts";
 import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
 import { newId, sealEnvelope } from "../../src/messaging/message.ts";
 import { readRecording } from "../../src/recording/recording.ts";
-import { MAIN } from "../support/cli.ts";
+import { MAIN, novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { addTapUser } from "../support/tap-user.ts";
@@ -50,6 +50,8 @@ beforeAll(async () => {
 	const config = {
 		shadow: { cell1: { transport_url: await addTapUser(broker, "/", PASSWORD) } },
 		agents: { test_compute0: agents[0]?.url, test_compute1: agents[1]?.url },
+		journal: { directory: "journal" },
+		recording: { file: "recording.jsonl" },
 		http: { listen: "127.0.0.1:0" },
 		debug: true,
 	};
@@ -197,5 +199,45 @@ describe("serve with nothing but a section of shadow", () => {
 		expect(text).toMatch(/instance: 0002587c.*Nova accepted; accept/);
 		expect(text).not.toContain(PASSWORD);
 		expect(text).not.toContain(CANARY);
+	});
+
+	test("has recorded, of what passed, checks and starts of migrations and nothing else of them", () => {
+		const text = readFileSync(join(directory, "recording.jsonl"), "utf8");
+		// What is an id anywhere else is one here, too.
+		const canaries = text.match(/canary-4c1d-[a-z_]+(?=-)/g) ?? [];
+		const names = new Set(canaries.map((one) => one.slice(CANARY.length)));
+		expect([...names].sort()).toEqual(["_msg_id", "_reply_q", "dest_compute", "source_compute"]);
+		const messages = text
+			.trimEnd()
+			.split("\n")
+			.map((one) => readRecording(one));
+		const methods = messages.map(({ message }) => String(message["method"]));
+		expect([...new Set(methods)].sort()).toEqual(["check_can_live_migrate_destination", "live_migration"]);
+		expect(messages.find(({ message }) => message["method"] === "live_migration")?.message["args"]).toMatchObject({
+			dest: "test_compute1",
+			migrate_data: { "nova_object.data": { pci_dev_map_src_dst: { "0000:3b:10.0": "0000:3b:10.0" } } },
+		});
+	});
+
+	test("what it has recorded gets the same answers, with what its journal says that it would have answered", () => {
+		const [recording, all] = ["recording.jsonl", "all.jsonl"].map((name) => join(directory, name));
+		const journal = ["--journal", join(directory, "journal")];
+		expect(novacompat("record", String(recording), ...journal, "--output", String(all)).stderr).toBe("");
+		const list = novacompat("journal", "list", "--directory", join(directory, "journal"), "--format", "json");
+		const { length } = JSON.parse(list.stdout);
+		expect(length).toBeGreaterThan(5);
+		// What was sent a second time is no check of its own.
+		const { status, stdout } = novacompat("replay", String(all));
+		expect(status).toBe(0);
+		expect(stdout).toMatch(
+			new RegExp(`^\\d+ replayed: ${length} as recorded, 0 different, \\d without a recorded reply$`, "m"),
+		);
+		const altered = join(directory, "altered.jsonl");
+		const text = readFileSync(String(all), "utf8");
+		writeFileSync(
+			altered,
+			text.replace('"host":"test_compute0","uuid":"0002587c', '"host":"elsewhere","uuid":"0002587c'),
+		);
+		expect(novacompat("replay", altered).stdout).toContain(`: ${length - 1} as recorded, 0 different, `);
 	});
 });

@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { SCAN_OPTIONS } from "../../src/agent/scan-process.ts";
-import { REPOSITORY } from "../support/cli.ts";
+import { MAIN, REPOSITORY } from "../support/cli.ts";
+import { unitOptions } from "../support/units.ts";
 
 /** What a process of Node.js needs besides its old objects. */
 const NODE_MEGABYTES = 50;
@@ -47,6 +48,45 @@ describe.each(UNITS)("%s", (name, program) => {
 		const { stdout } = spawnSync("systemd-analyze", ["security", "--offline=true", unit], { encoding: "utf8" });
 		const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
 		expect(Number(exposure)).toBeLessThan(3);
+	});
+});
+
+describe("options of Node.js", () => {
+	const image = readFileSync(`${REPOSITORY}config/packaging/Containerfile`, "utf8");
+	const [, ofImage = ""] = /^ENV NODE_OPTIONS="(.*)"$/m.exec(image) ?? [];
+
+	test("the image has those of the service", () => {
+		expect(ofImage.split(" ")).toEqual(unitOptions("serve"));
+	});
+
+	/** Whose, options, program: a scan has the unit's only if it is given them. */
+	const processes: readonly [whose: string, options: readonly string[]][] = [
+		["serve", unitOptions("serve")],
+		["agent", unitOptions("agent")],
+		["a scan of the agent", SCAN_OPTIONS],
+	];
+	test.each(processes)("%s: text is no code, and objects have no __proto__", (_whose, options) => {
+		const attack = `
+			const codes = [() => eval("1"), () => new Function("return 1"), () => setTimeout.constructor("1")].map((make) => {
+				try { make(); return "made"; } catch ({ name }) { return name; }
+			});
+			console.log(codes.join(), typeof ({}).__proto__)`;
+		const { stdout, stderr } = spawnSync(process.execPath, [...options, "--eval", attack], { encoding: "utf8" });
+		expect(stdout + stderr).toBe("EvalError,EvalError,EvalError undefined\n");
+	});
+
+	test("no validator is made of text", () => {
+		// With these options zod does without by itself. It shall be the same validators everywhere, also where tests look.
+		const told = "construct: (target, words) => (console.log('code is made of text'), new target(...words))";
+		const trap = `globalThis.Function = new Proxy(Function, { ${told} })`;
+		const run = (...program: readonly string[]) => {
+			const words = [`--import=data:text/javascript,${encodeURIComponent(trap)}`, ...program];
+			return spawnSync(process.execPath, words, { cwd: REPOSITORY, encoding: "utf8" });
+		};
+		expect(run("--eval", "new Function('')").stdout).toBe("code is made of text\n");
+		const { stdout } = run(MAIN, "config", "check", "config/novacompat.yaml");
+		expect(stdout).toContain("config/novacompat.yaml:");
+		expect(stdout).not.toContain("code is made of text");
 	});
 });
 

@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cpuSeconds } from "../bench/children.ts";
+import { unitOptions } from "../support/units.ts";
 
 const DIST = `${import.meta.dirname}/../../dist`;
 const READY_AFTER_MS = 30_000;
 
 /** How a service is started. */
 export interface Launch {
-	/** Of Node.js. */
+	/** Of Node.js, after those of the unit. */
 	readonly flags?: readonly string[];
 	readonly env?: Readonly<Record<string, string>>;
 	/** A descriptor to log to, in place of what `log` shows. */
@@ -43,7 +44,10 @@ export class Process {
 		this.#directory = directory;
 		const monitor = `--import=file://${DIST}/test/faults/loop-monitor.js`;
 		const stdio: StdioOptions = ["ignore", "pipe", stderr, "ipc"];
-		this.#child = spawn(process.execPath, [monitor, ...flags, ...command], { stdio, env: { ...process.env, ...env } });
+		this.#child = spawn(process.execPath, [...unitOptions("serve"), monitor, ...flags, ...command], {
+			stdio,
+			env: { ...process.env, ...env },
+		});
 		for (const stream of [this.#child.stdout, this.#child.stderr]) {
 			stream?.on("data", (chunk: Buffer) => {
 				this.#log += chunk.toString();

@@ -17,14 +17,15 @@ declare module "vitest" {
 
 const TIMEOUT_MS = 480_000;
 
-/** A test for a row of the fault matrix; `measure` fills its column of the table. */
+/** A test for a row of the fault matrix; `measure` fills its column of the table. `timeout`: milliseconds. */
 export function row(
 	number: string | number,
 	fault: string,
 	bound: string,
 	body: (measure: (text: string) => void) => Promise<void>,
+	timeout = TIMEOUT_MS,
 ): void {
-	test(`row ${number}: ${fault}`, { timeout: TIMEOUT_MS }, async ({ task }) => {
+	test(`row ${number}: ${fault}`, { timeout }, async ({ task }) => {
 		const line: Row = { row: String(number), fault, bound, measured: "" };
 		task.meta.row = line;
 		await body((text) => {

@@ -9,7 +9,7 @@ import { journalFiles } from "../../src/journal/files.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { type JournalEntry, readJournal } from "../../src/journal/reader.ts";
 import { checkAgain, type MadeCheck } from "../../src/precheck.ts";
-import { makeCheck, REQUEST, snapshot, WAYS } from "../support/checks.ts";
+import { INSTANCE, makeCheck, REQUEST, snapshot, UNMADE, WAYS } from "../support/checks.ts";
 import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -59,6 +59,29 @@ describe("a decision that is read can be made again", () => {
 		const again = entry && checkAgain(entry.request, entry.basis());
 		expect(canonicalJson(again)).toBe(canonicalJson(made.decision));
 	});
+});
+
+test("a decision that no check came to is there with its reason, and cannot be made again", async () => {
+	const directory = temporaryDirectory();
+	const { journal } = journalIn(directory);
+	journal.record(UNMADE);
+	await journal.close();
+	const { entries, damages } = read(directory);
+	expect({ entries, damages }).toMatchObject({
+		entries: [
+			{
+				unchecked: true,
+				time: "2026-11-25T12:00:00.000Z",
+				...UNMADE.options,
+				request: { instance_uuid: INSTANCE, source_host: "-", dest_host: "cmp-02" },
+				decision: UNMADE.decision,
+			},
+		],
+		damages: [],
+	});
+	expect(() => entries[0]?.basis()).toThrow(
+		`${directory}/journal-000001.jsonl:3: the decision cannot be made again: no check came to it (request.invalid)`,
+	);
 });
 
 test("what stays the same is written once in each file", async () => {

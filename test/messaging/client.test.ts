@@ -8,6 +8,7 @@ import {
 	MessagingTimeout,
 	RemoteError,
 	RPCVersionCapError,
+	RpcFailure,
 } from "../../src/messaging/errors.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { failureReply, heartbeat, openEnvelope, resultReply, sealEnvelope } from "../../src/messaging/message.ts";
@@ -72,7 +73,7 @@ describe("a call", () => {
 		const { client, request } = await setUp();
 		const call = client.call(TARGET, "ping", {}, OPTIONS);
 		const { msgId, answer } = await request();
-		await answer(failureReply(msgId, '{"class":"InstanceNotFound","module":"nova.exception","message":"gone"}'));
+		await answer(failureReply(msgId, new RpcFailure("InstanceNotFound", "nova.exception", "gone", [])));
 		await expect(call).rejects.toThrow(new RemoteError("InstanceNotFound", "nova.exception", "gone"));
 	});
 

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidMessage } from "../../src/messaging/errors.ts";
-import { MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_TOKENS, parseJson, toJson } from "../../src/messaging/json.ts";
+import { MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_KEYS, MAX_TOKENS, parseJson, toJson } from "../../src/messaging/json.ts";
 import { askPython } from "../support/python.ts";
 
 const nested = (depth: number, inner = "") => "[".repeat(depth) + inner + "]".repeat(depth);
@@ -106,6 +106,9 @@ describe("Python's JSON", () => {
 
 describe("what is too much", () => {
 	const integer = (length: number) => "9".repeat(length);
+	const keys = (count: number, value = "1") =>
+		`{${Array.from({ length: count }, (_, index) => `"${index}":${value}`).join()}}`;
+	const [short, long] = ["1", `"${"x".repeat(32)}"`];
 	/** what is the most that is taken, what is refused, why */
 	const LIMITS: readonly (readonly [what: string, taken: string, refused: string, why: string])[] = [
 		["depth", nested(MAX_DEPTH), nested(MAX_DEPTH + 1), "the body is nested deeper than 64 levels"],
@@ -123,15 +126,39 @@ describe("what is too much", () => {
 			"the body has more than 200000 tokens",
 		],
 		[
+			"keys of an object",
+			keys(MAX_KEYS, short),
+			keys(MAX_KEYS + 1, short),
+			"the body has an object of more than 4096 keys",
+		],
+		[
+			"keys in a long text",
+			keys(MAX_KEYS, long),
+			keys(MAX_KEYS + 1, long),
+			"the body has an object of more than 4096 keys",
+		],
+		[
+			"keys beside other objects",
+			`{"a":[${keys(MAX_KEYS, '{"a":NaN}')}],"b":{"c":1}}`,
+			`{"a":[{"c":NaN},${keys(MAX_KEYS + 1, '{"a":1}')}]}`,
+			"the body has an object of more than 4096 keys",
+		],
+		[
 			"digits, which is Python's limit too",
 			`-${integer(MAX_INTEGER_DIGITS)}`,
 			`-${integer(MAX_INTEGER_DIGITS + 1)}`,
 			"the body has an integer of more than 4300 digits",
 		],
 	];
-	test.each(LIMITS)("row 27, 28, 32: the %s", (_what, taken, refused, why) => {
+	test.each(LIMITS)("SEC-03, row 27, 28, 32: the %s", (_what, taken, refused, why) => {
 		expect(() => parseJson(taken)).not.toThrow();
 		expect(refusal(refused)).toBe(why);
+	});
+
+	test("of many objects, each may have so many; what goes out may have more", () => {
+		const many = `[${keys(MAX_KEYS)},${keys(MAX_KEYS)},{"a":${keys(MAX_KEYS)}}]`;
+		expect(parseJson(many)).toHaveLength(3);
+		expect(toJson(JSON.parse(keys(MAX_KEYS + 1)))).toBe(keys(MAX_KEYS + 1));
 	});
 
 	test("row 28: depth in a string, and side by side, is none", () => {

@@ -9,6 +9,7 @@ import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
 import { recordingLog } from "../support/log.ts";
+import { askPython } from "../support/python.ts";
 import { freePort, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
 
@@ -73,9 +74,9 @@ async function roundTrip(transport: RabbitTransport): Promise<void> {
 }
 
 /** The broker behind another certificate. */
-async function startTlsProxy({ cert, key }: Certificate): Promise<number> {
+async function startTlsProxy({ cert, key }: Certificate, options: tls.SecureContextOptions = {}): Promise<number> {
 	const server = tls
-		.createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (socket) => {
+		.createServer({ cert: readFileSync(cert), key: readFileSync(key), ...options }, (socket) => {
 			const toBroker = connect(broker.port, "127.0.0.1");
 			for (const [from, to] of [
 				[socket, toBroker],
@@ -103,9 +104,35 @@ describe("TLS", () => {
 		await roundTrip(open(tlsPort, { ssl: true, ssl_ca_file: ca.ca, ...withClient(client) }).transport);
 	});
 
-	test("without ssl_ca_file nothing is verified, as in Python", async () => {
+	test("with ssl_verify false any certificate will do", async () => {
 		const expired = otherCa.issue("elsewhere", "DNS:elsewhere", -1);
-		await roundTrip(open(await startTlsProxy(expired), { ssl: true }).transport);
+		await roundTrip(open(await startTlsProxy(expired), { ssl: true, ssl_verify: false }).transport);
+	});
+
+	test("SEC-01: a peer without ssl_ca_file verifies too: Python hands over ssl=True then, and nothing else", () => {
+		const CONNECT = `
+import amqp, logging, ssl
+from unittest import mock
+from oslo_messaging._drivers import impl_rabbit
+section = mock.Mock(ssl=True, ssl_version="", ssl_key_file="", ssl_cert_file="", ssl_ca_file="")
+try:
+    amqp.Connection(question, ssl=impl_rabbit.Connection._fetch_ssl_params(section), connect_timeout=5).connect()
+except ssl.SSLCertVerificationError as error:
+    answer(error.verify_message)`;
+		expect(askPython(CONNECT, `127.0.0.1:${tlsPort}`)).toMatch(/certificate/);
+	});
+
+	test("SEC-01: nothing older than TLS 1.2, whatever the defaults of Node.js are", async () => {
+		const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;
+		onTestFinished(() => void Object.assign(tls, { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS }));
+		Object.assign(tls, { DEFAULT_MIN_VERSION: "TLSv1", DEFAULT_CIPHERS: "DEFAULT@SECLEVEL=0" });
+		const port = await startTlsProxy(ca.issue("broker", "IP:127.0.0.1"), { maxVersion: "TLSv1.1" });
+		const older = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+		await once(older, "secureConnect");
+		expect(older.getProtocol()).toBe("TLSv1.1");
+		older.destroy();
+		const { lines } = open(port, { ssl: true, ssl_ca_file: ca.ca });
+		await expect.poll(() => lines.join("")).toMatch(/ERR_SSL_\w*(PROTOCOL|VERSION)\w*: .*; next attempt/);
 	});
 
 	test("without ssl_enforce_hostname_verification the certificate may be for another name", async () => {
@@ -126,7 +153,13 @@ describe("TLS", () => {
 			"the broker's CA is another one",
 			() => tlsPort,
 			() => ({ ssl_ca_file: otherCa.ca, ...withClient(client) }),
-			/certificate.*: ssl_ca_file has not the CA that signed the certificate of the broker/,
+			/certificate.*: set ssl_ca_file to the CA that signed the certificate of the broker/,
+		],
+		[
+			"SEC-01: the broker's CA is none that everybody knows",
+			() => tlsPort,
+			() => withClient(client),
+			/certificate.*: set ssl_ca_file to the CA that signed the certificate of the broker/,
 		],
 		[
 			"the certificate is for another name",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAIN, REPOSITORY } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
+import { unitOptions } from "../support/units.ts";
 
 /** SEC-54: the oldest that package.json allows, and of each newer line with support the last one. Binaries of the npm registry. */
 const VERSIONS = ["20.19.0", "22.23.3", "24.21.0"];
@@ -69,9 +70,12 @@ beforeAll(() => {
 	writeFileSync(join(directory, "recording.jsonl"), recording.replace('"verdict":"reject"', '"verdict":"accept"'));
 });
 
-const run = (node: string, words: readonly string[]) => {
+const run = (node: string, words: readonly string[], options: readonly string[] = []) => {
 	const inPlace = words.map((word) => (word === "recording.jsonl" ? join(directory, word) : word));
-	const { status, stdout, stderr } = spawnSync(node, [MAIN, ...inPlace], { cwd: REPOSITORY, encoding: "buffer" });
+	const { status, stdout, stderr } = spawnSync(node, [...options, MAIN, ...inPlace], {
+		cwd: REPOSITORY,
+		encoding: "buffer",
+	});
 	return { status, stdout: stdout.toString("latin1"), stderr: stderr.toString("latin1") };
 };
 
@@ -84,7 +88,7 @@ describe.each(VERSIONS)("on Node.js %s", (version) => {
 		const here = run(process.execPath, words);
 		expect(here.stdout + here.stderr).not.toBe("");
 		expect(here.status).not.toBe(255);
-		expect(run(nodeOf(version), words)).toEqual(here);
+		expect(run(nodeOf(version), words, unitOptions("serve"))).toEqual(here);
 	});
 
 	test("the unit tests pass", () => {

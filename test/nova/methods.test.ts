@@ -190,6 +190,7 @@ describe("check_live_migration", () => {
 		});
 	});
 
+	const NO_DEVICES = "request.devices is not a list of at most 1024 device ids";
 	/** arguments, Python class and text of the failure */
 	const MISTAKES: readonly (readonly [Record<string, unknown>, string, string])[] = [
 		[{}, "TypeError", "check_live_migration() missing 1 required positional argument: 'request'"],
@@ -201,8 +202,15 @@ describe("check_live_migration", () => {
 			"ValueError",
 			"request.dest_host is 5, expected a text of 1 to 255 characters",
 		],
-		[{ request: { ...request, devices: "a" } }, "ValueError", "request.devices is not a list of device ids"],
-		[{ request: { ...request, devices: [1] } }, "ValueError", "request.devices is not a list of device ids"],
+		[{ request: { ...request, devices: "a" } }, "ValueError", NO_DEVICES],
+		[{ request: { ...request, devices: [1] } }, "ValueError", NO_DEVICES],
+		[{ request, devices: Array.from({ length: 1025 }, () => "0000:3b:10.0") }, "ValueError", NO_DEVICES],
+		[
+			{ request: { ...request, devices: ["0000:3b:10.0", "../../../etc/passwd"] } },
+			"ValueError",
+			'request.devices.1 is "../../../etc/passwd", expected a PCI address (0000:3b:10.2), the uuid of an mdev, ' +
+				"the name of a vdpa device or <parent>/<mdev type>",
+		],
 	];
 	test.each(MISTAKES)("%j", async (args, excType, value) => {
 		expect(await call("check_live_migration", args)).toMatchObject({ excType, module: "builtins", value });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { Config } from "../../src/config.ts";
 import { RateLimit } from "../../src/nova/rate-limit.ts";
 import { recordingLog } from "../support/log.ts";
 import { startService } from "../support/service.ts";
@@ -23,6 +24,17 @@ describe("SEC-07: how many checks are made", () => {
 		const { made, rateLimit } = limit(0, 0);
 		expect(made(100_000)).toBe(100_000);
 		expect(rateLimit.refused).toEqual({ max_checks_per_second_per_host: 0, max_checks_per_second: 0 });
+	});
+
+	test("unless the configuration says otherwise, a full queue from one host passes at a start, and a flood of its does not take all", () => {
+		const { max_checks_per_second_per_host: perHost, max_checks_per_second: ofAll } = Config.parse({
+			transport_url: "memory://",
+		});
+		const { made } = limit(perHost, ofAll);
+		// Row 22: so many may wait in the queue.
+		expect(made(5_000)).toBe(5_000);
+		expect(made(1_000_000)).toBeLessThanOrEqual(5_000);
+		expect(made(5_000, "b")).toBe(5_000);
 	});
 
 	/** per host, of all; then what comes: after so many milliseconds, so many checks of a host, of which so many are made */

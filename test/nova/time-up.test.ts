@@ -5,6 +5,7 @@ import type { RemoteError } from "../../src/messaging/errors.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
 import { novaEndpoints } from "../../src/nova/methods.ts";
+import type { UnmadeCheck } from "../../src/precheck.ts";
 import { recordingLog } from "../support/log.ts";
 
 const TEXT = "the check was not finished in the time of the call";
@@ -22,7 +23,7 @@ async function call(
 ) {
 	const transport = new MemoryTransport();
 	const { log, lines } = recordingLog();
-	const counted: unknown[] = [];
+	const kept: UnmadeCheck[] = [];
 	const never = () => new Promise<never>(() => undefined);
 	const server = new RpcServer({
 		transport,
@@ -32,7 +33,7 @@ async function call(
 			rankDestinations: never,
 			policy: () => policy,
 			log,
-			unchecked: ({ reasons: [first] }) => counted.push(first?.code),
+			unchecked: (unmade) => kept.push(unmade),
 		}),
 		deserializeContext: () => ({}),
 		log,
@@ -44,8 +45,10 @@ async function call(
 	const outcome = await answer.catch((error: RemoteError) => error);
 	// What the caller is told can be found in the log.
 	expect(lines.filter((line) => line.includes("live migration"))).toEqual([expect.stringMatching(said)]);
-	// So is it on the page of metrics; rankings are not counted.
-	expect(counted).toEqual(method === "rank_destinations" ? [] : [/; ([a-z.]+): /.exec(lines.join(""))?.[1]]);
+	// So is it in the journal and on the page of metrics; rankings are in neither.
+	const codes = kept.map(({ decision }) => decision.reasons.map(({ code }) => code));
+	expect(codes).toEqual(method === "rank_destinations" ? [] : [[/; ([a-z.]+): /.exec(lines.join(""))?.[1]]]);
+	for (const { request } of kept) expect(request).toMatchObject({ instance_uuid: "u", source_host: "a" });
 	return outcome;
 }
 
@@ -77,7 +80,7 @@ test("row 20: a policy that accepts silent agents accepts this too", async () =>
 });
 
 test("row 20: a request that cannot be read is not accepted as one that there was no time for", async () => {
-	const said = / WARNING .* live migration: unknown .*request\.invalid: the destination is not named/;
+	const said = / WARNING .* \[instance: u\] live migration: unknown .*request\.invalid: the destination is not named/;
 	const args = { instance, migration: null };
 	expect(await call("check_can_live_migrate_destination", "6.0", args, { policy: accepting, said })).toMatchObject({
 		excType: "MigrationPreCheckError",

@@ -13,26 +13,25 @@ function read(text: string) {
 }
 
 describe("captures of RabbitMQ's firehose", () => {
-	/** file, how many messages, what each request got */
+	/** file, how many messages, what each call got; a cast gets nothing */
 	const CAPTURES: Readonly<Record<string, readonly [messages: number, got: readonly unknown[]]>> = {
-		"oslo-call.jsonl": [2, [{ result: { args: { instance: { uuid: "abc" } }, method: "m" } }]],
-		"oslo-cast.jsonl": [1, [undefined]],
-		"oslo-fanout.jsonl": [1, [undefined]],
+		"oslo-call.jsonl": [2, [{ result: { "nova_object.name": "LibvirtLiveMigrateData", echo: { uuid: "abc" } } }]],
+		"oslo-cast.jsonl": [1, []],
+		"oslo-fanout.jsonl": [1, []],
 	};
 
-	test.each(Object.entries(CAPTURES))("%s: each message once, requests with their replies", (file, [count, got]) => {
+	test.each(Object.entries(CAPTURES))("%s: each message once, calls with their replies", (file, [count, got]) => {
 		const messages = read(readFileSync(`${FIREHOSE}/${file}`, "utf8"));
 		expect(messages).toHaveLength(count);
 		expect(messages[0]).toMatchObject({ time: expect.stringMatching(/^\d{4}-.*Z$/), exchange: expect.any(String) });
 		const conversations = conversationsOf(messages);
-		expect(conversations).toHaveLength(1);
-		expect(conversations.map(({ reply }) => reply !== undefined)).toEqual(got.map((one) => one !== undefined));
+		expect(conversations.map(({ reply }) => reply && outcomeOf(reply.message))).toEqual(got);
 	});
 
 	test("all of them can be read", () => {
 		for (const file of readdirSync(FIREHOSE)) {
 			const messages = read(readFileSync(`${FIREHOSE}/${file}`, "utf8"));
-			expect(conversationsOf(messages).length, file).toBeGreaterThan(0);
+			expect(messages.length, file).toBeGreaterThan(0);
 		}
 	});
 

@@ -17,6 +17,8 @@ test("SEC-50: npm is told so", () => {
 		"ignore-scripts=true",
 		"save-exact=true",
 		"engine-strict=true",
+		"allow-git=none",
+		"min-release-age=7",
 		"omit-lockfile-registry-resolved=true",
 	];
 	for (const option of OPTIONS) expect(npmrc).toContain(option);
@@ -53,6 +55,21 @@ describe("what breaks the policy", () => {
 			"one package more",
 			added("node_modules/left-pad", { ...axios, version: "1.3.0" }),
 			"left-pad@1.3.0 is not in approved.yaml",
+		],
+		[
+			"one package more, for tests",
+			added("node_modules/left-pad", { ...axios, version: "1.3.0", dev: true }),
+			"left-pad is not in approved.yaml",
+		],
+		[
+			"one package less, for tests",
+			{
+				...lockfile,
+				packages: Object.fromEntries(
+					Object.entries(lockfile.packages).filter(([path]) => path !== "node_modules/knip"),
+				),
+			},
+			"knip is in approved.yaml and no longer in the lockfile",
 		],
 		[
 			"a denied version, for tests too",

@@ -19,6 +19,7 @@ export interface Lockfile {
 /** approved.yaml, which says what each list is for. */
 export interface Approved {
 	readonly runtime: readonly string[];
+	readonly development: readonly string[];
 	readonly licences: readonly string[];
 	readonly install_scripts: readonly string[];
 	readonly denied: Readonly<Record<string, readonly string[]>>;
@@ -36,15 +37,30 @@ export function problemsOf({ lockfileVersion, packages }: Lockfile, approved: Ap
 		const problems = path === ROOT ? problemsOfRoot(entry) : problemsOfEntry(nameOf(path), entry, approved);
 		return [...problems, ...problemsOfSpecs(entry)].map((text) => `${path || "package.json"}: ${text}`);
 	});
-	const runtime = runtimeOf(packages);
-	const unknown = runtime.filter((one) => !approved.runtime.includes(one));
-	const gone = approved.runtime.filter((one) => !runtime.includes(one));
 	return [
 		...version,
 		...entries,
-		...unknown.map((one) => `${one} is not in approved.yaml`),
-		...gone.map((one) => `${one} is in approved.yaml and no longer in the lockfile`),
+		...differencesOf(runtimeOf(packages), approved.runtime),
+		...differencesOf(developmentOf(packages), approved.development),
 	];
+}
+
+/** Both ways: what nobody has approved, and what is approved for nothing. */
+function differencesOf(installed: readonly string[], approved: readonly string[]): readonly string[] {
+	return [
+		...installed.filter((one) => !approved.includes(one)).map((one) => `${one} is not in approved.yaml`),
+		...approved
+			.filter((one) => !installed.includes(one))
+			.map((one) => `${one} is in approved.yaml and no longer in the lockfile`),
+	];
+}
+
+/** What builds and tests it, by name. */
+function developmentOf(packages: Lockfile["packages"]): readonly string[] {
+	const names = Object.entries(packages)
+		.filter(([path, entry]) => path !== ROOT && !isRuntime(entry))
+		.map(([path]) => nameOf(path));
+	return [...new Set(names)].sort();
 }
 
 /** What runs with novacompat, as `name@version`. */

@@ -1,6 +1,8 @@
 import type { Attempt } from "../../src/attempt.ts";
+import { conclude } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
-import { createPrecheck, type MadeCheck, type PrecheckRequest } from "../../src/precheck.ts";
+import { reason } from "../../src/compat/reason.ts";
+import { createPrecheck, type MadeCheck, type PrecheckRequest, type UnmadeCheck } from "../../src/precheck.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../../src/snapshot/source.ts";
 import { mdev } from "./devices.ts";
@@ -41,6 +43,20 @@ export const WAYS: Readonly<Record<string, { source: Attempt; target: Attempt; p
 		}),
 		policy: { ...DEFAULT_POLICY, unknown: { "agent.timeout": "accept_stale" } },
 	},
+};
+
+/** What is told of a request that could not be read: no more is known than the instance and where it shall go. */
+export const UNMADE: UnmadeCheck = {
+	request: { instance_uuid: INSTANCE, dest_host: "cmp-02" },
+	policy: DEFAULT_POLICY,
+	decision: conclude(
+		"unknown",
+		[reason("request.invalid", "nova", "instance.host is missing")],
+		DEFAULT_POLICY,
+		"instance.host is missing",
+	),
+	options: { request_id: "req-911e0134-5b0e-4b6e-9f3e-0d7a3c1a5f42" },
+	at: Date.parse("2026-11-25T12:00:00Z"),
 };
 
 /** Agents that answer so, by host. */

@@ -21,3 +21,15 @@ export function novacompatWith(
 	});
 	return { status, stdout, stderr };
 }
+
+/** The same on a terminal, with what it shows; script(1) has one. */
+export function novacompatOnTerminal(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
+	const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+	const { status, stdout: terminal } = spawnSync("script", ["-qec", command, "/dev/null"], {
+		cwd: REPOSITORY,
+		encoding: "utf8",
+		input: "",
+		env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, TERM: "xterm-256color", ...env },
+	});
+	return { status, terminal };
+}

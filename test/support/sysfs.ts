@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Host } from "../../src/agent/collectors/collector.ts";
-import { openSysfs } from "../../src/agent/sysfs.ts";
+import { openProc, openSysfs } from "../../src/agent/sysfs.ts";
 import type { Told } from "../../src/agent/tools.ts";
 
 /** A compute node that is a temporary directory: give `sysfs` and `libvirt` to `takeSnapshot`. */
@@ -35,7 +35,7 @@ export function asNobody(body: () => void): void {
 
 /** The host as collectors get it. */
 export function hostAt(sysfs: string, told: Told = {}): Host {
-	return { sysfs: openSysfs(sysfs), told };
+	return { sysfs: openSysfs(sysfs), proc: openProc(sysfs), told };
 }
 
 export type Files = Readonly<Record<string, string>>;
@@ -135,18 +135,19 @@ export interface Domain {
 export function populateDomain(libvirtDir: string, domain: Domain): string {
 	const { name = "instance-00000001", uuid, pci = [], mdevs = [], ports = [], bare = false } = domain;
 	const devices = [
-		...ports.map((port) => [
-			"<interface type='hostdev' managed='yes'>",
-			pciSource(port, " type='pci'"),
-			"</interface>",
-		]),
-		...pci.map((id) => ["<hostdev mode='subsystem' type='pci' managed='no'>", pciSource(id, ""), "</hostdev>"]),
+		...ports.map((port) => ["interface type='hostdev' managed='yes'", pciAddress(port, " type='pci'")]),
+		...pci.map((id) => ["hostdev mode='subsystem' type='pci' managed='no'", pciAddress(id)]),
 		...mdevs.map((id) => [
-			"<hostdev mode='subsystem' type='mdev' managed='no' model='vfio-pci'>",
-			`  <source><address uuid='${id}'/></source>`,
-			"</hostdev>",
+			"hostdev mode='subsystem' type='mdev' managed='no' model='vfio-pci'",
+			`<address uuid='${id}'/>`,
 		]),
-	].flat();
+	].flatMap(([element = "", source], index) => [
+		`<${element}>`,
+		`  <source>${source}</source>`,
+		`  <alias name='hostdev${index}'/>`,
+		`  ${pciAddress(guestAddress(index), " type='pci'")}`,
+		`</${element.split(" ", 1)}>`,
+	]);
 	const lines = [
 		"<domain type='kvm' id='1'>",
 		`  <name>${name}</name>`,
@@ -162,9 +163,14 @@ export function populateDomain(libvirtDir: string, domain: Domain): string {
 	return path;
 }
 
-function pciSource(address: string, type: string): string {
+/** Where the guest of `populateDomain` sees the device with this number: q35 has a root port for each. */
+export function guestAddress(index: number): string {
+	return `0000:${(index + 5).toString(16).padStart(2, "0")}:00.0`;
+}
+
+function pciAddress(address: string, type = ""): string {
 	const [domain, bus, slot, fn] = address.split(/[:.]/);
-	return `  <source><address${type} domain='0x${domain}' bus='0x${bus}' slot='0x${slot}' function='0x${fn}'/></source>`;
+	return `<address${type} domain='0x${domain}' bus='0x${bus}' slot='0x${slot}' function='0x${fn}'/>`;
 }
 
 /** Writes files by path below `directory`, each with the trailing newline that sysfs gives. */

@@ -21,6 +21,7 @@ import logging
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -39,8 +40,12 @@ import oslo_messaging
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MAIN = REPOSITORY / "dist" / "src" / "cli" / "main.js"
+UNIT = REPOSITORY / "config" / "novacompat-serve.service"
 RABBITMQ = REPOSITORY / "test" / "support" / "rabbitmq.sh"
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+GUIDE = REPOSITORY / "config" / "README.md"
+# Of every user that a service has here: it is in no output.
+PASSWORD = "canary-p4ssw0rd"
 
 # The package of the hook, as if it were installed.
 sys.path.insert(0, str(REPOSITORY / "tox-compat"))
@@ -75,6 +80,11 @@ def _set_up_process():
 
 FOLDER = _set_up_process()
 _numbers = itertools.count(1)
+
+
+def _unit_options():
+    """What the systemd unit starts Node.js with: the service is tried as it runs."""
+    return re.search(r"^ExecStart=/usr/bin/node (--.*) /usr/lib/", UNIT.read_text(), re.MULTILINE)[1].split()
 
 
 def free_port():
@@ -159,6 +169,7 @@ class Broker:
         self.port = free_port()
         self._dist_port = free_port()
         self._folder = FOLDER / f"broker-{self.port}"
+        self._users = set()
         self.start()
 
     def start(self):
@@ -192,8 +203,27 @@ class Broker:
         subprocess.run([RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost", *command],
                        env=environment, check=True, stdout=subprocess.DEVNULL)
 
-    def url(self, vhost):
-        return f"rabbit://guest:guest@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
+    def url(self, vhost, user="guest", password="guest"):
+        return f"rabbit://{user}:{password}@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
+
+    def allow(self, vhost, user, *changes):
+        """Makes the user that the guide has for the service, with its very commands, or one of which some words are others."""
+        for command, *arguments in documented_commands("novacompat"):
+            if command == "add_user":
+                if user not in self._users:
+                    self._users.add(user)
+                    self.control(command, user, PASSWORD)
+                continue
+            _, _, _, *rest = arguments
+            for word, other in changes:
+                rest = [argument.replace(word, other) for argument in rest]
+            self.control(command, "-p", vhost, user, *rest)
+
+
+def documented_commands(user):
+    """The lines of the guide that make a user: words of rabbitmqctl."""
+    lines = [shlex.split(line) for line in re.findall("^    rabbitmqctl (.*)$", GUIDE.read_text(), re.MULTILINE)]
+    return [line for line in lines if user in line]
 
 
 class Host:
@@ -333,6 +363,9 @@ class Cloud:
             self.vhost = f"v{next(_numbers)}"
             self.broker.add_vhost(self.vhost)
         self.url = self.broker.url(self.vhost)
+        self._users = {}
+        with self.raw():
+            pass  # Nova is there first, and declares her exchange, which the service's user may not
         self.agents = {}
         self.hosts = {}
         self._processes = []
@@ -368,9 +401,24 @@ class Cloud:
         process.wait_for_log(" ready: ")
         return process
 
+    def service_url(self, stand_in_hosts=None, notification_topics=None):
+        """Of the documented user, who may do more only where the service is configured to: in the places that the guide names."""
+        user, changes = "novacompat", []
+        if stand_in_hosts:
+            user += "-stand-in"
+            changes.append(("migration_compat", "(migration_compat|compute|compute-alt)"))
+        if notification_topics:
+            user += "-notify"
+            changes += [("^(amq", "^(nova|amq"), ("^$", rf"^({'|'.join(notification_topics)})\..*$")]
+        if user not in self._users:
+            self.broker.allow(self.vhost, user, *changes)
+            self._users[user] = self.broker.url(self.vhost, user, PASSWORD)
+        return self._users[user]
+
     def serve_later(self, server=SERVER, **options):
+        url = self.service_url(options.get("stand_in_hosts"), options.get("versioned_notifications_topics"))
         config = {
-            "transport_url": self.url, "host": server, "agents": self.agents,
+            "transport_url": url, "host": server, "agents": self.agents,
             "max_check_time": 15, "agent_timeout": 7, "debug": True, **options,
         }
         file = FOLDER / f"{next(_numbers):02}-{server}.yaml"
@@ -382,7 +430,7 @@ class Cloud:
     def _start(self, name, *arguments):
         if not MAIN.exists():
             raise AssertionError(f"{MAIN.relative_to(REPOSITORY)} does not exist: run `npm run build` first")
-        process = Process(name, "node", MAIN, *arguments)
+        process = Process(name, "node", *_unit_options(), MAIN, *arguments)
         self._processes.append(process)
         return process
 
@@ -428,6 +476,9 @@ class Cloud:
             process.kill()
         for agent in self._http_agents:
             agent.close()
+        told = [process.name for process in self._processes if PASSWORD in process.log()]
+        if told:
+            raise AssertionError(f"the password of the broker is in the log of {told}")
 
 
 class RawClient:
@@ -438,6 +489,7 @@ class RawClient:
                                            virtual_host=vhost)
         self._connection.connect()
         self.channel = self._connection.channel()
+        self.channel.exchange_declare(EXCHANGE, "topic", durable=False, auto_delete=False)  # as Nova's clients do
         self.reply_queue = f"reply_{uuid.uuid4().hex}"
         self._received = []
         self.listen(self.reply_queue)

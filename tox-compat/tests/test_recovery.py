@@ -58,4 +58,4 @@ class RecoveryTest(unittest.TestCase):
             with cloud.raw() as raw:
                 return raw.replies(raw.request("check_live_migration", args={"request": request}), 2)
         except (OSError, amqp.exceptions.AMQPError):
-            return False  # the exchange is not there before the service has declared it again
+            return False  # the broker is not ready yet

@@ -6,6 +6,8 @@ import type { Told } from "../tools.ts";
 /** The compute node that is looked at. */
 export interface Host {
 	readonly sysfs: Sysfs;
+	/** Of the same host; undefined where it is not known. */
+	readonly proc: Sysfs | undefined;
 	readonly told: Told;
 }
 

@@ -128,9 +128,14 @@ function readInstance(id: string, node: Sysfs, add: Add): SnapshotDevice | undef
 	return found.device({ id, kind: "mdev", parent, capacity: 1 });
 }
 
-/** The name of the directory is the name of the type. */
+/**
+ * The name of the directory is the name of the type. `name` and `description` are for people (`NVIDIA A40-12Q`;
+ * `num_heads=1, framebuffer=12288M ...`, in GVT-g a line each): facts.
+ */
 function collectType(type: string, node: Sysfs): Findings {
 	const found = collectAttributes(node);
 	found.record("mdev_type", { value: type }, node.path);
+	found.readFact("name", node);
+	found.readFact("description", node, "description", (text) => text.trim().split("\n").join(", "));
 	return found;
 }

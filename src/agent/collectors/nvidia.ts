@@ -16,17 +16,28 @@ const NAMES = ["ecc_mode", "mig_mode"] as const;
  * - `vgpu_params`: parameters of the vGPU plugin, `nvidia/vgpu_params` of an mdev or a VF, `frame_rate_limiter=0,enable_uvm=1`
  *   in the order in which they were set; absent where none is.
  * - `ecc_mode`, `mig_mode` of the board, `enabled` or `disabled`, from nvidia-smi; absent where it says N/A.
+ * - the fact `gsp_firmware`: version of the firmware that the board's GSP runs, or `disabled`, from the driver's file in /proc,
+ *   of which nothing else is kept: it has the board's UUID. It comes with the driver, whose version is compared.
  *
  * Verified in NVIDIA's vgpu-device-manager and kubevirt-gpu-device-plugin (both lists of types, a header line may come first),
- * NVIDIA AI Enterprise's documentation (vgpu_params: commas or blanks between parameters, a blank for none) and nvidia-smi(1)
- * (550: names of the query, N/A). NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in no output of
- * nvidia-smi: an overlay gives them.
+ * NVIDIA AI Enterprise's documentation (vgpu_params: commas or blanks between parameters, a blank for none), nvidia-smi(1)
+ * (550: names of the query, N/A), the driver's README ("GSP Firmware": N/A is disabled) and nv-procfs.c of its open modules.
+ * NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in no output of nvidia-smi: an overlay gives them.
  */
-export const nvidia: ClassCollector = ({ told }) => {
+export const nvidia: ClassCollector = ({ sysfs, proc, told }) => {
 	const source = commandOf("nvidia-smi");
 	const boards = modesOf(told);
-	function describeBoard(board: string | undefined, found: Findings): void {
-		if (boards === undefined || board === undefined) return;
+	const known = new Map<string, Board>();
+	function boardOf(parent: string): Board {
+		const board = known.get(parent) ?? readBoard(parent, sysfs, proc);
+		known.set(parent, board);
+		return board;
+	}
+	function describeBoard(parent: string | undefined, found: Findings): void {
+		if (parent === undefined) return;
+		const { address: board, firmware } = boardOf(parent);
+		found.fact("gsp_firmware", firmware, `/proc/${directoryOf(board)}/information`);
+		if (boards === undefined) return;
 		const modes = "errno" in boards ? NAMES.map(() => boards) : boards.get(board);
 		for (const [index, name] of NAMES.entries()) found.record(name, modes?.[index], source);
 	}
@@ -43,6 +54,31 @@ export const nvidia: ClassCollector = ({ told }) => {
 		describeBoard(parent, found);
 	};
 };
+
+/** What the driver knows as one GPU. */
+interface Board {
+	/** Of its PF. */
+	readonly address: string;
+	readonly firmware: Reading;
+}
+
+/** On boards with SR-IOV (Ampere and later) the parent of an mdev is a VF. */
+function readBoard(parent: string, sysfs: Sysfs, proc: Sysfs | undefined): Board {
+	const physfn = sysfs.directory(`bus/pci/devices/${parent}`)?.link("physfn");
+	const address = physfn !== undefined && "value" in physfn ? physfn.value : parent;
+	return { address, firmware: readFirmware(address, proc) };
+}
+
+const directoryOf = (board: string) => `driver/nvidia/gpus/${board}`;
+
+/** A line `GPU Firmware: \t 580.65.06`, which older drivers do not have. */
+function readFirmware(board: string, proc: Sysfs | undefined): Reading {
+	const reading = proc?.directory(directoryOf(board))?.read("information");
+	if (reading === undefined || "errno" in reading) return reading;
+	const [, version] = /^(?:GPU|GSP) Firmware:[ \t]*(\S*)[ \t]*$/m.exec(reading.value) ?? [];
+	if (version === undefined) return undefined;
+	return { value: version === "N/A" ? "disabled" : version };
+}
 
 /** Whether a file can be read and has, blanks aside, just this text. */
 function says(directory: Sysfs, file: string, text: string): boolean {

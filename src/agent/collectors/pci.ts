@@ -11,8 +11,11 @@ import { addId, PCI_IDS } from "./pci-ids.ts";
 /** Domain, bus, device, function as the kernel prints them; anything else below `bus/pci/devices` is skipped. */
 export const PCI_ADDRESS = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 
-/** Files that are told and never compared: how a function is to be bound, how many VFs a PF has. */
-const FACTS = ["driver_override", "sriov_numvfs", "sriov_totalvfs"] as const;
+/** Files that are told and never compared: where a function is, how it is to be bound, how many VFs a PF has and of which id. */
+const FACTS = ["numa_node", "driver_override", "sriov_numvfs", "sriov_totalvfs", "sriov_vf_device"] as const;
+
+/** What such a file says where there is none: no NUMA node, no override. */
+const NONE: ReadonlySet<string> = new Set(["-1", "(null)"]);
 
 /**
  * Every PCI function of the host, assignable or not (Documentation/ABI/testing/sysfs-bus-pci). Address, NUMA node and IOMMU
@@ -65,14 +68,10 @@ function readFunction(id: string, node: Sysfs, { addVersions, addClass }: Additi
 	return found.device({ id, kind: "pci", ...(parent === undefined ? {} : { parent }), capacity: 1 });
 }
 
-/** -1 is no NUMA node, `(null)` no override. */
 function addPlaces(found: Findings, node: Sysfs): void {
 	const files = node.list();
-	const numa = files.includes("numa_node") ? node.read("numa_node") : undefined;
-	if (numa !== undefined && "value" in numa && numa.value !== "-1") found.fact("numa_node", numa);
 	if (files.includes("iommu_group")) found.fact("iommu_group", node.link("iommu_group"));
 	for (const name of FACTS) {
-		const reading = files.includes(name) ? node.read(name) : undefined;
-		if (reading !== undefined && "value" in reading && reading.value !== "(null)") found.fact(name, reading);
+		if (files.includes(name)) found.readFact(name, node, name, (text) => (NONE.has(text) ? "" : text));
 	}
 }

@@ -50,7 +50,7 @@ export function collectVdpa(host: Host): SnapshotDevice[] {
 		addVersions(undefined, found);
 		addTold({ id, found });
 		const character = node.list().find((name) => /^vhost-vdpa-\d+$/.test(name));
-		if (character !== undefined) found.fact("vhost_vdpa", { value: character });
+		if (character !== undefined) found.fact("vhost_vdpa", { value: character }, `${node.path}/${character}`);
 		return found.device({ id, kind: "vdpa", capacity: 1, ...(place !== undefined && { parent: place }) });
 	}
 }

@@ -1,3 +1,4 @@
+import type { Reading } from "../reading.ts";
 import type { Sysfs } from "../sysfs.ts";
 import type { ClassCollector } from "./collector.ts";
 
@@ -14,18 +15,23 @@ export const vfioCcw: ClassCollector =
 		const subchannel = sysfs.directory(`bus/css/devices/${parent}`);
 		if (subchannel === undefined) return;
 		found.read("subchannel_type", subchannel, "type", (text) => text.trim());
-		found.read("chpid_type", subchannel, "chpids", (text) => pathTypes(sysfs, text, subchannel));
+		found.record("chpid_type", pathTypes(sysfs, subchannel), `${subchannel.path}/chpids`);
 	};
 
-function pathTypes(sysfs: Sysfs, chpids: string, subchannel: Sysfs): string | undefined {
-	const installed = subchannel.read("pimpampom");
-	if (installed === undefined || "errno" in installed || !/^[0-9a-f]{2} /.test(installed.value)) return undefined;
+/** Unreadable if a part of it is; `EBADMSG`, if one is missing or has another form. */
+function pathTypes(sysfs: Sysfs, subchannel: Sysfs): Reading {
+	const [chpids, installed] = [subchannel.read("chpids"), subchannel.read("pimpampom")];
+	if (chpids === undefined || "errno" in chpids) return chpids;
+	if (installed === undefined || "errno" in installed) return installed ?? { errno: "EBADMSG" };
+	if (!/^[0-9a-f]{2} /.test(installed.value)) return { errno: "EBADMSG" };
 	const mask = Number.parseInt(installed.value.slice(0, 2), 16);
-	const ids = chpids
+	const types = chpids.value
 		.trim()
 		.split(/\s+/)
-		.filter((_id, index) => (mask & (0x80 >> index)) !== 0);
-	const types = ids.map((id) => sysfs.directory(`devices/css0/chp0.${id}`)?.read("type"));
-	const texts = types.map((type) => (type !== undefined && "value" in type ? type.value.trim() : undefined));
-	return texts.every((text) => text !== undefined) ? [...new Set(texts)].sort().join(",") : undefined;
+		.filter((_id, index) => (mask & (0x80 >> index)) !== 0)
+		.map((id) => sysfs.directory(`devices/css0/chp0.${id}`)?.read("type") ?? { errno: "EBADMSG" });
+	const failed = types.find((type) => "errno" in type);
+	if (failed !== undefined) return failed;
+	const texts = types.flatMap((type) => ("value" in type ? [type.value.trim()] : []));
+	return { value: [...new Set(texts)].sort().join(",") };
 }

@@ -11,14 +11,13 @@ export const vfio: ClassCollector = ({ sysfs }) => {
 	const debug = debugDirectory(sysfs);
 	return ({ id, found }, node) => {
 		if (!node.list().includes("vfio-dev")) return;
-		const [name] = node.directory("vfio-dev")?.list() ?? [];
-		if (name !== undefined) found.fact("vfio_dev", { value: name });
+		const directory = node.directory("vfio-dev");
+		const [name] = directory?.list() ?? [];
+		if (name !== undefined) found.fact("vfio_dev", { value: name }, directory?.path);
 		const migration = debug?.directory(`${id}/migration`);
-		found.fact("migration_state", migration?.read("state"));
-		const features = migration?.read("features");
-		if (features !== undefined && "value" in features) {
-			found.fact("migration_features", { value: features.value.trim().split("\n").join(",") });
-		}
+		if (migration === undefined) return;
+		found.readFact("migration_state", migration, "state");
+		found.readFact("migration_features", migration, "features", (text) => text.trim().split("\n").join(","));
 	};
 };
 

@@ -1,10 +1,11 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { takeSnapshot } from "../../../src/agent/scan.ts";
 import type { QuestionName } from "../../../src/agent/tools.ts";
-import { temporaryHost, writeFiles } from "../../support/sysfs.ts";
-import { CLASS_HOSTS } from "../hosts.ts";
+import { Snapshot } from "../../../src/snapshot/snapshot.ts";
+import { asNobody, link, populatePci, temporaryHost, writeFiles } from "../../support/sysfs.ts";
+import { CLASS_HOSTS, populateNvidiaProc } from "../hosts.ts";
 
 /** One device of a class's host after something was changed in the tree, and with these answers of its programs. */
 function deviceOf(
@@ -275,6 +276,25 @@ const ROWS: readonly Row[] = [
 		{},
 		{ chpid_type: "EBADMSG" },
 	],
+	[
+		"ccw: paths of which it cannot be read whether they are installed",
+		"vfio-ccw",
+		CCW,
+		(root) => {
+			rmSync(join(root, CSS, "0.0.0313/pimpampom"));
+			mkdirSync(join(root, CSS, "0.0.0313/pimpampom"));
+		},
+		{ subchannel_type: "0", chpid_type: undefined },
+		{ chpid_type: "EISDIR" },
+	],
+	[
+		"ccw: a path whose type cannot be read",
+		"vfio-ccw",
+		CCW,
+		write(`${CSS}/chp0.43/type`, "x".repeat(5000)),
+		{ chpid_type: undefined },
+		{ chpid_type: "EFBIG" },
+	],
 	["ccw: a path without a type", "vfio-ccw", CCW, remove(`${CSS}/chp0.43`), {}, { chpid_type: "EBADMSG" }],
 	[
 		"ccw: a subchannel that is not on its bus",
@@ -340,9 +360,144 @@ describe("what vfio tells is told and not compared", () => {
 		expect(deviceOf("mlx5-vf", "0000:06:00.4").facts).not.toHaveProperty("migration_state");
 	});
 
+	test.skipIf(process.getuid?.() !== 0)("what only root may see is unreadable for others, not absent", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
+		chmodSync(dirname(sysfs), 0o755);
+		chmodSync(join(sysfs, "kernel/debug"), 0o700);
+		asNobody(() => {
+			const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+			const vf = devices.find(({ id }) => id === "0000:06:00.2");
+			expect(Snapshot.parse({ schema_version: "1.3", host: "cmp", devices }).devices).toEqual(devices);
+			expect(vf?.unreadable_facts).toEqual({ migration_state: "EACCES", migration_features: "EACCES" });
+			expect(vf?.fact_sources).toMatchObject({
+				migration_state: "kernel/debug/vfio/0000:06:00.2/migration/state",
+				migration_features: "kernel/debug/vfio/0000:06:00.2/migration/features",
+			});
+			expect(vf?.facts).not.toHaveProperty("migration_state");
+			// A PF has no vfio device: there is nothing to be told.
+			expect(devices.find(({ id }) => id === "0000:06:00.0")).not.toHaveProperty("unreadable_facts");
+		});
+	});
+
+	/** what stands in the place of a fact's file, its text, its errno */
+	const FILES: readonly (readonly [
+		what: string,
+		change: (path: string) => void,
+		fact: string | undefined,
+		errno: string | undefined,
+	])[] = [
+		["a text", (path) => writeFileSync(path, "ixgbe_vfio_pci\n"), "ixgbe_vfio_pci", undefined],
+		["no override", (path) => writeFileSync(path, "(null)\n"), undefined, undefined],
+		["a blank line", (path) => writeFileSync(path, "\n"), undefined, undefined],
+		["no text", (path) => writeFileSync(path, "\u00ff\n"), undefined, "EILSEQ"],
+		["a directory", (path) => mkdirSync(path), undefined, "EISDIR"],
+		["as much as a snapshot takes", (path) => writeFileSync(path, "x".repeat(1024)), "x".repeat(1024), undefined],
+		["more than a snapshot takes", (path) => writeFileSync(path, "x".repeat(1025)), undefined, "EFBIG"],
+	];
+	test.each(FILES)("a fact's file has %s", (_what, change, fact, errno) => {
+		const { facts, unreadable, unreadable_facts, fact_sources } = deviceOf("mlx5-vf", "0000:06:00.2", (root) => {
+			const path = join(root, "devices/pci0000:06/0000:06:00.2/driver_override");
+			rmSync(path);
+			change(path);
+		});
+		expect(facts?.["driver_override"]).toBe(fact);
+		expect(unreadable_facts?.["driver_override"]).toBe(errno);
+		expect(fact_sources).not.toHaveProperty("driver_override");
+		expect(unreadable).toEqual({});
+	});
+
 	test("an empty directory is no device", () => {
 		const change = remove("devices/pci0000:06/0000:06:00.2/vfio-dev/vfio0");
 		expect(deviceOf("mlx5-vf", "0000:06:00.2", change).facts).not.toHaveProperty("vfio_dev");
+	});
+});
+
+describe("what is told of a type of mdevs", () => {
+	const TYPE = "devices/pci0000:00/0000:00:02.0/mdev_supported_types/i915-GVTg_V5_4";
+	const GVT_G = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+	const description = "low_gm_size: 128MB, high_gm_size: 512MB, fence: 4, resolution: 1920x1200, weight: 4";
+
+	test("its description, in a line, and by its mdevs where it stands", () => {
+		expect(deviceOf("gvt-g", "0000:00:02.0/i915-GVTg_V5_4")).toMatchObject({ facts: { description } });
+		expect(deviceOf("gvt-g", GVT_G)).toMatchObject({
+			facts: { description },
+			fact_sources: { description: `${TYPE}/description` },
+		});
+	});
+
+	test("its name", () => {
+		expect(deviceOf("nvidia-vgpu-mdev", MDEV).facts).toMatchObject({ name: "NVIDIA A40-12Q" });
+	});
+
+	test("a type without either, and one of which they cannot be read", () => {
+		const without = deviceOf("gvt-g", GVT_G, remove(`${TYPE}/description`));
+		expect(without).not.toHaveProperty("facts");
+		expect(without).not.toHaveProperty("unreadable_facts");
+		const directory = deviceOf("gvt-g", GVT_G, (root) => {
+			remove(`${TYPE}/description`)(root);
+			mkdirSync(join(root, TYPE, "description"));
+		});
+		expect(directory).toMatchObject({
+			unreadable_facts: { description: "EISDIR" },
+			fact_sources: { description: `${TYPE}/description` },
+		});
+	});
+});
+
+describe("the driver of NVIDIA in /proc", () => {
+	/** the file of the board; the fact, or errno */
+	const FILES: readonly (readonly [text: string | undefined, firmware: string | undefined, errno?: string])[] = [
+		["Model: \t\t NVIDIA A40\nGPU Firmware: \t 580.65.06\nGPU Excluded:\t No", "580.65.06"],
+		["GSP Firmware: \t 470.01", "470.01"],
+		["GPU Firmware: \t N/A", "disabled"],
+		["GPU Firmware: \t ", undefined],
+		["Model: \t\t Tesla M60", undefined],
+		["Model: \t\t \u00ff", undefined, "EILSEQ"],
+		[undefined, undefined],
+	];
+	test.each(FILES)("%j", (text, firmware, errno) => {
+		const file = "../proc/driver/nvidia/gpus/0000:41:00.0/information";
+		const device = deviceOf("nvidia-vgpu-vf", "0000:41:00.4", text === undefined ? remove(file) : write(file, text));
+		expect(device.facts?.["gsp_firmware"]).toBe(firmware);
+		expect(device.unreadable_facts?.["gsp_firmware"]).toBe(errno);
+		const source = `/proc/${file.slice("../proc/".length)}`;
+		const isThere = firmware !== undefined || errno !== undefined;
+		expect(device.fact_sources?.["gsp_firmware"]).toBe(isThere ? source : undefined);
+		expect(JSON.stringify(device)).not.toContain("GPU-");
+	});
+
+	test("a tree that is not called sys has nothing beside it", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		CLASS_HOSTS["nvidia-vgpu-vf"]?.populate(sysfs);
+		renameSync(sysfs, `${sysfs}-2`);
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: `${sysfs}-2`, libvirtDir: libvirt });
+		expect(devices.length).toBeGreaterThan(0);
+		for (const { facts } of devices) expect(facts).not.toHaveProperty("gsp_firmware");
+	});
+
+	test("an mdev on a VF is one of the PF's board", () => {
+		const device = deviceOf(
+			"nvidia-vgpu-mdev",
+			MDEV,
+			(root) => {
+				populatePci(root, {
+					address: "0000:41:00.1",
+					below: "pci0000:40/0000:40:01.1",
+					vendor: "10de",
+					driver: "nvidia",
+				});
+				rmSync(join(root, "../proc"), { recursive: true });
+				populateNvidiaProc(root, "0000:41:00.1", "550.90.05");
+				link(join(root, BOARD, "physfn"), join(root, `${BOARD.slice(0, -1)}1`));
+			},
+			{ "nvidia-smi": "00000000:41:00.1, Enabled, Disabled\n" },
+		);
+		expect(device).toMatchObject({
+			parent: "0000:41:00.0",
+			attributes: { ecc_mode: "enabled", mig_mode: "disabled" },
+			facts: { gsp_firmware: "550.90.05" },
+		});
 	});
 });
 

@@ -252,6 +252,8 @@ VALUES = [
     ("200 arrays nested", echo(nested(200)), 1),
     ("100,000 arrays nested", echo(nested(100_000)), 0),
     ("array of 10,000", echo(json.dumps(list(range(10_000)))), 1),
+    ("object of 4,096 keys", echo(json.dumps({str(key): 1 for key in range(4_096)})), 1),
+    ("object of 5,000 keys", echo(json.dumps({str(key): 1 for key in range(5_000)})), 1),
     ("string of 1 MB", echo(json.dumps("x" * 1_000_000)), 1),
     ("string of 3.9 MB", echo(json.dumps("x" * 3_900_000)), 1),
     ("string of 5 MB", echo(json.dumps("x" * 5_000_000)), 1),

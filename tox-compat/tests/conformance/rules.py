@@ -83,6 +83,7 @@ STRICT_VERSION = "A version is two or three numbers in plain digits, the envelop
     "`int()` takes, and no more than the first three parts; no peer writes such versions."
 BODY_LIMIT = "A body of more than 4 MiB is refused before it is read; a request of Nova has 5 to 20 kB."
 DEPTH_LIMIT = "JSON that is nested more than 64 deep is refused before it is read. Python stops at its recursion limit."
+KEYS_LIMIT = "JSON with an object of more than 4,096 keys is refused; an Instance of Nova has 70."
 ONE_NUMBER_TYPE = "JavaScript has one type of number: `1.0` is `1` and `-0.0` is `0`. Nova's fields convert either."
 
 REQUEST_RULES = [
@@ -119,6 +120,7 @@ REQUEST_RULES = [
     Rule("one-number-type", ONE_NUMBER_TYPE, r"answers\.0\.result", holds=_same_number),
     Rule("body-limit", BODY_LIMIT, ANSWERED_OR_NOT, frozenset({"string of 5 MB"})),
     Rule("depth-limit", DEPTH_LIMIT, ANSWERED_OR_NOT, frozenset({"200 arrays nested"})),
+    Rule("keys-limit", KEYS_LIMIT, ANSWERED_OR_NOT, frozenset({"object of 5,000 keys"})),
     Rule("always-answer", "A result that cannot be sent is a failure. Python logs it, and the caller waits until its "
          "timeout.", r"answers count",
          frozenset({"returns a list that contains itself", "returns what is no JSON"})),

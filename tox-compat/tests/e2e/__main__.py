@@ -35,7 +35,7 @@ def stay():
     print(f"""everything is in  {rig.FOLDER}
 nova-api          http://127.0.0.1:{cloud.ports['api']}/v2.1  (any X-Auth-Token; image {stand_ins.IMAGE})
 RabbitMQ          {cloud.urls['api']}  (Nova's user; vhost of the cell: cell1)
-novacompat        novacompat precheck ... --transport-url {cloud.urls['api']}
+novacompat        NOVACOMPAT_TRANSPORT_URL={cloud.urls['api']} novacompat precheck ...
                   novacompat journal list --directory {rig.FOLDER}/journal
 to end it         {pathlib.Path(sys.executable).name} -m e2e down {rig.FOLDER}
 """, flush=True)
