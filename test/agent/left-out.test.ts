@@ -50,7 +50,7 @@ const DOMAIN = `<domstatus state='running'><domain type='kvm' id='1'>
     <disk type='file'><serial>${CANARY}</serial><source file='/var/lib/${CANARY}'/></disk>
     <interface type='hostdev'><mac address='${MAC}'/><source><address type='pci' domain='0' bus='0x3b' slot='0x10' function='0x2'/></source></interface>
     <interface type='bridge'><mac address='${MAC}'/><source bridge='${CANARY}'/><target dev='${CANARY}'/></interface>
-    <hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='${MDEV}'/></source><alias name='${CANARY}'/></hostdev>
+    <hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='${MDEV}'/></source><alias name='hostdev0'/></hostdev>
   </devices>
 </domain></domstatus>`;
 

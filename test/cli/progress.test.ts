@@ -47,6 +47,5 @@ test("replay draws it on a terminal, before its result", () => {
 	const { status, terminal } = novacompatOnTerminal({}, "replay", SAMPLE);
 	expect(status).toBe(0);
 	expect(terminal.startsWith(`${CLEAR}[${".".repeat(32)}]   0/13  `)).toBe(true);
-	expect(terminal).toContain("  0 different");
 	expect(terminal.endsWith(`${CLEAR}13 replayed: 13 as recorded, 0 different\r\n`)).toBe(true);
 });
