@@ -28,11 +28,12 @@ class RecoveryTest(unittest.TestCase):
             rig.reply(handler, rig.snapshot("cmp-slow", world.target_device()))
 
         cloud.http_agent("cmp-slow", slow)
-        service = cloud.serve()
+        # A broker may take longer to start than the 15 s that a check has; and the client, which tries 1, 3, 5, ... seconds apart.
+        service = cloud.serve(max_check_time=60)
         self.assertEqual("accept", cloud.check("cmp-01", "cmp-02", instance_uuid=world.SEED)["verdict"])
 
         def slow_check():
-            return cloud.check("cmp-01", "cmp-slow", instance_uuid=world.SEED, timeout=30)["verdict"]
+            return cloud.check("cmp-01", "cmp-slow", instance_uuid=world.SEED, timeout=120)["verdict"]
 
         def restart():
             time.sleep(1)
@@ -50,7 +51,7 @@ class RecoveryTest(unittest.TestCase):
             self.assertTrue(service.running())
             with self.subTest("the check that was on"):
                 self.assertEqual("accept", spanning.result())
-        self.assertEqual("accept", cloud.check("cmp-01", "cmp-02", instance_uuid=world.SEED)["verdict"])
+        self.assertEqual("accept", cloud.check("cmp-01", "cmp-02", instance_uuid=world.SEED, timeout=60)["verdict"])
 
     def _answers(self, cloud):
         request = {"instance_uuid": world.SEED, "source_host": "cmp-01", "dest_host": "cmp-02"}
