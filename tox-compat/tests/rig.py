@@ -416,7 +416,8 @@ class Cloud:
         return self._users[user]
 
     def serve_later(self, server=SERVER, **options):
-        url = self.service_url(options.get("stand_in_hosts"), options.get("versioned_notifications_topics"))
+        url = options.get("transport_url") or self.service_url(
+            options.get("stand_in_hosts"), options.get("versioned_notifications_topics"))
         config = {
             "transport_url": url, "host": server, "agents": self.agents,
             "max_check_time": 15, "agent_timeout": 7, "debug": True, **options,
