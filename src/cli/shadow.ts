@@ -4,7 +4,7 @@ import type { Logger } from "../log.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { Consumer } from "../messaging/transport.ts";
-import { COMPUTE_TOPICS } from "../nova/methods.ts";
+import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
 import { OBSERVED_METHODS } from "../nova/observed.ts";
 import { Shadow } from "../nova/shadow.ts";
 import { createPlacementCheck } from "../placement.ts";

@@ -11,18 +11,15 @@ import type { CheckOptions, Precheck, PrecheckRequest, UnmadeCheck } from "../pr
 import type { RankDestinations, RankRequest } from "../ranking.ts";
 import type { RequestContext } from "./context.ts";
 import { logDecision, logRanking } from "./decision-log.ts";
-import { departureOf } from "./instance.ts";
 import type { NotifyCheck } from "./notifications.ts";
-import { fieldsOf, InvalidRequest, optionalText } from "./objects.ts";
+import { readableParts, readNovaRequest } from "./nova-requests.ts";
+import { InvalidRequest } from "./objects.ts";
 import { readOwnRequest, readRankRequest } from "./own-requests.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import { type Told, told, toldText } from "./reply-size.ts";
 
-/** The topic of our own methods, and the one on which nova-compute listens. */
+/** The topic of our own methods. */
 export const MIGRATION_COMPAT_TOPIC = "migration_compat";
-export const COMPUTE_TOPIC = "compute";
-/** With its second one since Nova 33 (RPC 6.5), which it serves until the end of its graceful shutdown. */
-export const COMPUTE_TOPICS: readonly string[] = [COMPUTE_TOPIC, "compute-alt"];
 
 /** Nova adds minor versions, and with them arguments, and never changes the two that are read here: any minor will do. */
 const ANY_MINOR = 1_000_000;
@@ -138,12 +135,12 @@ async function check_can_live_migrate_destination(
 ): Promise<null> {
 	let decision: Decision;
 	try {
-		decision = await decide(options, readNovaRequest(args, call), call);
+		decision = await decide(options, readNovaRequest(args, call.target), call);
 	} catch (error) {
 		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
-		tellUnmade(options, decision, readableParts(args, call), call);
+		tellUnmade(options, decision, readableParts(args, call.target), call);
 	}
 	const refusal = novaRefusal(decision);
 	if (refusal) throw refusal;
@@ -153,41 +150,6 @@ async function check_can_live_migrate_destination(
 /** What Nova gets; undefined where it gets null, and goes on. */
 export function novaRefusal(decision: Decision): RpcFailure | undefined {
 	return decision.allowed ? undefined : migrationPreCheckError(toldText(decision));
-}
-
-function readNovaRequest(args: Args, call: NovaCall): PrecheckRequest {
-	const dest_host = destinationOf(args, call);
-	if (dest_host === undefined) {
-		throw new InvalidRequest(
-			`the destination is not named: the message did not arrive on ${COMPUTE_TOPIC}.<host>, and migration.dest_compute is not set`,
-		);
-	}
-	return { ...departureOf(args["instance"]), dest_host };
-}
-
-/** In Nova's scheduled path the routing key is the only place that names the destination. */
-function destinationOf(args: Args, { target }: NovaCall): string | undefined {
-	const isNamed = COMPUTE_TOPICS.includes(target.topic);
-	return isNamed ? target.server : optionalText(fieldsOf(args["migration"], "Migration"), "dest_compute");
-}
-
-/** What a request is about that cannot be read as a whole: somebody will look for the instance. */
-function readableParts(args: Args, call: NovaCall): UnmadeCheck["request"] {
-	const instance = attempted(() => fieldsOf(args["instance"], "Instance"));
-	const parts = {
-		instance_uuid: optionalText(instance, "uuid"),
-		source_host: optionalText(instance, "host"),
-		dest_host: attempted(() => destinationOf(args, call)),
-	};
-	return Object.fromEntries(Object.entries(parts).filter(([, text]) => text !== undefined));
-}
-
-function attempted<T>(read: () => T): T | undefined {
-	try {
-		return read();
-	} catch {
-		return undefined;
-	}
 }
 
 /** Constructor arguments as in nova/exception.py: the full message, and the fields that formatted it. */
