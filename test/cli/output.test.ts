@@ -99,6 +99,7 @@ const COLOURS: readonly (readonly [env: Readonly<Record<string, string>>, option
 		[{ FORCE_COLOR: "1" }, ["--no-color"], false],
 		[{ NO_COLOR: "1" }, [], false],
 		[{ TERM: "dumb" }, [], false],
+		[{ CI: "true" }, [], false],
 		[{}, ["-f", "value"], false],
 	];
 test.each(COLOURS)("on a terminal with %j and %j colours are %s", (env, options, are) => {

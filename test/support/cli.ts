@@ -22,14 +22,17 @@ export function novacompatWith(
 	return { status, stdout, stderr };
 }
 
-/** The same on a terminal, with what it shows; script(1) has one. */
+/**
+ * The same on a terminal, with what it shows; script(1) has one. Nothing but PATH is taken over from the environment of
+ * the tests: Node.js takes much of it for a word about colours, CI among them (`tty.WriteStream.getColorDepth`).
+ */
 export function novacompatOnTerminal(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
 	const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
 	const { status, stdout: terminal } = spawnSync("script", ["-qec", command, "/dev/null"], {
 		cwd: REPOSITORY,
 		encoding: "utf8",
 		input: "",
-		env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, TERM: "xterm-256color", ...env },
+		env: { PATH: process.env["PATH"], TERM: "xterm-256color", ...env },
 	});
 	return { status, terminal };
 }
