@@ -50,6 +50,12 @@ test("a host that fails again and again is one host", () => {
 	expect(outage.state()).toMatchObject({ asked: 1, failing: 1, systemic: false });
 });
 
+test("a host that has no agent was not asked: names in requests raise no alarm", () => {
+	const { outage, told } = heard(failures(20, "agent.unconfigured"));
+	expect(outage.state()).toEqual({ asked: 0, failing: 0, systemic: false });
+	expect(told()).toEqual([]);
+});
+
 test("what was found out five minutes ago does not count any more", async () => {
 	const { outage, told } = heard(failures(3));
 	const later = performance.now() + 300_001;
