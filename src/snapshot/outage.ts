@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import type { Log } from "./log.ts";
 import type { SnapshotError } from "./source.ts";
 
@@ -17,6 +16,13 @@ export interface OutageState {
 	readonly systemic: boolean;
 }
 
+interface Outcome {
+	/** Undefined for an answer. */
+	readonly code: SnapshotError["code"] | undefined;
+	/** On the clock of `performance.now()`. */
+	readonly at: number;
+}
+
 /**
  * Notices that agents fail everywhere and not here and there - an authority that has expired, a network that is cut - so that checks
  * are unknown whatever the hosts have (specification reliability 1.0.3). It decides nothing, and is told once when it begins and
@@ -24,11 +30,9 @@ export interface OutageState {
  */
 export class Outage {
 	readonly #log: Log;
-	/** The last outcome by host; undefined for an answer. */
-	readonly #hosts = new LRUCache<string, { readonly code: SnapshotError["code"] | undefined }>({
-		max: MAX_HOSTS,
-		ttl: WINDOW,
-	});
+	/** The last outcome by host, the oldest first. */
+	readonly #hosts = new Map<string, Outcome>();
+	/** How many of them are failures. */
 	#failing = 0;
 	#isSystemic = false;
 
@@ -38,10 +42,12 @@ export class Outage {
 
 	/** `code`: why there was no answer; left out when there was one. */
 	heard(host: string, code?: SnapshotError["code"]): void {
-		const before = this.#hosts.peek(host)?.code;
-		this.#hosts.set(host, { code });
-		// Looking at all of them is only worth it when something has changed.
-		if (before !== code || this.#isSystemic) this.#judge();
+		// Nobody was asked. Such names come from requests, where anything can be written.
+		if (code === "agent.unconfigured") return;
+		this.#forget(host);
+		this.#hosts.set(host, { code, at: performance.now() });
+		if (code !== undefined) this.#failing++;
+		this.#judge();
 	}
 
 	state(): OutageState {
@@ -49,17 +55,31 @@ export class Outage {
 		return { asked: this.#hosts.size, failing: this.#failing, systemic: this.#isSystemic };
 	}
 
+	#forget(host: string): void {
+		if (this.#hosts.get(host)?.code !== undefined) this.#failing--;
+		this.#hosts.delete(host);
+	}
+
+	#forgetTheOld(): void {
+		const now = performance.now();
+		for (const [host, { at }] of this.#hosts) {
+			if (now - at < WINDOW && this.#hosts.size <= MAX_HOSTS) return;
+			this.#forget(host);
+		}
+	}
+
 	#judge(): void {
-		this.#hosts.purgeStale();
-		const codes = [...this.#hosts.values()].flatMap(({ code }) => code ?? []);
+		this.#forgetTheOld();
 		const asked = this.#hosts.size;
-		this.#failing = codes.length;
-		const isSystemic = codes.length >= AT_LEAST && codes.length > SHARE * asked;
+		const isSystemic = this.#failing >= AT_LEAST && this.#failing > SHARE * asked;
 		if (isSystemic === this.#isSystemic) return;
 		this.#isSystemic = isSystemic;
-		const text = `${codes.length} of the ${asked} agents that were asked in the last five minutes give no snapshot`;
-		if (isSystemic) this.#log.critical(`systemic outage: ${text} (${tally(codes)}); checks that need them are unknown`);
-		else this.#log.info(`the systemic outage is over: ${text}`);
+		const text = `${this.#failing} of the ${asked} agents that were asked in the last five minutes give no snapshot`;
+		if (!isSystemic) this.#log.info(`the systemic outage is over: ${text}`);
+		else {
+			const causes = tally([...this.#hosts.values()].flatMap(({ code }) => code ?? []));
+			this.#log.critical(`systemic outage: ${text} (${causes}); checks that need them are unknown`);
+		}
 	}
 }
 

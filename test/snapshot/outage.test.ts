@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Outage } from "../../src/snapshot/outage.ts";
 import type { SnapshotError } from "../../src/snapshot/source.ts";
@@ -56,13 +56,47 @@ test("a host that has no agent was not asked: names in requests raise no alarm",
 	expect(told()).toEqual([]);
 });
 
-test("what was found out five minutes ago does not count any more", async () => {
-	const { outage, told } = heard(failures(3));
-	const later = performance.now() + 300_001;
-	const clock = vi.spyOn(performance, "now").mockReturnValue(later);
+/** A clock that stands still unless it is moved. */
+function stoppedClock() {
+	let now = performance.now();
+	const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
 	onTestFinished(() => clock.mockRestore());
-	// The cache looks at the clock once in a millisecond.
-	await sleep(5);
+	return { now: () => now, move: (milliseconds: number) => (now += milliseconds) };
+}
+
+test("what was found out five minutes ago does not count any more", () => {
+	const clock = stoppedClock();
+	const { outage, told } = heard(failures(3));
+	clock.move(300_000);
 	expect(outage.state()).toEqual({ asked: 0, failing: 0, systemic: false });
 	expect(told()).toHaveLength(2);
+});
+
+test("the oldest of more than 4,096 hosts does not count any more", () => {
+	const { outage } = heard({ ...failures(1), ...answers(4_096) });
+	expect(outage.state()).toEqual({ asked: 4_096, failing: 0, systemic: false });
+});
+
+test("whatever is heard in whatever order, the counts are those of the last outcomes", () => {
+	const event = fc.record({
+		host: fc.constantFrom(..."abcdefgh"),
+		code: fc.constantFrom(undefined, "agent.tls", "agent.timeout", "agent.unconfigured"),
+		passed: fc.constantFrom(0, 1_000, 60_000, 299_999),
+	});
+	const clock = stoppedClock();
+	fc.assert(
+		fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+			const { outage } = heard({});
+			const last = new Map<string, { code: Code | undefined; at: number }>();
+			for (const { host, code, passed } of events) {
+				clock.move(passed);
+				outage.heard(host, code);
+				if (code !== "agent.unconfigured") last.set(host, { code, at: clock.now() });
+				const counted = [...last.values()].filter(({ at }) => clock.now() - at < 300_000);
+				const failing = counted.filter((one) => one.code !== undefined).length;
+				const systemic = failing >= 3 && failing > counted.length / 5;
+				expect(outage.state()).toEqual({ asked: counted.length, failing, systemic });
+			}
+		}),
+	);
 });
