@@ -3,9 +3,7 @@ import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing } from "@xmldom/xmldom";
 import { readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
-
-/** Where libvirt's QEMU driver keeps the status of the domains that run (`stateDir` in its qemu_conf.c). */
-export const DEFAULT_LIBVIRT_DIR = "/run/libvirt/qemu";
+import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 
 const MAX_DOMAIN_BYTES = 1024 * 1024;
 

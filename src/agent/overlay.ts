@@ -1,6 +1,26 @@
 import { fits } from "../compat/device-class.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
-import type { Overlay, OverlayEntry } from "./overlay-file.ts";
+
+/** What one file adds to which devices, and who says so. */
+export interface Overlay {
+	/** Its name in the directory. */
+	readonly file: string;
+	/** Where the values come from, and when that was looked at. */
+	readonly source: string;
+	readonly date: string;
+	readonly devices: readonly OverlayEntry[];
+}
+
+export interface OverlayEntry {
+	/** Patterns by attribute, of which one must match; `*` is any text. `kind`, `id` and `parent` are those of the device. */
+	readonly match: Readonly<Record<string, readonly string[]>>;
+	readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** An overlay that cannot be used; every problem has its place as `file:line:column`. */
+export class OverlayError extends Error {
+	override readonly name = "OverlayError";
+}
 
 /** An attribute that an overlay would have given a device that has it already: what is there stays. */
 interface Ignored {

@@ -1,10 +1,9 @@
 import { writeSync } from "node:fs";
 import { LibvirtError } from "./libvirt.ts";
-import { OverlayError } from "./overlay-file.ts";
+import { OverlayError } from "./overlay.ts";
 import type { ScanHeader, ScanTask } from "./scan-process.ts";
 import { scanAfter } from "./scan-result.ts";
 import { SysfsError } from "./sysfs.ts";
-import { askHost } from "./tools.ts";
 
 /** The program that scan-process.ts starts for one scan: a task in, a header and perhaps a body out. */
 
@@ -27,8 +26,7 @@ Error.stackTraceLimit = 0;
 setInterval(alive, HEARTBEAT_MS).unref();
 try {
 	const watch = { stuck: new Set(task.stuck), alive };
-	const told = await askHost(task.options.sysfsRoot);
-	const { body, ...header } = await scanAfter(task.before, { ...task.options, told, watch });
+	const { body, ...header } = await scanAfter(task.before, task.places, watch);
 	const changed = header.digest !== task.before.digest;
 	write({ ...header, bytes: changed ? body.length : 0 });
 	if (changed) process.stdout.write(body);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { Readable } from "node:stream";
-import type { ScanOptions } from "./scan.ts";
+import type { HostPlaces } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
 
 /** So long may a scan give no sign of life: a driver that does not answer has been read. */
@@ -29,7 +29,7 @@ const LINE_FEED = 0x0a;
 
 /** What scan-child.ts is started with, as JSON. */
 export interface ScanTask {
-	readonly options: Omit<ScanOptions, "watch">;
+	readonly places: HostPlaces;
 	readonly before: Predecessor;
 	readonly stuck: readonly string[];
 }

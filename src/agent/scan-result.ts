@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { DEFAULT_LIBVIRT_DIR, isLibvirtThere } from "./libvirt.ts";
-import { type ScanOptions, takeSnapshot } from "./scan.ts";
+import { isLibvirtThere } from "./libvirt.ts";
+import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
+import { type HostPlaces, scanHost } from "./scan.ts";
+import type { ScanWatch } from "./sysfs.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -40,8 +42,8 @@ export interface NumberedScan extends Predecessor {
 }
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
-export async function scanAfter(before: Predecessor, options: ScanOptions): Promise<NumberedScan> {
-	const { schema_version, host, ...found } = takeSnapshot(options);
+export async function scanAfter(before: Predecessor, places: HostPlaces, watch?: ScanWatch): Promise<NumberedScan> {
+	const { schema_version, host, ...found } = await scanHost(places, watch);
 	const boot_id = readFileSync(BOOT_ID, "utf8").trim();
 	const digest = createHash("sha256")
 		.update(JSON.stringify([boot_id, found]))
@@ -49,15 +51,15 @@ export async function scanAfter(before: Predecessor, options: ScanOptions): Prom
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
-	const { libvirtDir = DEFAULT_LIBVIRT_DIR } = options;
+	const { libvirtDir = DEFAULT_LIBVIRT_DIR } = places;
 	const warning = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
 	return { body, digest, generation, running: found.instances ?? [], ...(!isLibvirtThere(libvirtDir) && { warning }) };
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */
-export async function scanNow(options: ScanOptions): Promise<ScanResult> {
+export async function scanNow(places: HostPlaces): Promise<ScanResult> {
 	try {
-		return published(await scanAfter(NO_PREDECESSOR, options));
+		return published(await scanAfter(NO_PREDECESSOR, places));
 	} catch (cause) {
 		throw new SnapshotUnavailable(cause instanceof Error ? cause.message : String(cause), { cause });
 	}

@@ -5,11 +5,12 @@ import type { Collector } from "./collectors/collector.ts";
 import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
 import { collectVdpa } from "./collectors/vdpa.ts";
-import { DEFAULT_LIBVIRT_DIR, readDomains } from "./libvirt.ts";
-import { applyOverlays } from "./overlay.ts";
+import { readDomains } from "./libvirt.ts";
+import { applyOverlays, type Overlay } from "./overlay.ts";
 import { readOverlays } from "./overlay-file.ts";
+import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 import { type Dropped, openProc, openSysfs, type ScanWatch } from "./sysfs.ts";
-import type { Told } from "./tools.ts";
+import { askHost, type Told } from "./tools.ts";
 
 /** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
 export const SNAPSHOT_SCHEMA_VERSION = "1.3";
@@ -22,26 +23,44 @@ const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
 
 const TYPES = "mdev_supported_types";
 
-export interface ScanOptions {
+interface Place {
 	/** Nova host name, not the DNS name of the machine. */
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir?: string;
+}
+
+/** A host, and where it is looked at. */
+export interface HostPlaces extends Place {
 	/** Where overlays are; left out, nothing is added to what the host says. */
 	readonly overlayDir?: string;
+}
+
+/** ... and what is known before. */
+export interface ScanOptions extends Place {
+	readonly overlays?: readonly Overlay[];
 	/** What `askHost` has learnt of the same host; left out, sysfs is all there is. */
 	readonly told?: Told;
 	readonly watch?: ScanWatch;
 }
 
 /**
- * Looks at the host now: what `GET /v1/snapshot` answers, without what only a running agent knows. Two scans of an unchanged host
- * are equal, byte for byte when printed.
+ * Asks the programs of the host, reads the overlays, and looks at the host.
  * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
+export async function scanHost({ overlayDir, ...place }: HostPlaces, watch?: ScanWatch): Promise<Snapshot> {
+	const told = await askHost(place.sysfsRoot);
+	const overlays = overlayDir === undefined ? [] : await readOverlays(overlayDir);
+	return takeSnapshot({ ...place, told, overlays, ...(watch && { watch }) });
+}
+
+/**
+ * Looks at the host now: what `GET /v1/snapshot` answers, without what only a running agent knows. Two scans of an unchanged host
+ * are equal, byte for byte when printed.
+ * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
+ */
 export function takeSnapshot(options: ScanOptions): Snapshot {
-	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir, told = {}, watch } = options;
-	const overlays = overlayDir === undefined ? [] : readOverlays(overlayDir);
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlays = [], told = {}, watch } = options;
 	const sysfs = openSysfs(sysfsRoot, watch);
 	const proc = openProc(sysfsRoot, watch);
 	const domains = readDomains(libvirtDir);

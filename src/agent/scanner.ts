@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../log.ts";
-import type { ScanOptions } from "./scan.ts";
+import type { HostPlaces } from "./scan.ts";
 import { type Outcome, scanInProcess } from "./scan-process.ts";
 import { NO_PREDECESSOR, type Predecessor, published, type ScanResult, SnapshotUnavailable } from "./scan-result.ts";
 
@@ -17,7 +17,7 @@ const NONE_YET = "no scan has ended yet";
 const NONE_GOOD = "no scan has been good yet: the log of the agent says why";
 
 export interface ScannerOptions {
-	readonly scan: Omit<ScanOptions, "watch">;
+	readonly places: HostPlaces;
 	/** Seconds from the start of a scan to the start of the next one. */
 	readonly interval: number;
 	/** Path of scan-child.js. */
@@ -92,9 +92,9 @@ export class Scanner {
 	/** Milliseconds to wait for the next one. */
 	async #scan(started: number, signal: AbortSignal): Promise<number> {
 		if (this.#abandoned.size >= MAX_ABANDONED) return RESPITE_MS;
-		const { scan: options, interval, program } = this.#options;
+		const { places, interval, program } = this.#options;
 		const stuck = [...this.#stuck].filter(([path, mark]) => this.#isStuck(path, mark)).map(([path]) => path);
-		const outcome = await scanInProcess(program, { options, before: this.#before, stuck }, signal);
+		const outcome = await scanInProcess(program, { places, before: this.#before, stuck }, signal);
 		if (signal.aborted) return 0;
 		const took = performance.now() - started;
 		this.#counts = {

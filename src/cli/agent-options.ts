@@ -1,8 +1,7 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
-import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { type Listen, parseListen } from "../http/listen.ts";
 import { readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
@@ -71,12 +70,13 @@ export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOption
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the words behind `novacompat agent`; undefined when they ask for help.
+ * Reads the words behind `novacompat agent`, which may ask for something else.
  * @throws {UsageError} | {ConfigError} that name the option, its value and what was expected
  */
-export function readAgentOptions(words: readonly string[]): AgentOptions | undefined {
+export function readAgentOptions(words: readonly string[]): AgentOptions | "help" | "version" {
 	const values = parseWords(words);
-	if (values["help"]) return undefined;
+	if (values["help"]) return "help";
+	if (values["version"]) return "version";
 	const files = configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
 	const written = files.length === 0 ? {} : readFiles(files);
 	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
@@ -98,6 +98,7 @@ export function agentHelp(): string {
 	const named = [
 		["--config-file <path>", "the same options as YAML; may be repeated, the last one wins"],
 		["--config-dir <path>", "... all *.yaml in it, after the files; may be repeated"],
+		["--version", "print the version of novacompat"],
 	];
 	const lines = [...named, ...rows].map(([flag = "", help]) => `  ${flag.padEnd(26)}  ${help}\n`);
 	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}`;
@@ -115,7 +116,9 @@ function parseWords(words: readonly string[]): Words {
 		return [flagOf(name), { type }] as const;
 	});
 	const named = { type: "string", multiple: true } as const;
-	const others = { "config-file": named, "config-dir": named, help: { type: "boolean", short: "h" } } as const;
+	const help = { type: "boolean", short: "h" } as const;
+	const version = { type: "boolean", short: "V" } as const;
+	const others = { "config-file": named, "config-dir": named, help, version };
 	try {
 		return parseArgs({ args: [...words], options: { ...Object.fromEntries(flags), ...others } }).values;
 	} catch (cause) {

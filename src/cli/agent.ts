@@ -13,14 +13,15 @@ import { endOnCrash } from "./life.ts";
 import { untilSignal } from "./signals.ts";
 import { reportState } from "./state-report.ts";
 import { serviceManager } from "./systemd.ts";
+import { build } from "./version.ts";
 
 const SCAN_CHILD = fileURLToPath(new URL("../agent/scan-child.js", import.meta.url));
 
 /** `novacompat agent`: serves this host's snapshot until a signal. */
 export async function agent(words: readonly string[]): Promise<void> {
 	const options = readAgentOptions(words);
-	if (options === undefined) {
-		process.stdout.write(agentHelp());
+	if (options === "help" || options === "version") {
+		process.stdout.write(options === "help" ? agentHelp() : `${build().version}\n`);
 		return;
 	}
 	const { host, listen, debug, scan_interval: interval } = options;
@@ -29,7 +30,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const log: Logger = createLogger("novacompat.agent", debug, write, options.use_json ? osloJson : osloLine);
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
-	readOverlays(overlayDir);
+	await readOverlays(overlayDir);
 	const files = tlsFilesOf(options);
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))
@@ -42,7 +43,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const stopped = untilSignal();
 	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({
-		scan: { host, sysfsRoot, libvirtDir, overlayDir },
+		places: { host, sysfsRoot, libvirtDir, overlayDir },
 		interval,
 		program: SCAN_CHILD,
 		log,

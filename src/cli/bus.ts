@@ -15,9 +15,9 @@ import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.t
 import type { ClientTarget } from "../messaging/target.ts";
 import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
-import { URL_VARIABLE } from "./call-arguments.ts";
 import { complain } from "./complain.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
+import { URL_VARIABLE } from "./environment.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 
 /** How the command line says where the broker is. */

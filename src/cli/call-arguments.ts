@@ -4,9 +4,6 @@ import { UsageError } from "./exit-codes.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** For the URL, with its password: everyone on the machine sees the options of a process. */
-export const URL_VARIABLE = "NOVACOMPAT_TRANSPORT_URL";
-
 const STDIN = 0;
 
 /** Keyword arguments of a method: `name=value` each, or one JSON object, or `-` for one on standard input. */

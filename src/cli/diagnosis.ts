@@ -1,5 +1,4 @@
-import type { Overlaid } from "../agent/overlay.ts";
-import type { Overlay } from "../agent/overlay-file.ts";
+import type { Overlaid, Overlay } from "../agent/overlay.ts";
 import { commandOf, type QuestionName, type Told } from "../agent/tools.ts";
 import type { Policy } from "../compat/policy.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";

@@ -1,7 +1,7 @@
 import { debugfsErrno } from "../agent/collectors/vfio.ts";
 import { isLibvirtThere, LibvirtError } from "../agent/libvirt.ts";
-import { applyOverlays } from "../agent/overlay.ts";
-import { OverlayError, readOverlays } from "../agent/overlay-file.ts";
+import { applyOverlays, OverlayError } from "../agent/overlay.ts";
+import { readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { askHost } from "../agent/tools.ts";
@@ -48,7 +48,7 @@ async function examine(
 		const told = await askHost(sysfsRoot);
 		const { devices, instances = [], dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
 		const libvirt = { directory: libvirtDir, domains: isLibvirtThere(libvirtDir) ? instances.length : null };
-		const overlays = readOverlays(overlayDir);
+		const overlays = await readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
 		const overlaid = applyOverlays(devices, overlays);
 		return diagnose({ host, told, libvirt, overlays, overlaid, dropped, debugfs, policy });

@@ -1,6 +1,6 @@
 import type { Decision } from "../compat/decision.ts";
 import { DEVICE_ID_FORMS, isDeviceId } from "../compat/device.ts";
-import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { z } from "../zod.ts";
 import { type BusOptions, exitCodeOfFailure, withClient } from "./bus.ts";
 import { complain } from "./complain.ts";

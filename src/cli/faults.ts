@@ -1,5 +1,5 @@
 import { LibvirtError } from "../agent/libvirt.ts";
-import { OverlayError } from "../agent/overlay-file.ts";
+import { OverlayError } from "../agent/overlay.ts";
 import { SysfsError } from "../agent/sysfs.ts";
 import { TlsError } from "../agent/tls.ts";
 import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";

@@ -1,10 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
-import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
-import { takeSnapshot } from "../agent/scan.ts";
-import { askHost } from "../agent/tools.ts";
+import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
+import { scanHost } from "../agent/scan.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { z } from "../zod.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -18,8 +16,7 @@ export async function readHost(path: string): Promise<Snapshot> {
 	const beside = dirname(resolve(root));
 	const libvirtDir = isHere ? DEFAULT_LIBVIRT_DIR : join(beside, "libvirt");
 	const overlayDir = isHere ? DEFAULT_OVERLAY_DIR : join(beside, "overlay.d");
-	const told = await askHost(root);
-	return takeSnapshot({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir, told });
+	return scanHost({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir });
 }
 
 /** Many hosts: each path is one, or a directory of them. Two with one name would be taken for each other. */

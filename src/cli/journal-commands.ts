@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
-import { URL_VARIABLE } from "./call-arguments.ts";
+import { URL_VARIABLE } from "./environment.ts";
 import { collect, outputOptions } from "./output-options.ts";
 
 /** What can be done with what was decided before. */

@@ -1,15 +1,14 @@
 #!/usr/bin/env node
 import { hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_LIBVIRT_DIR } from "../agent/libvirt.ts";
-import { DEFAULT_OVERLAY_DIR } from "../agent/overlay-file.ts";
+import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
-import { MIGRATION_COMPAT_TOPIC } from "../nova/methods.ts";
-import { URL_VARIABLE } from "./call-arguments.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
+import { URL_VARIABLE } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
-import { exitCodeOfFault } from "./faults.ts";
 import { addJournalCommands } from "./journal-commands.ts";
 import { collect, outputOptions } from "./output-options.ts";
+import { build } from "./version.ts";
 
 // Each command loads what it needs when it is called.
 
@@ -17,6 +16,7 @@ const LONGEST_TIMEOUT = 86_400;
 
 const program = new Command("novacompat")
 	.description("Tells Nova, before a live migration, whether the devices of an instance can continue elsewhere.")
+	.version(build().version)
 	.exitOverride()
 	.configureHelp({ showGlobalOptions: true })
 	.hook("preAction", (_, command) => {
@@ -241,5 +241,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
 	await program.parseAsync();
 } catch (error) {
-	process.exitCode = error instanceof CommanderError ? exitCodeOfUsage(error) : exitCodeOfFault(error);
+	process.exitCode =
+		error instanceof CommanderError ? exitCodeOfUsage(error) : (await import("./faults.ts")).exitCodeOfFault(error);
 }

@@ -1,5 +1,4 @@
-import { takeSnapshot } from "../agent/scan.ts";
-import { askHost } from "../agent/tools.ts";
+import { scanHost } from "../agent/scan.ts";
 
 export interface SnapshotOptions {
 	readonly host: string;
@@ -10,6 +9,5 @@ export interface SnapshotOptions {
 
 /** `novacompat snapshot`: prints what the agent would serve. */
 export async function snapshot(options: SnapshotOptions): Promise<void> {
-	const told = await askHost(options.sysfsRoot);
-	process.stdout.write(`${JSON.stringify(takeSnapshot({ ...options, told }), null, 2)}\n`);
+	process.stdout.write(`${JSON.stringify(await scanHost(options), null, 2)}\n`);
 }

@@ -18,9 +18,6 @@ import { readOwnRequest, readRankRequest } from "./own-requests.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import { type Told, told, toldText } from "./reply-size.ts";
 
-/** The topic of our own methods. */
-export const MIGRATION_COMPAT_TOPIC = "migration_compat";
-
 /** Nova adds minor versions, and with them arguments, and never changes the two that are read here: any minor will do. */
 const ANY_MINOR = 1_000_000;
 

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { OverlayError, readOverlays } from "../../src/agent/overlay-file.ts";
+import { OverlayError } from "../../src/agent/overlay.ts";
+import { readOverlays } from "../../src/agent/overlay-file.ts";
 import { type Files, temporaryHost, writeFiles } from "../support/sysfs.ts";
 
 function directoryWith(files: Files): string {
@@ -13,7 +14,7 @@ function directoryWith(files: Files): string {
 
 const HEAD = 'source: "release notes 7.1"\ndate: 2026-11\n';
 
-test("a file says what to add to which devices, who says so, and when that was", () => {
+test("a file says what to add to which devices, who says so, and when that was", async () => {
 	const text = `${HEAD}devices:
   - match: { driver: mlx5_vfio_pci, fw_version: ["22.41.*", "22.42.*"] }
     attributes:
@@ -23,7 +24,7 @@ test("a file says what to add to which devices, who says so, and when that was",
         	aggregator=1
   - match: { kind: mdev }
     attributes: { empty: "", yes: yes }`;
-	expect(readOverlays(directoryWith({ "vendor.yaml": text }))).toEqual([
+	expect(await readOverlays(directoryWith({ "vendor.yaml": text }))).toEqual([
 		{
 			file: "vendor.yaml",
 			source: "release notes 7.1",
@@ -39,21 +40,21 @@ test("a file says what to add to which devices, who says so, and when that was",
 	]);
 });
 
-test("files come by name; what is not *.yaml is left alone", () => {
+test("files come by name; what is not *.yaml is left alone", async () => {
 	const text = `${HEAD}devices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
 	const directory = directoryWith({ "20-b.yaml": text, "10-a.yaml": text, "a.yaml.bak": "{", README: "{" });
-	expect(readOverlays(directory).map(({ file }) => file)).toEqual(["10-a.yaml", "20-b.yaml"]);
+	expect((await readOverlays(directory)).map(({ file }) => file)).toEqual(["10-a.yaml", "20-b.yaml"]);
 });
 
-test("a link to a file is read as the file", () => {
+test("a link to a file is read as the file", async () => {
 	const text = `${HEAD}devices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
 	const directory = directoryWith({});
 	symlinkSync(join(directoryWith({ data: text }), "data"), join(directory, "x.yaml"));
-	expect(readOverlays(directory).map(({ file }) => file)).toEqual(["x.yaml"]);
+	expect((await readOverlays(directory)).map(({ file }) => file)).toEqual(["x.yaml"]);
 });
 
-test("no directory is no overlay", () => {
-	expect(readOverlays("/nowhere/overlay.d")).toEqual([]);
+test("no directory is no overlay", async () => {
+	expect(await readOverlays("/nowhere/overlay.d")).toEqual([]);
 });
 
 describe("a file that cannot be used is an error that names the place, what is there and what was expected", () => {
@@ -107,14 +108,14 @@ describe("a file that cannot be used is an error that names the place, what is t
 			'x.yaml:4:18: match has the key "", expected a name of a-z, 0-9, _ . / and -',
 		],
 	];
-	test.each(MISTAKES)("%j", (text, message) => {
+	test.each(MISTAKES)("%j", async (text, message) => {
 		const directory = directoryWith({ "x.yaml": text });
-		expect(() => readOverlays(directory)).toThrow(new OverlayError(`${directory}/${message}`));
+		await expect(readOverlays(directory)).rejects.toThrow(new OverlayError(`${directory}/${message}`));
 	});
 
-	test("all of them at once", () => {
+	test("all of them at once", async () => {
 		const directory = directoryWith({ "x.yaml": "source: x\ndate: y\ndevices: z" });
-		expect(() => readOverlays(directory)).toThrow(/^.*x\.yaml:2:7: .*\n.*x\.yaml:3:10: .*$/);
+		await expect(readOverlays(directory)).rejects.toThrow(/^.*x\.yaml:2:7: .*\n.*x\.yaml:3:10: .*$/);
 	});
 
 	/** what stands in the place of a file, what is said behind its name */
@@ -124,24 +125,24 @@ describe("a file that cannot be used is an error that names the place, what is t
 		["a link to /dev/zero", (path) => symlinkSync("/dev/zero", path), "EINVAL: expected a regular file"],
 		["a link to nothing", (path) => symlinkSync("nowhere", path), "ENOENT"],
 	];
-	test.each(NO_FILES)("%s", (_what, make, says) => {
+	test.each(NO_FILES)("%s", async (_what, make, says) => {
 		const directory = directoryWith({});
 		make(join(directory, "x.yaml"));
-		expect(() => readOverlays(directory)).toThrow(OverlayError);
-		expect(() => readOverlays(directory)).toThrow(`x.yaml: ${says}`);
+		await expect(readOverlays(directory)).rejects.toThrow(OverlayError);
+		await expect(readOverlays(directory)).rejects.toThrow(`x.yaml: ${says}`);
 	});
 
-	test("a name that would not be one word in a reason", () => {
+	test("a name that would not be one word in a reason", async () => {
 		const directory = directoryWith({ "my notes.yaml": "" });
-		expect(() => readOverlays(directory)).toThrow(
+		await expect(readOverlays(directory)).rejects.toThrow(
 			'my notes.yaml: expected a name of letters, digits, ".", "_" and "-"',
 		);
 	});
 
-	test("a file and a directory that cannot be read", () => {
+	test("a file and a directory that cannot be read", async () => {
 		const directory = directoryWith({});
 		mkdirSync(join(directory, "x.yaml"));
-		expect(() => readOverlays(directory)).toThrow(/x\.yaml: EISDIR: expected a regular file of at most 1 MiB/);
-		expect(() => readOverlays("/dev/null")).toThrow("overlay directory /dev/null cannot be listed");
+		await expect(readOverlays(directory)).rejects.toThrow(/x\.yaml: EISDIR: expected a regular file of at most 1 MiB/);
+		await expect(readOverlays("/dev/null")).rejects.toThrow("overlay directory /dev/null cannot be listed");
 	});
 });

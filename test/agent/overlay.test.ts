@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { applyOverlays } from "../../src/agent/overlay.ts";
-import { type Overlay, type OverlayEntry, readOverlays } from "../../src/agent/overlay-file.ts";
-import { takeSnapshot } from "../../src/agent/scan.ts";
+import { applyOverlays, type Overlay, type OverlayEntry } from "../../src/agent/overlay.ts";
+import { readOverlays } from "../../src/agent/overlay-file.ts";
+import { scanHost, takeSnapshot } from "../../src/agent/scan.ts";
 import { decide } from "../../src/compat/decide.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Snapshot, type SnapshotDevice } from "../../src/snapshot/snapshot.ts";
@@ -91,8 +91,8 @@ describe("a device matches", () => {
 	});
 });
 
-test("the samples can be read, and each does something", () => {
-	const overlays = readOverlays(SAMPLES);
+test("the samples can be read, and each does something", async () => {
+	const overlays = await readOverlays(SAMPLES);
 	expect(overlays.length).toBeGreaterThan(0);
 	const devices = ["mlx5-vf", "hisilicon-vf", "nvidia-vgpu-vf", "nvidia-vgpu-mdev"].flatMap((name) => {
 		const { sysfs, libvirt } = temporaryHost();
@@ -107,16 +107,16 @@ test("the samples can be read, and each does something", () => {
 	expect(ignored).toEqual([]);
 });
 
-test("from the file of the operator to the reason that Nova gets", () => {
-	const snapshotOf = (host: string, version: string): Snapshot => {
+test("from the file of the operator to the reason that Nova gets", async () => {
+	const snapshotOf = async (host: string, version: string): Promise<Snapshot> => {
 		const { sysfs, libvirt } = temporaryHost();
 		CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
 		const overlayDir = join(libvirt, "../overlay.d");
 		const devices = `[{ match: { driver: mlx5_vfio_pci }, attributes: { software_version: ${version} } }]`;
 		writeFiles(overlayDir, { "mlx5.yaml": `source: notes\ndate: 2026-11\ndevices: ${devices}` });
-		return Snapshot.parse(takeSnapshot({ host, sysfsRoot: sysfs, libvirtDir: libvirt, overlayDir }));
+		return Snapshot.parse(await scanHost({ host, sysfsRoot: sysfs, libvirtDir: libvirt, overlayDir }));
 	};
-	const [source, target] = [snapshotOf("cmp-01", "1.3.0"), snapshotOf("cmp-02", "1.2.0")];
+	const [source, target] = [await snapshotOf("cmp-01", "1.3.0"), await snapshotOf("cmp-02", "1.2.0")];
 	const { verdict, text } = decide({
 		source_host: "cmp-01",
 		target_host: "cmp-02",

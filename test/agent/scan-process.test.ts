@@ -6,7 +6,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 
 const directory = temporaryDirectory(afterAll);
 const task = {
-	options: { host: "cmp-01", sysfsRoot: "/sys", libvirtDir: "/nonexistent" },
+	places: { host: "cmp-01", sysfsRoot: "/sys", libvirtDir: "/nonexistent" },
 	before: { generation: 0, digest: "" },
 	stuck: [],
 };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../../src/compat/decision.ts";
-import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/methods.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/topic.ts";
 import { type Child, Children, freePort } from "./children.ts";
 import { type Callee, LoadGenerator, type Verified } from "./load.ts";
 import { checkRequest, echoed, plainRequest } from "./requests.ts";

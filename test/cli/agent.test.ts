@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -53,7 +53,7 @@ describe("options", () => {
 	});
 
 	test("help", () => {
-		expect(readAgentOptions(["--help"])).toBeUndefined();
+		expect(readAgentOptions(["--help"])).toBe("help");
 		expect(novacompat("agent", "--help").stdout).toContain("--scan-interval <seconds>");
 	});
 
@@ -196,6 +196,13 @@ describe("the running agent", () => {
 		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
 		const warning = `WARNING novacompat.agent [-] libvirt directory ${nowhere} is not there: no instance is known to run,`;
 		expect(log().split(warning)).toHaveLength(2);
+	});
+
+	test.each(["--version", "-V"])("%s says which one it is", (option) => {
+		const { version } = JSON.parse(readFileSync(`${REPOSITORY}package.json`, "utf8")) as { version: string };
+		for (const command of [[AGENT_MAIN], [MAIN], [MAIN, "agent"]]) {
+			expect(execFileSync(process.execPath, [...command, option], { encoding: "utf8" })).toBe(`${version}\n`);
+		}
 	});
 
 	test("it needs two packages, TLS, configuration file and scans included", { timeout: 60_000 }, async () => {

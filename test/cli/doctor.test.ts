@@ -2,8 +2,9 @@ import { chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { debugfsErrno } from "../../src/agent/collectors/vfio.ts";
+import type { Overlay } from "../../src/agent/overlay.ts";
 import { applyOverlays } from "../../src/agent/overlay.ts";
-import { type Overlay, readOverlays } from "../../src/agent/overlay-file.ts";
+import { readOverlays } from "../../src/agent/overlay-file.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { openSysfs } from "../../src/agent/sysfs.ts";
 import { askHost } from "../../src/agent/tools.ts";
@@ -60,13 +61,15 @@ async function diagnosisOf({ classes, programs, overlays = [] }: Case, { sysfs, 
 	});
 }
 
+const SAMPLED = await readOverlays(SAMPLES);
+
 /** name of the golden file (`vitest run -u` writes it anew), the host, how much there is to look at */
 const CASES: readonly (readonly [name: string, found: Case, warnings: number])[] = [
-	["mlx5", { classes: ["mlx5-vf"], overlays: readOverlays(SAMPLES) }, 1],
+	["mlx5", { classes: ["mlx5-vf"], overlays: SAMPLED }, 1],
 	["mlx5-without-devlink", { classes: ["mlx5-vf"], programs: "echo 'devlink: not what it was'" }, 3],
 	["nvidia-vgpu", { classes: ["nvidia-vgpu-vf"] }, 0],
 	["s390", { classes: ["vfio-ccw", "vfio-ap"] }, 3],
-	["hisilicon-overlaid", { classes: ["hisilicon-vf"], overlays: readOverlays(SAMPLES) }, 0],
+	["hisilicon-overlaid", { classes: ["hisilicon-vf"], overlays: SAMPLED }, 0],
 ];
 test.each(CASES)("what doctor says of %s", async (name, found, warnings) => {
 	const diagnosis = await diagnosisOf(found);

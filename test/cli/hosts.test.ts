@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { expect, test } from "vitest";
-import { DEFAULT_LIBVIRT_DIR } from "../../src/agent/libvirt.ts";
-import { DEFAULT_OVERLAY_DIR } from "../../src/agent/overlay-file.ts";
+import { readOverlays } from "../../src/agent/overlay-file.ts";
+import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../../src/agent/places.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { askHost } from "../../src/agent/tools.ts";
 import { readHost } from "../../src/cli/hosts.ts";
@@ -10,8 +10,9 @@ import { readHost } from "../../src/cli/hosts.ts";
 test.runIf(existsSync("/sys/bus"))("/sys is what the agent of this machine serves, its programs asked", async () => {
 	const told = await askHost("/sys");
 	expect(told.kernel_release).toBeDefined();
-	const where = { sysfsRoot: "/sys", libvirtDir: DEFAULT_LIBVIRT_DIR, overlayDir: DEFAULT_OVERLAY_DIR };
-	expect(await readHost("/sys")).toEqual(takeSnapshot({ host: hostname(), ...where, told }));
+	const overlays = await readOverlays(DEFAULT_OVERLAY_DIR);
+	const where = { sysfsRoot: "/sys", libvirtDir: DEFAULT_LIBVIRT_DIR };
+	expect(await readHost("/sys")).toEqual(takeSnapshot({ host: hostname(), ...where, told, overlays }));
 });
 
 test("a tree is another machine, of which the programs of this one know nothing", async () => {
