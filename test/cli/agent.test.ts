@@ -212,7 +212,8 @@ describe("the running agent", () => {
 			`host: cmp-01\nlisten: 127.0.0.1:0\ntls_cert: ${cert}\ntls_key: ${key}\ntls_client_ca: ${ca.ca}\n`,
 		);
 		const trace = join(directory, "trace");
-		const strace = ["strace", "-f", "-qq", "-e", "trace=openat", "-o", trace];
+		// With -D the process that the test ends is the agent; a tracer that is killed leaves it behind.
+		const strace = ["strace", "-D", "-f", "-qq", "-e", "trace=openat", "-o", trace];
 		const { url } = await start([...strace, process.execPath, AGENT_MAIN, "--config-file", config, ...SCAN]);
 		expect(url).toMatch(/^https:/);
 		const opened = readFileSync(trace, "utf8").matchAll(
