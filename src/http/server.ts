@@ -6,12 +6,15 @@ import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
+import { MAX_PER_SECOND, Pace } from "./pace.ts";
 import { problem, problemOfParser } from "./problems.ts";
 
 /** More than a flood of half-open ones that the time limits have not ended yet. */
 const MAX_CONNECTIONS = 1024;
 /** Answers that are on their way at once; who comes then shall ask again. */
 const MAX_ANSWERS = 64;
+/** So long has one to wait who asks too often: a client that asks again at once would go round and round. */
+const HOLD_MS = 1_000;
 const LIMITS = {
 	headersTimeout: 5_000,
 	requestTimeout: 10_000,
@@ -60,19 +63,22 @@ export interface HttpServer {
 /** Serves what is there to be read: no bodies, no compression, and limits on all that a client can do. */
 export async function startHttpServer({ listen, log, tls, answer }: HttpServerOptions): Promise<HttpServer> {
 	const answers = new Map<number, number>();
+	const pace = new Pace();
 	let open = 0;
 	let connections = 0;
 	const handle = async (request: IncomingMessage, response: ServerResponse) => {
 		const started = performance.now();
-		open++;
 		response.once("close", () => {
-			open--;
 			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
 			log.debug(requestLine(request, response.statusCode, performance.now() - started));
 		});
+		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
+		open++;
+		response.once("close", () => open--);
 		const { method = "", url = "", headers } = request;
 		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };
-		send(response, open > MAX_ANSWERS ? OVERLOADED : await answer(method, url, asked, { answers, connections }));
+		const isOver = open > MAX_ANSWERS;
+		send(response, isOver ? TOO_MANY : await answer(method, url, asked, { answers, connections }));
 	};
 	const listener = (request: IncomingMessage, response: ServerResponse) => {
 		handle(request, response).catch((error: unknown) => {
@@ -120,10 +126,17 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	};
 }
 
-const OVERLOADED: Answer = {
-	...problem("overloaded", `at most ${MAX_ANSWERS} are answered at once`),
-	headers: { "Retry-After": "1" },
-};
+const TOO_MANY = overloaded(`at most ${MAX_ANSWERS} are answered at once`);
+const TOO_OFTEN = overloaded(`at most ${MAX_PER_SECOND} of one address are answered in a second`);
+
+function overloaded(detail: string): Answer {
+	return { ...problem("overloaded", detail), headers: { "Retry-After": "1" } };
+}
+
+function hold(response: ServerResponse): void {
+	const timer = setTimeout(() => send(response, TOO_OFTEN), HOLD_MS);
+	response.once("close", () => clearTimeout(timer));
+}
 
 function send(response: ServerResponse, { status, type, body = "", headers = {} }: Answer): void {
 	const length = Buffer.byteLength(body);

@@ -80,8 +80,9 @@ export class AgentProcess {
 	ask(path: string): Promise<Reply> {
 		const started = performance.now();
 		return new Promise((resolve, reject) => {
-			// No URL, which would make another path of `..`.
-			get({ host: "127.0.0.1", port: this.port, path, agent: this.#connection }, (response) => {
+			// No URL, which would make another path of `..`; and another address than that of who floods the agent.
+			const from = { localAddress: "127.0.0.2", agent: this.#connection };
+			get({ host: "127.0.0.1", port: this.port, path, ...from }, (response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));
 				response.on("end", () => {

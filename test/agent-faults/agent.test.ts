@@ -372,29 +372,37 @@ async function latencies(agent: AgentProcess, duration: number): Promise<readonl
 	return times;
 }
 
-row(68, "500 connections that ask all the time", "agent <= 1 core, >= 7 scans in 10 s", async (measure) => {
-	const agent = await AgentProcess.start(hostWithVf());
-	const flood = spawn(process.execPath, [
-		`${import.meta.dirname}/../../dist/test/agent-faults/flood.js`,
-		String(agent.port),
-	]);
-	stopWithTest(flood);
-	await once(flood.stdout, "data");
-	const [cpu, scans] = [agent.cpu(), await agent.metric('novacompat_agent_scans_total{outcome="done"}')];
-	const started = performance.now();
-	await sleep(10_000);
-	const elapsed = (performance.now() - started) / 1000;
-	const done = (await agent.metric('novacompat_agent_scans_total{outcome="done"}')) - scans;
-	const cores = (agent.cpu() - cpu) / elapsed;
-	flood.stdin.end();
-	const [report] = (await once(flood.stdout, "data")) as [Buffer];
-	const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
-	measure(`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, answers ${JSON.stringify(counts)}`);
-	expect(cores).toBeLessThanOrEqual(1.05);
-	expect(done).toBeGreaterThanOrEqual(7);
-	expect(Object.keys(counts).filter((status) => status !== "200" && status !== "503")).toEqual([]);
-	expect((await agent.ask("/v1/snapshot")).status).toBe(200);
-});
+row(
+	68,
+	"500 connections that ask all the time",
+	"agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms",
+	async (measure) => {
+		const agent = await AgentProcess.start(hostWithVf());
+		const flood = spawn(process.execPath, [
+			`${import.meta.dirname}/../../dist/test/agent-faults/flood.js`,
+			String(agent.port),
+		]);
+		stopWithTest(flood);
+		await once(flood.stdout, "data");
+		const [cpu, scans] = [agent.cpu(), await agent.metric('novacompat_agent_scans_total{outcome="done"}')];
+		const started = performance.now();
+		const others = quantile(await latencies(agent, 10_000), 0.99);
+		const elapsed = (performance.now() - started) / 1000;
+		const done = (await agent.metric('novacompat_agent_scans_total{outcome="done"}')) - scans;
+		const cores = (agent.cpu() - cpu) / elapsed;
+		flood.stdin.end();
+		const [report] = (await once(flood.stdout, "data")) as [Buffer];
+		const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
+		measure(
+			`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, others ${others.toFixed(0)} ms, answers ${JSON.stringify(counts)}`,
+		);
+		expect(cores).toBeLessThanOrEqual(1);
+		expect(others).toBeLessThan(100);
+		expect(done).toBeGreaterThanOrEqual(7);
+		expect(Object.keys(counts).filter((status) => status !== "200" && status !== "503")).toEqual([]);
+		expect((await agent.ask("/v1/snapshot")).status).toBe(200);
+	},
+);
 
 row(69, "500 sockets that send a byte a second", "p99 of others < 100 ms, cut off", async (measure) => {
 	const agent = await AgentProcess.start(hostWithVf());

@@ -1,8 +1,10 @@
 import { once } from "node:events";
+import { Agent, get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
+import { MAX_PER_SECOND } from "../../src/http/pace.ts";
 import { createLogger } from "../../src/log.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
 import { recordingLog } from "../support/log.ts";
@@ -265,6 +267,29 @@ test("who asks while 64 answers are on their way shall ask again", async () => {
 	expect(await response.json()).toMatchObject({ type: "urn:novacompat:problem:overloaded" });
 	greedy[0]?.destroy();
 	await expect.poll(async () => (await fetch(`${url}/healthcheck`)).status).toBe(200);
+});
+
+test("an address that asks too often has to wait for its answer, others have not", async () => {
+	const { url } = await agent();
+	const clock = vi.spyOn(performance, "now").mockReturnValue(1_000);
+	onTestFinished(() => clock.mockRestore());
+	const connections = new Agent({ keepAlive: true });
+	onTestFinished(() => connections.destroy());
+	const ask = async (localAddress: string) => {
+		const { port } = new URL(url);
+		const from = { host: "127.0.0.1", port, path: "/healthcheck", localAddress, agent: connections };
+		const [response] = (await once(get(from), "response")) as [IncomingMessage];
+		const { statusCode: status, headers } = response;
+		return { status, again: headers["retry-after"], body: (await response.toArray()).join("") };
+	};
+	for (let number = 0; number < MAX_PER_SECOND; number++) expect((await ask("127.0.0.1")).status).toBe(200);
+	const started = Date.now();
+	const late = ask("127.0.0.1");
+	expect((await ask("127.0.0.2")).status).toBe(200);
+	const { status, again, body } = await late;
+	expect({ status, again }).toEqual({ status: 503, again: "1" });
+	expect(body).toContain("at most 500 of one address are answered in a second");
+	expect(Date.now() - started).toBeGreaterThanOrEqual(990);
 });
 
 test("a port in use is a fault of the start", async () => {
