@@ -174,7 +174,8 @@ class NoAnswerTest(case.Case):
         server = self.boot_vgpu()
         self.migrate(server)
         self.assert_not_migrated(server)
-        self.assert_events(server, NO_ANSWER.format(3), "novacompat has not answered lately, it is asked again in 30 s")
+        # In 30 s at most; Nova may have needed some of them to come to the next host.
+        self.assert_events(server, NO_ANSWER.format(3), "novacompat has not answered lately, it is asked again in ")
 
     def test_killed(self):
         """the service is killed while it works: refused"""
