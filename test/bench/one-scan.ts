@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { SCAN_OPTIONS } from "../../src/agent/scan-process.ts";
+import { SCAN_OPTIONS, type ScanTask } from "../../src/agent/scan-process.ts";
+import { NO_PREDECESSOR } from "../../src/agent/scan-result.ts";
 
 const PRINT_RSS = "data:text/javascript,process.on('exit',()=>console.error(process.resourceUsage().maxRSS))";
 
@@ -13,7 +14,8 @@ export interface OneScan {
 
 /** One scan as the agent starts it; `program` is scan-child.js as it is built. */
 export function oneScan(program: string, sysfsRoot: string): OneScan {
-	const task = { options: { host: "bench", sysfsRoot, libvirtDir: "/nonexistent" }, before: {}, stuck: [] };
+	const places = { host: "bench", sysfsRoot, libvirtDir: "/nonexistent" };
+	const task: ScanTask = { places, before: NO_PREDECESSOR, stuck: [] };
 	const options = [...SCAN_OPTIONS, `--import=${PRINT_RSS}`, program, JSON.stringify(task)];
 	const started = performance.now();
 	const { stdout, stderr } = spawnSync(process.execPath, options, {
