@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -14,6 +15,8 @@ export default defineConfig({
 			"test/nodes/**",
 			"test/packaging/**",
 		],
+		// Most of them wait for programs that they have started. Vitest would leave one of two cores to itself.
+		maxWorkers: Math.max(2, availableParallelism() - 1),
 		testTimeout: 20_000,
 		hookTimeout: 90_000,
 	},
