@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { traceIds } from "./traceparent.ts";
 
 /** Who and what a log line is about; the names of oslo.log's record. */
 export interface LogContext {
@@ -8,6 +9,8 @@ export interface LogContext {
 	readonly project_id?: string | null;
 	/** Uuid of the instance. */
 	readonly instance?: string | null;
+	/** Valid: its trace and its span are in a line of JSON, and where a format has them. */
+	readonly traceparent?: string | undefined;
 }
 
 /** Fields for programs: they are in a line of JSON only. */
@@ -99,6 +102,9 @@ const FIELDS: Readonly<Record<string, (record: LogRecord) => string | number>> =
 	user: ({ context }) => context.user_id ?? "None",
 	project: ({ context }) => context.project_id ?? "None",
 	user_identity: ({ context }) => userIdentity(context),
+	// Not of oslo.log's.
+	trace_id: ({ context: { traceparent } }) => (traceparent ? traceIds(traceparent).trace_id : "None"),
+	span_id: ({ context: { traceparent } }) => (traceparent ? traceIds(traceparent).span_id : "None"),
 };
 const CONVERSION = /%(?:%|\(([a-z_]+)\)([-0]?)(\d{0,3})([sd])|)/g;
 const NUMBERS: ReadonlySet<string> = new Set(["msecs", "process", "levelno"]);
@@ -137,7 +143,7 @@ function compiled(text: string): LogFormat {
  */
 export function osloJson({ name, level, message, context, extra, created }: LogRecord): string {
 	const [levelname, levelno] = LEVELS[level];
-	const { instance, ...ids } = context;
+	const { instance, traceparent, ...ids } = context;
 	return asciiJson({
 		message,
 		asctime: localTime(created),
@@ -162,7 +168,7 @@ export function osloJson({ name, level, message, context, extra, created }: LogR
 		hostname: hostname(),
 		error_summary: "",
 		context: ids.request_id ? contextFields(ids) : {},
-		extra: { ...(instance && { instance }), ...extra },
+		extra: { ...(instance && { instance }), ...(traceparent && traceIds(traceparent)), ...extra },
 	});
 }
 

@@ -13,6 +13,8 @@ import { askPython } from "./support/python.ts";
 
 const REQUEST = "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42";
 const GLOBAL = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
+const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const TRACE = { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", span_id: "00f067aa0ba902b7" };
 const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const CREATED = Date.UTC(2026, 7, 21, 14, 3, 9, 7);
 
@@ -33,6 +35,7 @@ const RECORDS: readonly (readonly [what: string, record: LogRecord])[] = [
 	["all ids", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", project_id: "p1" })],
 	["all ids, instance", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", instance: INSTANCE })],
 	["other ids without request id", record({ user_id: "u1", project_id: "p1" })],
+	["in a trace", record({ request_id: REQUEST, traceparent: TRACEPARENT })],
 	["WARNING", record({ request_id: REQUEST }, { level: "warning" })],
 	["ERROR", record({}, { level: "error" })],
 	["CRITICAL", record({ request_id: REQUEST }, { level: "critical" })],
@@ -136,8 +139,9 @@ describe("oslo.log says the same of the same record", () => {
 			expect([typeof thread, typeof relative_created]).toEqual(["number", "number"]);
 			// Nothing in the context but what its own has too, with the same value.
 			expect(theirs["context"]).toMatchObject(context);
-			const { instance } = one.context;
-			expect(extra).toEqual({ ...(instance && { instance }), ...(theirs["extra"] as object) });
+			const { instance, traceparent } = one.context;
+			const ids = { ...(instance && { instance }), ...(traceparent && TRACE) };
+			expect(extra).toEqual({ ...ids, ...(theirs["extra"] as object) });
 		}
 		expect(JSON.parse(osloJson(records[3] ?? record({}))).context).toEqual({
 			request_id: REQUEST,
@@ -148,6 +152,16 @@ describe("oslo.log says the same of the same record", () => {
 			user_identity: "u1 p1 - - -",
 		});
 	});
+});
+
+test("a form may have the trace and the span, which oslo.log does not know", () => {
+	const line = lineFormat("%(trace_id)s %(span_id)s: %(message)s", "%(span_id)17s");
+	const [inTrace, inNone] = [{ request_id: REQUEST, traceparent: TRACEPARENT }, { request_id: REQUEST }];
+	expect([record(inTrace), record(inNone), record({ traceparent: TRACEPARENT })].map(line)).toEqual([
+		`${TRACE.trace_id} ${TRACE.span_id}: ${record({}).message}`,
+		`None None: ${record({}).message}`,
+		` ${TRACE.span_id}`,
+	]);
 });
 
 /** format, what is wrong with it */

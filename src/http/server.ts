@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log.ts";
+import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
 import { problem, problemOfParser } from "./problems.ts";
@@ -68,7 +69,8 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		response.once("close", () => {
 			open--;
 			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
-			log.debug(requestLine(request, response.statusCode, performance.now() - started));
+			const line = requestLine(request, response.statusCode, performance.now() - started);
+			log.debug(line, { traceparent: readTraceparent(request.headers["traceparent"]) });
 		});
 		const { method = "", url = "", headers } = request;
 		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };

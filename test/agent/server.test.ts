@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger, osloJson } from "../../src/log.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
 import { recordingLog } from "../support/log.ts";
 
@@ -206,6 +206,23 @@ describe("one debug line per request", () => {
 		await closed(1);
 		expect(lines[0]).toMatch(/^debug \[[^\]]+\] GET "\/healthcheck" 200 in \d+\.\d ms$/);
 		expect(lines[0]).toContain(`[${logged}]`);
+	});
+
+	const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	const IDS = { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", span_id: "00f067aa0ba902b7" };
+	test.each([
+		[TRACEPARENT, IDS],
+		[`${TRACEPARENT} ERROR forged`, {}],
+		[undefined, {}],
+	])("of a request with traceparent %s the line for programs has %j", async (traceparent, extra) => {
+		const lines: string[] = [];
+		const log = createLogger("novacompat.test", true, (line) => lines.push(line), osloJson);
+		const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest: result, log });
+		onTestFinished(close);
+		await fetch(`${url}/healthcheck`, { headers: traceparent === undefined ? {} : { traceparent } });
+		await expect.poll(() => lines.length).toBe(1);
+		expect(JSON.parse(lines[0] ?? "")).toMatchObject({ message: expect.stringMatching(/^\[-\] GET /), extra });
+		expect(JSON.parse(lines[0] ?? "").extra).toEqual(extra);
 	});
 });
 
