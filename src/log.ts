@@ -3,8 +3,8 @@ import { traceIds } from "./traceparent.ts";
 
 /** Who and what a log line is about; the names of oslo.log's record. */
 export interface LogContext {
-	readonly request_id?: string | null;
-	readonly global_request_id?: string | null;
+	readonly request_id?: string | null | undefined;
+	readonly global_request_id?: string | null | undefined;
 	readonly user_id?: string | null;
 	readonly project_id?: string | null;
 	/** Uuid of the instance. */
@@ -120,7 +120,20 @@ export function problemOfFormat(text: string): string | undefined {
 	return undefined;
 }
 
-/** Lines by format strings of the operator's: for records of a request, and for all others (`logging_*_format_string` of oslo.log). */
+/** What an operator says of lines, by the names of oslo.log's options (oslo_log/_options.py). */
+export interface LogOptions {
+	/** Lines of JSON; format strings do not count then. */
+	readonly use_json: boolean;
+	readonly logging_context_format_string?: string | undefined;
+	readonly logging_default_format_string?: string | undefined;
+}
+
+export function logFormat(options: LogOptions): LogFormat {
+	if (options.use_json) return osloJson;
+	return lineFormat(options.logging_context_format_string, options.logging_default_format_string);
+}
+
+/** Lines by format strings of the operator's: for records of a request, and for all others; left out, as by oslo.log's. */
 export function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined): LogFormat {
 	const [inContext, without] = [ofRequest, ofOthers].map((text) => (text === undefined ? osloLine : compiled(text)));
 	return (record) => ((record.context.request_id ? inContext : without) ?? osloLine)(record);

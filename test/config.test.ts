@@ -36,6 +36,11 @@ test("config/snapshot.schema.json is the schema of the snapshot (vitest -u write
 	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);
 });
 
+const FORMATS = {
+	logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
+	logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
+};
+
 describe("the samples with every option (vitest -u writes them anew)", () => {
 	const novacompat = configSample(
 		"Configuration of `novacompat serve`: every option with its default, or an example where there is none.",
@@ -57,8 +62,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			journal: { directory: "/var/lib/novacompat/journal", max_file_size: 32, max_files: 16 },
 			recording: { file: "/var/lib/novacompat/recording.jsonl", max_file_size: 32 },
 			http: { listen: "127.0.0.1:9876", status_page: false },
-			logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
-			logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
+			...FORMATS,
 		},
 	);
 	const agent = configSample(
@@ -70,6 +74,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			tls_cert: "agent.pem",
 			tls_key: "agent.key",
 			tls_client_ca: "service-ca.pem",
+			...FORMATS,
 		},
 	);
 
@@ -88,7 +93,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 		const [defaults, options] = [readAgentOptions([]), readAgentOptions(["--config-file", path])];
 		const tls = { tls_cert: "agent.pem", tls_key: "agent.key", tls_client_ca: "service-ca.pem" };
 		const paths = Object.entries(tls).map(([name, value]) => [name, join(directory, value)]);
-		expect(options).toEqual(Object.assign({}, defaults, { host: "cmp-01", ...Object.fromEntries(paths) }));
+		expect(options).toEqual(Object.assign({}, defaults, { host: "cmp-01", ...Object.fromEntries(paths), ...FORMATS }));
 	});
 
 	test.each([novacompat, agent])("nothing is in force as long as nobody takes the # away", (sample) => {

@@ -107,7 +107,7 @@ describe("check_live_migration", () => {
 		await service.client.call(OURS, "check_live_migration", { request }, { timeout: 5, context });
 		const lines = () => service.lines.filter((line) => line.includes('GET "/v1/snapshot" 200'));
 		await expect.poll(() => lines().length).toBe(2);
-		for (const line of lines()) expect(line).toContain(`[${global_request_id} ${request_id}] GET`);
+		for (const line of lines()) expect(line).toContain(`[${global_request_id} ${request_id} - - - - - -] GET`);
 	});
 
 	/** Everything that is logged of a check whose message has the header, as a program reads it. */
