@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { dateFormat } from "./strftime.ts";
 import { traceIds } from "./traceparent.ts";
 
 /** Who and what a log line is about; the names of oslo.log's record. */
@@ -75,21 +76,32 @@ export function createLogger(
 	return logger;
 }
 
+/** oslo.log's. */
+export const DEFAULT_DATE_FORMAT = "%Y-%m-%d %H:%M:%S";
+
+/** Milliseconds since 1970 as a line has them. */
+type Time = (created: number) => string;
+
+export const osloLine = plainLines(localTime);
+export const osloJson = jsonLines(localTime);
+
 /**
  * oslo.log's default line, so that `grep req-...` joins our lines with Nova's (`logging_context_format_string` and
  * `logging_user_identity_format` of oslo_log/_options.py). A line of DEBUG has no suffix: where in the code it is from.
  */
-export function osloLine({ name, level, message, context, created }: LogRecord): string {
-	const { request_id, global_request_id, instance } = context;
-	const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
-	const stamp = `${localTime(created)}.${String(created % 1000).padStart(3, "0")}`;
-	const prefix = instance ? `[instance: ${instance}] ` : "";
-	return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+function plainLines(time: Time): LogFormat {
+	return ({ name, level, message, context, created }) => {
+		const { request_id, global_request_id, instance } = context;
+		const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
+		const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
+		const prefix = instance ? `[instance: ${instance}] ` : "";
+		return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+	};
 }
 
 /** What `%(name)s` stands for in a format, by oslo.log's names; numbers may be formatted with `d`. */
-const FIELDS: Readonly<Record<string, (record: LogRecord) => string | number>> = {
-	asctime: ({ created }) => localTime(created),
+const FIELDS: Readonly<Record<string, (record: LogRecord, time: Time) => string | number>> = {
+	asctime: ({ created }, time) => time(created),
 	msecs: ({ created }) => created % 1000,
 	process: () => process.pid,
 	levelname: ({ level }) => LEVELS[level][0],
@@ -126,24 +138,28 @@ export interface LogOptions {
 	readonly use_json: boolean;
 	readonly logging_context_format_string?: string | undefined;
 	readonly logging_default_format_string?: string | undefined;
+	readonly log_date_format: string;
 }
 
 export function logFormat(options: LogOptions): LogFormat {
-	if (options.use_json) return osloJson;
-	return lineFormat(options.logging_context_format_string, options.logging_default_format_string);
+	const { use_json, logging_context_format_string, logging_default_format_string, log_date_format } = options;
+	const time = log_date_format === DEFAULT_DATE_FORMAT ? localTime : dateFormat(log_date_format);
+	return use_json ? jsonLines(time) : lineFormat(logging_context_format_string, logging_default_format_string, time);
 }
 
 /** Lines by format strings of the operator's: for records of a request, and for all others; left out, as by oslo.log's. */
-export function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined): LogFormat {
-	const [inContext, without] = [ofRequest, ofOthers].map((text) => (text === undefined ? osloLine : compiled(text)));
-	return (record) => ((record.context.request_id ? inContext : without) ?? osloLine)(record);
+function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined, time: Time): LogFormat {
+	const plain = plainLines(time);
+	const inContext = ofRequest === undefined ? plain : compiled(ofRequest, time);
+	const others = ofOthers === undefined ? plain : compiled(ofOthers, time);
+	return (record) => (record.context.request_id ? inContext : others)(record);
 }
 
-function compiled(text: string): LogFormat {
+function compiled(text: string, time: Time): LogFormat {
 	return (record) =>
 		printable(
 			text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
-				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record) ?? "");
+				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record, time) ?? "");
 				if (flag === "-") return value.padEnd(Number(width));
 				return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
 			}),
@@ -154,35 +170,37 @@ function compiled(text: string): LogFormat {
  * The fields of oslo.log's JSONFormatter (oslo_log/formatters.py), with ours in `extra`. What a Python program would say
  * of its source and threads is what Python itself says when it does not know.
  */
-export function osloJson({ name, level, message, context, extra, created }: LogRecord): string {
-	const [levelname, levelno] = LEVELS[level];
-	const { instance, traceparent, ...ids } = context;
-	return asciiJson({
-		message,
-		asctime: localTime(created),
-		name,
-		msg: message,
-		args: [],
-		levelname,
-		levelno,
-		pathname: "(unknown file)",
-		filename: "(unknown file)",
-		module: "(unknown file)",
-		lineno: 0,
-		funcname: "(unknown function)",
-		created: created / 1000,
-		msecs: created % 1000,
-		relative_created: created - Math.trunc(performance.timeOrigin),
-		thread: 0,
-		thread_name: "MainThread",
-		process_name: "MainProcess",
-		process: process.pid,
-		traceback: null,
-		hostname: hostname(),
-		error_summary: "",
-		context: ids.request_id ? contextFields(ids) : {},
-		extra: { ...(instance && { instance }), ...(traceparent && traceIds(traceparent)), ...extra },
-	});
+function jsonLines(time: Time): LogFormat {
+	return ({ name, level, message, context, extra, created }) => {
+		const [levelname, levelno] = LEVELS[level];
+		const { instance, traceparent, ...ids } = context;
+		return asciiJson({
+			message,
+			asctime: time(created),
+			name,
+			msg: message,
+			args: [],
+			levelname,
+			levelno,
+			pathname: "(unknown file)",
+			filename: "(unknown file)",
+			module: "(unknown file)",
+			lineno: 0,
+			funcname: "(unknown function)",
+			created: created / 1000,
+			msecs: created % 1000,
+			relative_created: created - Math.trunc(performance.timeOrigin),
+			thread: 0,
+			thread_name: "MainThread",
+			process_name: "MainProcess",
+			process: process.pid,
+			traceback: null,
+			hostname: hostname(),
+			error_summary: "",
+			context: ids.request_id ? contextFields(ids) : {},
+			extra: { ...(instance && { instance }), ...(traceparent && traceIds(traceparent)), ...extra },
+		});
+	};
 }
 
 /** As Python writes it, in ASCII: no text of a host can end a line or turn it round. */

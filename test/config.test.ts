@@ -37,6 +37,7 @@ test("config/snapshot.schema.json is the schema of the snapshot (vitest -u write
 });
 
 const FORMATS = {
+	log_date_format: "%Y-%m-%d %H:%M:%S",
 	logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
 	logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
 };
@@ -286,6 +287,11 @@ describe("a mistake in the configuration is named with its place", () => {
 			"transport_url: memory://\nhttp:\n  listen: localhost\n",
 			"3:11",
 			/http\.listen: got "localhost", expected address:port/,
+		],
+		[
+			"transport_url: memory://\nlog_date_format: '%Y %Q'\n",
+			"2:18",
+			/log_date_format: %Q: expected one of %Y, %m, %d, /,
 		],
 		[
 			"transport_url: memory://\nlogging_default_format_string: '%(x)s'\n",

@@ -68,7 +68,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./http/listen.ts", "./nova-conf.ts", "./yaml.ts"],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
-	["src/log.ts", ["./cli/main.ts", "./precheck.ts"], ["./traceparent.ts", "node:os"]],
+	["src/log.ts", ["./cli/main.ts", "./precheck.ts"], ["./traceparent.ts", "./strftime.ts", "node:os"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
 ];
 

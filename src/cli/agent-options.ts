@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { type Listen, parseListen } from "../http/listen.ts";
-import { type LogOptions, problemOfFormat } from "../log.ts";
+import { DEFAULT_DATE_FORMAT, type LogOptions, problemOfFormat } from "../log.ts";
+import { problemOfDateFormat } from "../strftime.ts";
 import { readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
@@ -49,6 +50,7 @@ const SECONDS: Kind = {
 };
 const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: parseListen };
 const FORMAT = textWithout("a format string", problemOfFormat);
+const DATE_FORMAT = textWithout("a format of a date", problemOfDateFormat);
 
 /** `problem` says what is wrong with a text. */
 function textWithout(expected: string, problem: (text: string) => string | undefined): Kind {
@@ -81,6 +83,7 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 	use_json: { kind: FLAG, help: "log lines of JSON, as oslo.log's JSONFormatter writes them" },
 	logging_context_format_string: { kind: FORMAT, help: "form of a line about a request, as in oslo.log" },
 	logging_default_format_string: { kind: FORMAT, help: "form of any other line" },
+	log_date_format: { kind: DATE_FORMAT, help: "form of its date and time", default: () => DEFAULT_DATE_FORMAT },
 };
 export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOptions)[];
 
