@@ -2,12 +2,13 @@ import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
-import { problemOfFormat } from "./log.ts";
+import { DEFAULT_DATE_FORMAT, problemOfFormat } from "./log.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
+import { problemOfDateFormat } from "./strftime.ts";
 import { type Placed, readYamlWithPlaces } from "./yaml.ts";
 import { z } from "./zod.ts";
 
@@ -68,10 +69,11 @@ const ListenText = z.string("expected address:port").transform((text, context) =
 	return z.NEVER;
 });
 
-const LogFormatText = z.string().superRefine((text, context) => {
-	const problem = problemOfFormat(text);
-	if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-});
+const textWithout = (problemOf: (text: string) => string | undefined) =>
+	z.string().superRefine((text, context) => {
+		const problem = problemOf(text);
+		if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+	});
 
 /** Where the service says how it is. */
 const HttpSection = z
@@ -113,8 +115,9 @@ export const Config = z
 		http: HttpSection.optional(),
 		debug: z.boolean().default(false),
 		use_json: z.boolean().default(false),
-		logging_context_format_string: LogFormatText.optional(),
-		logging_default_format_string: LogFormatText.optional(),
+		logging_context_format_string: textWithout(problemOfFormat).optional(),
+		logging_default_format_string: textWithout(problemOfFormat).optional(),
+		log_date_format: textWithout(problemOfDateFormat).default(DEFAULT_DATE_FORMAT),
 	})
 	.superRefine(checkAgentOptions)
 	.superRefine(({ oslo_messaging_rabbit: section, transport_url, shadow, versioned_notifications_topics }, context) => {

@@ -1,13 +1,17 @@
 import { hostname } from "node:os";
+import { dateFormat } from "./strftime.ts";
+import { traceIds } from "./traceparent.ts";
 
 /** Who and what a log line is about; the names of oslo.log's record. */
 export interface LogContext {
-	readonly request_id?: string | null;
-	readonly global_request_id?: string | null;
+	readonly request_id?: string | null | undefined;
+	readonly global_request_id?: string | null | undefined;
 	readonly user_id?: string | null;
 	readonly project_id?: string | null;
 	/** Uuid of the instance. */
 	readonly instance?: string | null;
+	/** Valid: its trace and its span are in a line of JSON, and where a format has them. */
+	readonly traceparent?: string | undefined;
 }
 
 /** Fields for programs: they are in a line of JSON only. */
@@ -72,21 +76,32 @@ export function createLogger(
 	return logger;
 }
 
+/** oslo.log's. */
+export const DEFAULT_DATE_FORMAT = "%Y-%m-%d %H:%M:%S";
+
+/** Milliseconds since 1970 as a line has them. */
+type Time = (created: number) => string;
+
+export const osloLine = plainLines(localTime);
+export const osloJson = jsonLines(localTime);
+
 /**
  * oslo.log's default line, so that `grep req-...` joins our lines with Nova's (`logging_context_format_string` and
  * `logging_user_identity_format` of oslo_log/_options.py). A line of DEBUG has no suffix: where in the code it is from.
  */
-export function osloLine({ name, level, message, context, created }: LogRecord): string {
-	const { request_id, global_request_id, instance } = context;
-	const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
-	const stamp = `${localTime(created)}.${String(created % 1000).padStart(3, "0")}`;
-	const prefix = instance ? `[instance: ${instance}] ` : "";
-	return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+function plainLines(time: Time): LogFormat {
+	return ({ name, level, message, context, created }) => {
+		const { request_id, global_request_id, instance } = context;
+		const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
+		const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
+		const prefix = instance ? `[instance: ${instance}] ` : "";
+		return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+	};
 }
 
 /** What `%(name)s` stands for in a format, by oslo.log's names; numbers may be formatted with `d`. */
-const FIELDS: Readonly<Record<string, (record: LogRecord) => string | number>> = {
-	asctime: ({ created }) => localTime(created),
+const FIELDS: Readonly<Record<string, (record: LogRecord, time: Time) => string | number>> = {
+	asctime: ({ created }, time) => time(created),
 	msecs: ({ created }) => created % 1000,
 	process: () => process.pid,
 	levelname: ({ level }) => LEVELS[level][0],
@@ -99,6 +114,9 @@ const FIELDS: Readonly<Record<string, (record: LogRecord) => string | number>> =
 	user: ({ context }) => context.user_id ?? "None",
 	project: ({ context }) => context.project_id ?? "None",
 	user_identity: ({ context }) => userIdentity(context),
+	// Not of oslo.log's.
+	trace_id: ({ context: { traceparent } }) => (traceparent ? traceIds(traceparent).trace_id : "None"),
+	span_id: ({ context: { traceparent } }) => (traceparent ? traceIds(traceparent).span_id : "None"),
 };
 const CONVERSION = /%(?:%|\(([a-z_]+)\)([-0]?)(\d{0,3})([sd])|)/g;
 const NUMBERS: ReadonlySet<string> = new Set(["msecs", "process", "levelno"]);
@@ -114,17 +132,34 @@ export function problemOfFormat(text: string): string | undefined {
 	return undefined;
 }
 
-/** Lines by format strings of the operator's: for records of a request, and for all others (`logging_*_format_string` of oslo.log). */
-export function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined): LogFormat {
-	const [inContext, without] = [ofRequest, ofOthers].map((text) => (text === undefined ? osloLine : compiled(text)));
-	return (record) => ((record.context.request_id ? inContext : without) ?? osloLine)(record);
+/** What an operator says of lines, by the names of oslo.log's options (oslo_log/_options.py). */
+export interface LogOptions {
+	/** Lines of JSON; format strings do not count then. */
+	readonly use_json: boolean;
+	readonly logging_context_format_string?: string | undefined;
+	readonly logging_default_format_string?: string | undefined;
+	readonly log_date_format: string;
 }
 
-function compiled(text: string): LogFormat {
+export function logFormat(options: LogOptions): LogFormat {
+	const { use_json, logging_context_format_string, logging_default_format_string, log_date_format } = options;
+	const time = log_date_format === DEFAULT_DATE_FORMAT ? localTime : dateFormat(log_date_format);
+	return use_json ? jsonLines(time) : lineFormat(logging_context_format_string, logging_default_format_string, time);
+}
+
+/** Lines by format strings of the operator's: for records of a request, and for all others; left out, as by oslo.log's. */
+function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined, time: Time): LogFormat {
+	const plain = plainLines(time);
+	const inContext = ofRequest === undefined ? plain : compiled(ofRequest, time);
+	const others = ofOthers === undefined ? plain : compiled(ofOthers, time);
+	return (record) => (record.context.request_id ? inContext : others)(record);
+}
+
+function compiled(text: string, time: Time): LogFormat {
 	return (record) =>
 		printable(
 			text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
-				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record) ?? "");
+				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record, time) ?? "");
 				if (flag === "-") return value.padEnd(Number(width));
 				return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
 			}),
@@ -135,35 +170,37 @@ function compiled(text: string): LogFormat {
  * The fields of oslo.log's JSONFormatter (oslo_log/formatters.py), with ours in `extra`. What a Python program would say
  * of its source and threads is what Python itself says when it does not know.
  */
-export function osloJson({ name, level, message, context, extra, created }: LogRecord): string {
-	const [levelname, levelno] = LEVELS[level];
-	const { instance, ...ids } = context;
-	return asciiJson({
-		message,
-		asctime: localTime(created),
-		name,
-		msg: message,
-		args: [],
-		levelname,
-		levelno,
-		pathname: "(unknown file)",
-		filename: "(unknown file)",
-		module: "(unknown file)",
-		lineno: 0,
-		funcname: "(unknown function)",
-		created: created / 1000,
-		msecs: created % 1000,
-		relative_created: created - Math.trunc(performance.timeOrigin),
-		thread: 0,
-		thread_name: "MainThread",
-		process_name: "MainProcess",
-		process: process.pid,
-		traceback: null,
-		hostname: hostname(),
-		error_summary: "",
-		context: ids.request_id ? contextFields(ids) : {},
-		extra: { ...(instance && { instance }), ...extra },
-	});
+function jsonLines(time: Time): LogFormat {
+	return ({ name, level, message, context, extra, created }) => {
+		const [levelname, levelno] = LEVELS[level];
+		const { instance, traceparent, ...ids } = context;
+		return asciiJson({
+			message,
+			asctime: time(created),
+			name,
+			msg: message,
+			args: [],
+			levelname,
+			levelno,
+			pathname: "(unknown file)",
+			filename: "(unknown file)",
+			module: "(unknown file)",
+			lineno: 0,
+			funcname: "(unknown function)",
+			created: created / 1000,
+			msecs: created % 1000,
+			relative_created: created - Math.trunc(performance.timeOrigin),
+			thread: 0,
+			thread_name: "MainThread",
+			process_name: "MainProcess",
+			process: process.pid,
+			traceback: null,
+			hostname: hostname(),
+			error_summary: "",
+			context: ids.request_id ? contextFields(ids) : {},
+			extra: { ...(instance && { instance }), ...(traceparent && traceIds(traceparent)), ...extra },
+		});
+	};
 }
 
 /** As Python writes it, in ASCII: no text of a host can end a line or turn it round. */

@@ -36,6 +36,12 @@ test("config/snapshot.schema.json is the schema of the snapshot (vitest -u write
 	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);
 });
 
+const FORMATS = {
+	log_date_format: "%Y-%m-%d %H:%M:%S",
+	logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
+	logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
+};
+
 describe("the samples with every option (vitest -u writes them anew)", () => {
 	const novacompat = configSample(
 		"Configuration of `novacompat serve`: every option with its default, or an example where there is none.",
@@ -57,8 +63,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			journal: { directory: "/var/lib/novacompat/journal", max_file_size: 32, max_files: 16 },
 			recording: { file: "/var/lib/novacompat/recording.jsonl", max_file_size: 32 },
 			http: { listen: "127.0.0.1:9876", status_page: false },
-			logging_context_format_string: "%(asctime)s.%(msecs)03d %(levelname)s [%(request_id)s] %(instance)s%(message)s",
-			logging_default_format_string: "%(asctime)s.%(msecs)03d %(levelname)s %(instance)s%(message)s",
+			...FORMATS,
 		},
 	);
 	const agent = configSample(
@@ -70,6 +75,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 			tls_cert: "agent.pem",
 			tls_key: "agent.key",
 			tls_client_ca: "service-ca.pem",
+			...FORMATS,
 		},
 	);
 
@@ -88,7 +94,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 		const [defaults, options] = [readAgentOptions([]), readAgentOptions(["--config-file", path])];
 		const tls = { tls_cert: "agent.pem", tls_key: "agent.key", tls_client_ca: "service-ca.pem" };
 		const paths = Object.entries(tls).map(([name, value]) => [name, join(directory, value)]);
-		expect(options).toEqual(Object.assign({}, defaults, { host: "cmp-01", ...Object.fromEntries(paths) }));
+		expect(options).toEqual(Object.assign({}, defaults, { host: "cmp-01", ...Object.fromEntries(paths), ...FORMATS }));
 	});
 
 	test.each([novacompat, agent])("nothing is in force as long as nobody takes the # away", (sample) => {
@@ -281,6 +287,11 @@ describe("a mistake in the configuration is named with its place", () => {
 			"transport_url: memory://\nhttp:\n  listen: localhost\n",
 			"3:11",
 			/http\.listen: got "localhost", expected address:port/,
+		],
+		[
+			"transport_url: memory://\nlog_date_format: '%Y %Q'\n",
+			"2:18",
+			/log_date_format: %Q: expected one of %Y, %m, %d, /,
 		],
 		[
 			"transport_url: memory://\nlogging_default_format_string: '%(x)s'\n",

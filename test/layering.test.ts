@@ -34,7 +34,11 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["axios", "amqplib", "../precheck.ts", "../cli/main.ts"],
 		["node:fs", "../snapshot/snapshot.ts", "../http/server.ts", "../log.ts"],
 	],
-	["src/http/x.ts", ["axios", "amqplib", "../agent/routes.ts", "../compat/device.ts"], ["node:http", "../log.ts"]],
+	[
+		"src/http/x.ts",
+		["axios", "amqplib", "../agent/routes.ts", "../compat/device.ts"],
+		["node:http", "../log.ts", "../traceparent.ts"],
+	],
 	[
 		"src/agent/collectors/x.ts",
 		["../../precheck.ts", "../../messaging/target.ts"],
@@ -43,7 +47,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/nova/x.ts",
 		["amqplib", "../agent/scan.ts", "../cli/serve.ts"],
-		["../precheck.ts", "../messaging/errors.ts", "../compat/decide.ts"],
+		["../precheck.ts", "../messaging/errors.ts", "../compat/decide.ts", "../traceparent.ts"],
 	],
 	[
 		"src/journal/x.ts",
@@ -64,6 +68,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./http/listen.ts", "./nova-conf.ts", "./yaml.ts"],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
+	["src/log.ts", ["./cli/main.ts", "./precheck.ts"], ["./traceparent.ts", "./strftime.ts", "node:os"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
 ];
 

@@ -4,15 +4,18 @@ import {
 	createLogger,
 	type LogContext,
 	type LogRecord,
-	lineFormat,
+	logFormat,
 	osloJson,
 	osloLine,
 	problemOfFormat,
 } from "../src/log.ts";
+import { dateFormat, problemOfDateFormat } from "../src/strftime.ts";
 import { askPython } from "./support/python.ts";
 
 const REQUEST = "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42";
 const GLOBAL = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
+const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const TRACE = { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", span_id: "00f067aa0ba902b7" };
 const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const CREATED = Date.UTC(2026, 7, 21, 14, 3, 9, 7);
 
@@ -33,6 +36,7 @@ const RECORDS: readonly (readonly [what: string, record: LogRecord])[] = [
 	["all ids", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", project_id: "p1" })],
 	["all ids, instance", record({ request_id: REQUEST, global_request_id: GLOBAL, user_id: "u1", instance: INSTANCE })],
 	["other ids without request id", record({ user_id: "u1", project_id: "p1" })],
+	["in a trace", record({ request_id: REQUEST, traceparent: TRACEPARENT })],
 	["WARNING", record({ request_id: REQUEST }, { level: "warning" })],
 	["ERROR", record({}, { level: "error" })],
 	["CRITICAL", record({ request_id: REQUEST }, { level: "critical" })],
@@ -79,6 +83,8 @@ def both(asked):
     return {"line": line.format(python_record(asked)), "json": json_formatter.format(python_record(asked))}
 answer([both(asked) for asked in question["records"]])`;
 
+const DEFAULTS = { use_json: false, log_date_format: "%Y-%m-%d %H:%M:%S" };
+
 const ZONE = process.env["TZ"];
 afterEach(() => {
 	if (ZONE === undefined) delete process.env["TZ"];
@@ -117,10 +123,34 @@ describe("oslo.log says the same of the same record", () => {
 			undefined,
 		]);
 		const records = RECORDS.map(([, one]) => one);
-		const line = lineFormat(logging_context_format_string, logging_default_format_string);
+		const line = logFormat({ ...DEFAULTS, ...formats });
 		expect(records.map(line)).toEqual(oslo("UTC", records, formats).map((one) => one.line));
 		// Left out, each is the default.
-		expect(records.map(lineFormat(undefined, undefined))).toEqual(records.map(osloLine));
+		expect(records.map(logFormat(DEFAULTS))).toEqual(records.map(osloLine));
+	});
+
+	const EVERY = "%a %d %b %y %Y-%m-%dT%H:%M:%S%z %Z %j 100%%";
+	/** date format, zone: quarters of an hour, a winter that is the exception, names that are numbers, a summer of two hours */
+	const DATES: readonly (readonly [string, string])[] = [
+		[EVERY, "UTC"],
+		[EVERY, "America/St_Johns"],
+		[EVERY, "Europe/Dublin"],
+		[EVERY, "Asia/Kathmandu"],
+		[EVERY, "Antarctica/Troll"],
+		[EVERY, "Australia/Lord_Howe"],
+		["größer %Y", "Asia/Kolkata"],
+	];
+	test.each(DATES)("dates of the form %j in %s", (log_date_format, zone) => {
+		const records = [...Array(12).keys()].map((month) => record({}, { created: Date.UTC(2024, month, 29, 23, 59, 7) }));
+		const theirs = oslo(zone, records, { log_date_format });
+		expect(records.map(logFormat({ ...DEFAULTS, log_date_format }))).toEqual(theirs.map(({ line }) => line));
+		const ours = records.map(logFormat({ use_json: true, log_date_format })).map((line) => JSON.parse(line));
+		expect(ours.map(({ asctime }) => asctime)).toEqual(theirs.map(({ json }) => json["asctime"]));
+		const logging_default_format_string = "%(asctime)30s|%(message)s";
+		const formats = { log_date_format, logging_default_format_string };
+		expect(records.map(logFormat({ ...DEFAULTS, ...formats }))).toEqual(
+			oslo(zone, records, formats).map(({ line }) => line),
+		);
 	});
 
 	test("the fields of its JSON, their order and values", () => {
@@ -136,8 +166,9 @@ describe("oslo.log says the same of the same record", () => {
 			expect([typeof thread, typeof relative_created]).toEqual(["number", "number"]);
 			// Nothing in the context but what its own has too, with the same value.
 			expect(theirs["context"]).toMatchObject(context);
-			const { instance } = one.context;
-			expect(extra).toEqual({ ...(instance && { instance }), ...(theirs["extra"] as object) });
+			const { instance, traceparent } = one.context;
+			const ids = { ...(instance && { instance }), ...(traceparent && TRACE) };
+			expect(extra).toEqual({ ...ids, ...(theirs["extra"] as object) });
 		}
 		expect(JSON.parse(osloJson(records[3] ?? record({}))).context).toEqual({
 			request_id: REQUEST,
@@ -148,6 +179,20 @@ describe("oslo.log says the same of the same record", () => {
 			user_identity: "u1 p1 - - -",
 		});
 	});
+});
+
+test("a form may have the trace and the span, which oslo.log does not know", () => {
+	const line = logFormat({
+		...DEFAULTS,
+		logging_context_format_string: "%(trace_id)s %(span_id)s: %(message)s",
+		logging_default_format_string: "%(span_id)17s",
+	});
+	const [inTrace, inNone] = [{ request_id: REQUEST, traceparent: TRACEPARENT }, { request_id: REQUEST }];
+	expect([record(inTrace), record(inNone), record({ traceparent: TRACEPARENT })].map(line)).toEqual([
+		`${TRACE.trace_id} ${TRACE.span_id}: ${record({}).message}`,
+		`None None: ${record({}).message}`,
+		` ${TRACE.span_id}`,
+	]);
 });
 
 /** format, what is wrong with it */
@@ -161,6 +206,42 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
 ];
 test.each(MISTAKES)("a form that cannot be used: %j", (text, says) => expect(problemOfFormat(text)).toMatch(says));
 
+/** format of a date, what is wrong with it */
+const WRONG_DATES: readonly (readonly [string, string])[] = [
+	["", "expected a format such as %H:%M:%S"],
+	["%Y-%Q", "%Q: expected one of %Y, %m, %d, %H, %M, %S, %z, %Z, %j, %y, %b, %a, %%"],
+	["%f", "%f: expected one of "],
+	["%-d", "%-: expected one of "],
+	["%constructor", "%c: expected one of "],
+	["100 %", "%: expected one of "],
+	["%🙂", "%🙂: expected one of "],
+	["%\n", "%\n: expected one of "],
+];
+test.each(WRONG_DATES)("a format of a date that cannot be used: %j", (text, says) =>
+	expect(problemOfDateFormat(text)).toContain(says),
+);
+
+test.each(["%%", "%Y", "%%Q", "T"])("a format of a date that can be used: %j", (text) =>
+	expect(problemOfDateFormat(text)).toBe(undefined),
+);
+
+/** TZ, what stands for %Z on a day of January and of July */
+const ZONES: readonly (readonly [string, string, string])[] = [
+	["Europe/Berlin", "CET", "CEST"],
+	[":Europe/Berlin", "CET", "CEST"],
+	["Asia/Tehran", "+0330", "+0330"],
+	// Node.js goes by UTC then.
+	["EST5EDT,M3.2.0,M11.1.0", "+0000", "+0000"],
+	["no such zone", "+0000", "+0000"],
+	["UTC", "UTC", "UTC"],
+	["", "UTC", "UTC"],
+];
+test.each(ZONES)("the zone %j is called %s and %s", (zone, winter, summer) => {
+	process.env["TZ"] = zone;
+	const name = dateFormat("%Z");
+	expect([0, 6].map((month) => name(Date.UTC(2026, month, 9)))).toEqual([winter, summer]);
+});
+
 describe("whatever a message holds", () => {
 	const anything = fc.record({
 		message: fc.string({ unit: "binary" }),
@@ -170,7 +251,14 @@ describe("whatever a message holds", () => {
 
 	test.each([
 		["a line of text", osloLine],
-		["a line of another form", lineFormat("%(message)50s\u001b[1m %(instance)s", "%(instance)s%(message)-9s\u001b[2J")],
+		[
+			"a line of another form",
+			logFormat({
+				use_json: false,
+				logging_default_format_string: "%(asctime)s%(instance)s%(message)-9s\u001b[2J",
+				log_date_format: "%Y\u001b[1m",
+			}),
+		],
 		["a line of JSON", osloJson],
 	])("%s stays one line without control characters", (_, format) => {
 		fc.assert(

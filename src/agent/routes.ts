@@ -18,13 +18,15 @@ export interface Sources {
 	readonly latest: () => ScanResult | Promise<ScanResult>;
 	/** What the server counts. */
 	readonly counts: () => Omit<Metrics, "snapshotAge">;
+	/** Whether whoever asks after the health may know more than whether it is good. */
+	readonly detailed: boolean;
 }
 
 /** Everything that the agent serves, besides the devices of an instance. */
 const ROUTES: Routes<Sources> = {
 	"/": { GET: () => json(VERSIONS) },
 	"/v1/snapshot": { GET: snapshot },
-	"/healthcheck": healthcheck(ailment),
+	"/healthcheck": healthcheck(ailment, details),
 	"/metrics": { GET: metrics },
 };
 
@@ -92,6 +94,16 @@ async function ailment({ latest }: Sources): Promise<string | undefined> {
 	const age = await ageOf(latest);
 	if (typeof age === "string") return age;
 	return age < UNHEALTHY_AFTER_MS ? undefined : `the last scan ended ${Math.round(age / 1000)} s ago`;
+}
+
+/** Words of our own and numbers: why a scan has failed would name guests and files. */
+async function details({ latest, counts, detailed }: Sources): Promise<string | undefined> {
+	if (!detailed) return undefined;
+	const { scans, tls } = counts();
+	const age = await ageOf(latest);
+	const good = typeof age === "number" ? `ended ${Math.round(age / 1000)} s ago` : "none";
+	const certificate = tls ? `ends ${new Date(tls.expiry * 1000).toISOString()}` : "none";
+	return `last scan: ${scans.last ?? "none"}; last good scan: ${good}; certificate: ${certificate}`;
 }
 
 /** Milliseconds since the last scan; or why there is none. */

@@ -32,6 +32,7 @@ export interface ScanCounts {
 	readonly overrun: number;
 	/** Seconds that those have taken which were done. */
 	readonly seconds: number;
+	readonly last?: Outcome["kind"];
 }
 
 export const NO_SCANS: ScanCounts = { done: 0, failed: 0, overrun: 0, seconds: 0 };
@@ -100,6 +101,7 @@ export class Scanner {
 		this.#counts = {
 			...this.#counts,
 			[outcome.kind]: this.#counts[outcome.kind] + 1,
+			last: outcome.kind,
 			seconds: this.#counts.seconds + (outcome.kind === "done" ? took / 1000 : 0),
 		};
 		if (outcome.kind === "done") this.#publish(outcome);

@@ -6,6 +6,8 @@ import type { AgentTls } from "./tls.ts";
 export interface AgentServerOptions extends Pick<HttpServerOptions, "listen" | "log"> {
 	readonly latest: Sources["latest"];
 	readonly scans?: () => ScanCounts;
+	/** Whether `/healthcheck` says how it stands with scans and certificate. */
+	readonly detailed?: boolean;
 	/** Clients need a certificate; left out, plain HTTP. */
 	readonly tls?: AgentTls | undefined;
 }
@@ -14,12 +16,16 @@ export type AgentServer = HttpServer;
 
 /** Serves what one host says about its devices. Read-only, no parameters. */
 export function startAgentServer(options: AgentServerOptions): Promise<AgentServer> {
-	const { listen, log, tls, latest, scans = () => NO_SCANS } = options;
+	const { listen, log, tls, latest, scans = () => NO_SCANS, detailed = false } = options;
 	return startHttpServer({
 		listen,
 		log,
 		tls,
 		answer: (method, url, asked, counts) =>
-			answer(method, url, asked, { latest, counts: () => ({ scans: scans(), ...counts, tls: tls?.metrics }) }),
+			answer(method, url, asked, {
+				latest,
+				counts: () => ({ scans: scans(), ...counts, tls: tls?.metrics }),
+				detailed,
+			}),
 	});
 }

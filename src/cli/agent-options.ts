@@ -3,13 +3,15 @@ import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { type Listen, parseListen } from "../http/listen.ts";
+import { DEFAULT_DATE_FORMAT, type LogOptions, problemOfFormat } from "../log.ts";
+import { problemOfDateFormat } from "../strftime.ts";
 import { readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
 
 /** What `novacompat agent` is told; config/README.md describes every option. Names are a contract. */
-export interface AgentOptions {
+export interface AgentOptions extends LogOptions {
 	readonly host: string;
 	readonly listen: Listen;
 	readonly sysfs_root: string;
@@ -20,8 +22,8 @@ export interface AgentOptions {
 	readonly tls_key?: string;
 	readonly tls_client_ca?: string;
 	readonly allow_insecure: boolean;
+	readonly detailed: boolean;
 	readonly debug: boolean;
-	readonly use_json: boolean;
 }
 
 /** How a value is read, from a word of the command line or from YAML. */
@@ -31,6 +33,8 @@ interface Kind {
 	readonly placeholder?: string;
 	/** Undefined for what is not `expected`. */
 	parse(value: unknown): unknown;
+	/** What is wrong with such a value, where there is more to say than what was expected. */
+	problem?(value: unknown): string | undefined;
 }
 
 const NAME: Kind = { expected: "a name", placeholder: "name", parse: textOf };
@@ -45,6 +49,18 @@ const SECONDS: Kind = {
 	parse: (value) => (Number(value) >= 1 && Number(value) <= 3600 ? Number(value) : undefined),
 };
 const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: parseListen };
+const FORMAT = textWithout("a format string", problemOfFormat);
+const DATE_FORMAT = textWithout("a format of a date", problemOfDateFormat);
+
+/** `problem` says what is wrong with a text. */
+function textWithout(expected: string, problem: (text: string) => string | undefined): Kind {
+	return {
+		expected,
+		placeholder: "format",
+		parse: (value) => (typeof value === "string" && problem(value) === undefined ? value : undefined),
+		problem: (value) => (typeof value === "string" ? problem(value) : undefined),
+	};
+}
 
 /** Keys of the configuration file; a flag is called the same with `-` for `_`, and goes before the file. */
 const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
@@ -62,8 +78,12 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 	tls_key: { kind: PATH, help: "its key in PEM, which nobody else may read" },
 	tls_client_ca: { kind: PATH, help: "authorities in PEM that the certificates of clients must be from" },
 	allow_insecure: { kind: FLAG, help: "allow plain HTTP where others can reach it" },
+	detailed: { kind: FLAG, help: "/healthcheck says in JSON how it stands with scans and certificate" },
 	debug: { kind: FLAG, help: "log every request" },
 	use_json: { kind: FLAG, help: "log lines of JSON, as oslo.log's JSONFormatter writes them" },
+	logging_context_format_string: { kind: FORMAT, help: "form of a line about a request, as in oslo.log" },
+	logging_default_format_string: { kind: FORMAT, help: "form of any other line" },
+	log_date_format: { kind: DATE_FORMAT, help: "form of its date and time", default: () => DEFAULT_DATE_FORMAT },
 };
 export const AGENT_OPTIONS = Object.keys(OPTIONS) as readonly (keyof AgentOptions)[];
 
@@ -84,7 +104,7 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 		const value = values[flagOf(name)];
 		const option = OPTIONS[name].kind.parse(value);
 		if (option !== undefined) return [name, option];
-		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, expected ${OPTIONS[name].kind.expected}`);
+		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, ${problemOf(OPTIONS[name].kind, value)}`);
 	});
 	return { ...Object.fromEntries(defaults), ...written, ...Object.fromEntries(flags) };
 }
@@ -100,7 +120,8 @@ export function agentHelp(): string {
 		["--config-dir <path>", "... all *.yaml in it, after the files; may be repeated"],
 		["--version", "print the version of novacompat"],
 	];
-	const lines = [...named, ...rows].map(([flag = "", help]) => `  ${flag.padEnd(26)}  ${help}\n`);
+	const width = Math.max(...rows.map(([flag = ""]) => flag.length));
+	const lines = [...named, ...rows].map(([flag = "", help]) => `  ${flag.padEnd(width)}  ${help}\n`);
 	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}`;
 }
 
@@ -150,15 +171,19 @@ const FILE: Schema<Given> = {
 				issues.push({ code: "unrecognized_keys", keys: [name], path: [], message: "" });
 				continue;
 			}
-			const { expected, parse } = OPTIONS[name].kind;
-			data[name] = parse(value);
+			const { kind } = OPTIONS[name];
+			data[name] = kind.parse(value);
 			if (data[name] !== undefined) continue;
-			const message = `expected ${expected}, got ${JSON.stringify(value)}`;
+			const message = `${problemOf(kind, value)}, got ${JSON.stringify(value)}`;
 			issues.push({ code: "custom", path: [name], message });
 		}
 		return issues.length > 0 ? { success: false, error: { issues } } : { success: true, data };
 	},
 };
+
+function problemOf({ expected, problem }: Kind, value: unknown): string {
+	return problem?.(value) ?? `expected ${expected}`;
+}
 
 function isOption(name: string): name is keyof AgentOptions {
 	return Object.hasOwn(OPTIONS, name);

@@ -5,7 +5,7 @@ import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
-import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
+import { createLogger, type Logger, logFormat } from "../log.ts";
 import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -24,10 +24,10 @@ export async function agent(words: readonly string[]): Promise<void> {
 		process.stdout.write(options === "help" ? agentHelp() : `${build().version}\n`);
 		return;
 	}
-	const { host, listen, debug, scan_interval: interval } = options;
+	const { host, listen, debug, detailed, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
-	const log: Logger = createLogger("novacompat.agent", debug, write, options.use_json ? osloJson : osloLine);
+	const log: Logger = createLogger("novacompat.agent", debug, write, logFormat(options));
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	await readOverlays(overlayDir);
@@ -49,7 +49,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 		log,
 	});
 	const latest = () => scanner.latest();
-	const server = await startAgentServer({ listen, latest, scans: () => scanner.counts, tls, log });
+	const server = await startAgentServer({ listen, latest, scans: () => scanner.counts, detailed, tls, log });
 	log.info(`agent of ${host} listening on ${server.url}`);
 	scanner.start();
 	manager.ready();

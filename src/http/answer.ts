@@ -53,7 +53,7 @@ export function metricsPage(body: string): Answer {
  */
 export function healthcheck<Sources>(
 	ailment: (sources: Sources) => string | undefined | Promise<string | undefined>,
-	details: (sources: Sources) => string | undefined = () => undefined,
+	details: (sources: Sources) => string | undefined | Promise<string | undefined> = () => undefined,
 ): Routes<Sources>[string] {
 	return {
 		async GET(sources, { accept }) {
@@ -61,7 +61,7 @@ export function healthcheck<Sources>(
 			const status = reason === undefined ? 200 : 503;
 			const reasons = [reason ?? "OK"];
 			if (!accept.includes(JSON_TYPE)) return { status, type: TEXT_TYPE, body: reasons.join("\n") };
-			const detail = details(sources);
+			const detail = await details(sources);
 			if (detail === undefined) return { ...json({ detailed: false, reasons }), status };
 			const detailed = reasons.map((reason) => ({ class: "HealthcheckResult", reason, details: detail }));
 			return { ...json({ detailed: true, reasons: detailed }), status };

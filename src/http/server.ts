@@ -3,7 +3,8 @@ import { createServer as createHttpsServer, Server as HttpsServer } from "node:h
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
-import type { Logger } from "../log.ts";
+import type { LogContext, Logger } from "../log.ts";
+import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
 import { MAX_PER_SECOND, Pace } from "./pace.ts";
@@ -70,7 +71,8 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		const started = performance.now();
 		response.once("close", () => {
 			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
-			log.debug(requestLine(request, response.statusCode, performance.now() - started));
+			const line = requestLine(request, response.statusCode, performance.now() - started);
+			log.debug(line, contextOf(request.headers));
 		});
 		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
 		open++;
@@ -154,11 +156,18 @@ function* partsOf(body: Buffer): Generator<Buffer> {
 	for (let start = 0; start < body.length; start += PART_BYTES) yield body.subarray(start, start + PART_BYTES);
 }
 
+/** A line has the global id beside the request's own only: where there is no other, it stands for both. */
+function contextOf(headers: IncomingMessage["headers"]): LogContext {
+	const [own, global_request_id] = [headers["x-openstack-request-id"], headers["x-openstack-global-request-id"]].map(
+		(id) => (typeof id === "string" && REQUEST_ID.test(id) ? id : undefined),
+	);
+	const request_id = own ?? global_request_id;
+	return { request_id, global_request_id, traceparent: readTraceparent(headers["traceparent"]) };
+}
+
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	const ids = [request.headers["x-openstack-global-request-id"], request.headers["x-openstack-request-id"]];
-	const known = ids.filter((id) => typeof id === "string" && REQUEST_ID.test(id)).join(" ") || "-";
 	const target = JSON.stringify((request.url ?? "").slice(0, 100));
-	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
+	return `${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
 }
 
 function urlOf(scheme: string, { address, family, port }: AddressInfo): string {

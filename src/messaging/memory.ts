@@ -7,6 +7,7 @@ interface Message {
 	readonly routingKey: string;
 	readonly body: Buffer;
 	readonly expiration: string | undefined;
+	readonly traceparent: string | undefined;
 	readonly redelivered: boolean;
 }
 
@@ -54,12 +55,17 @@ export class MemoryTransport implements Transport {
 		return this.#consume([queue], Number.POSITIVE_INFINITY, onDelivery);
 	}
 
-	async publish(to: Destination, body: Buffer, { expiration }: PublishOptions): Promise<"routed" | "unroutable"> {
+	async publish(
+		to: Destination,
+		body: Buffer,
+		{ expiration, traceparent }: PublishOptions,
+	): Promise<"routed" | "unroutable"> {
 		const queues = this.#bindings.get(bindingOf(to)) ?? new Set();
 		const message = {
 			routingKey: to.kind === "topic" ? to.key : to.kind === "reply" ? to.queue : "",
 			body,
 			expiration: expiration === undefined ? undefined : String(Math.trunc(expiration)),
+			traceparent,
 			redelivered: false,
 		};
 		for (const name of queues) {

@@ -4,7 +4,7 @@ import { newId } from "./message.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
 import { exchangeFor } from "./topology.ts";
-import type { Destination } from "./transport.ts";
+import type { Destination, PublishOptions } from "./transport.ts";
 
 /** A channel with confirms, and what it has to do yet. */
 interface Opened {
@@ -51,13 +51,17 @@ export class Publisher {
 		});
 	}
 
-	async send(to: Destination, body: Buffer, expiration: number | undefined): Promise<"routed" | "unroutable"> {
+	async send(
+		to: Destination,
+		body: Buffer,
+		{ expiration, traceparent }: PublishOptions,
+	): Promise<"routed" | "unroutable"> {
 		const [exchange, key] = addressOf(to);
 		const messageId = newId();
 		const options = {
 			contentType: "application/json",
 			contentEncoding: "utf-8",
-			headers: {},
+			headers: traceparent === undefined ? {} : { traceparent },
 			deliveryMode: 2,
 			priority: 0,
 			messageId,

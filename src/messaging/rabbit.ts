@@ -101,19 +101,19 @@ export class RabbitTransport implements Transport {
 		return this.#subscribe(tapTopology(tap), tap.prefetch, onDelivery, onResumed);
 	}
 
-	publish(to: Destination, body: Buffer, { expiration, timeout }: PublishOptions): Promise<"routed" | "unroutable"> {
+	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
 		return new Promise((resolve, reject) => {
 			const waiting = { still: true };
 			const timer = setTimeout(() => {
 				waiting.still = false;
 				const why = this.#session ? "not confirmed by the broker in time" : "no connection to RabbitMQ";
 				reject(new MessageDeliveryFailure(why));
-			}, timeout);
+			}, options.timeout);
 			const settle = (finish: () => void) => {
 				clearTimeout(timer);
 				finish();
 			};
-			this.#send(to, body, expiration, waiting).then(
+			this.#send(to, body, options, waiting).then(
 				(outcome) => settle(() => resolve(outcome)),
 				(error: unknown) => settle(() => reject(deliveryFailure(error))),
 			);
@@ -123,14 +123,14 @@ export class RabbitTransport implements Transport {
 	async #send(
 		to: Destination,
 		body: Buffer,
-		expiration: number | undefined,
+		options: PublishOptions,
 		waiting: { readonly still: boolean },
 	): Promise<"routed" | "unroutable"> {
 		const { publisher } = this.#session ?? (await this.#connected.promise);
 		await publisher.declareFor(to);
 		// Nothing is sent that nobody waits for any more.
 		if (!waiting.still) throw new Error("too late");
-		return publisher.send(to, body, expiration);
+		return publisher.send(to, body, options);
 	}
 
 	async close(): Promise<void> {

@@ -17,8 +17,8 @@ export interface RpcServerOptions<Context> {
 	readonly transport: Transport;
 	readonly targets: readonly ServerTarget[];
 	readonly endpoints: readonly Endpoint<Context>[];
-	/** Reduces the raw context, which holds a usable token, to what the methods may know. */
-	readonly deserializeContext: (raw: RawContext) => Context;
+	/** Reduces the raw context, which holds a usable token, and the header `traceparent` to what the methods may know. */
+	readonly deserializeContext: (raw: RawContext, traceparent: string | undefined) => Context;
 	readonly log: Log;
 	/** Requests worked on at once, those of all targets together. */
 	readonly maxInFlight: number;
@@ -237,11 +237,11 @@ export class RpcServer<Context> {
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
 	async #result(taken: Taken): Promise<unknown> {
-		const { request, target, deadline, slot } = taken;
+		const { delivery, request, target, deadline, slot } = taken;
 		const { method, args } = request;
 		const { handler, onTimeUp, maxReply = taken.maxReply } = dispatch(this.#endpoints, request);
 		taken.maxReply = maxReply;
-		const context = this.#options.deserializeContext(request.context);
+		const context = this.#options.deserializeContext(request.context, delivery.traceparent);
 		const call = new ServedCall(context, target, deadline);
 		const outcome = slot && (await deadline.within(slot.hold(handler(args, call))));
 		if (outcome) return outcome.result;

@@ -147,15 +147,19 @@ type Settling = Pick<Delivery, "ack" | "reject" | "requeue">;
 
 function deliveryOf(message: ConsumeMessage, settling: Settling, tooLarge: number | undefined): Delivery {
 	const { contentType, expiration, headers } = message.properties;
-	const compression: unknown = headers?.["compression"];
 	return {
 		routingKey: message.fields.routingKey,
 		body: message.content,
 		...(tooLarge !== undefined && { tooLarge }),
 		contentType,
-		compression: typeof compression === "string" ? compression : undefined,
+		compression: textOf(headers?.["compression"]),
+		traceparent: textOf(headers?.["traceparent"]),
 		expiration,
 		redelivered: message.fields.redelivered,
 		...settling,
 	};
+}
+
+function textOf(header: unknown): string | undefined {
+	return typeof header === "string" ? header : undefined;
 }

@@ -10,6 +10,8 @@ export interface Delivery {
 	readonly contentType: string | undefined;
 	/** Header `compression`: kombu's name of what the body has to be decompressed with. */
 	readonly compression: string | undefined;
+	/** Header `traceparent`, as instrumentations of OpenTelemetry send it: any text, of whoever sent it. */
+	readonly traceparent: string | undefined;
 	/** The time to live that the caller gave a call, in milliseconds as decimal text. */
 	readonly expiration: string | undefined;
 	/** The broker has handed it out before and got no acknowledgement. */
@@ -30,6 +32,8 @@ export type Destination =
 export interface PublishOptions {
 	/** Milliseconds after which the broker may drop the message. */
 	readonly expiration?: number;
+	/** Sent as a header. */
+	readonly traceparent?: string;
 	/** Give up after so many milliseconds; the promise then rejects with MessageDeliveryFailure. */
 	readonly timeout: number;
 }

@@ -220,6 +220,7 @@ async function answer(methods: NovaMethodsOptions, request: PrecheckRequest, cal
 class CallOptions implements CheckOptions {
 	readonly request_id: string | undefined;
 	readonly global_request_id: string | undefined;
+	readonly traceparent: string | undefined;
 	/** Of the oldest snapshot, in seconds; undefined while there is none. */
 	snapshotAge: number | undefined;
 	readonly #call: NovaCall;
@@ -227,6 +228,7 @@ class CallOptions implements CheckOptions {
 	constructor(call: NovaCall) {
 		this.request_id = call.context.request_id;
 		this.global_request_id = call.context.global_request_id;
+		this.traceparent = call.context.traceparent;
 		this.#call = call;
 	}
 

@@ -17,6 +17,7 @@ const VERSION = "1.0";
 export function checkNotifications(notifier: Notifier): NotifyCheck {
 	return ({ instance_uuid, source_host, dest_host }, decision, context) => {
 		if (notifier.isOff) return;
+		const { traceparent: _, ...ids } = context;
 		const { id, verdict, allowed, mapping, text, reasons } = decision;
 		const isUnknown = verdict === "unknown";
 		notifier.notify({
@@ -33,7 +34,7 @@ export function checkNotifications(notifier: Notifier): NotifyCheck {
 				text,
 				reasons: reasons.map(reasonPayload),
 			}),
-			context: { ...context },
+			context: ids,
 		});
 	};
 }

@@ -43,13 +43,17 @@ const MAX_DEVICES = 256;
  * InvalidMessage when it is no message of oslo.messaging's, InvalidRequest when it is not what Nova sends.
  */
 export function observe(delivery: Delivery): Observed | undefined {
-	return observeMessage(openEnvelope(delivery), delivery.routingKey);
+	return observeMessage(openEnvelope(delivery), delivery.routingKey, delivery.traceparent);
 }
 
 /** The same of one whose envelope is open. Throws InvalidRequest. */
-export function observeMessage(message: Parameters<typeof readRequest>[0], routingKey: string): Observed | undefined {
+export function observeMessage(
+	message: Parameters<typeof readRequest>[0],
+	routingKey: string,
+	traceparent?: string,
+): Observed | undefined {
 	const { method, args, context } = readRequest(message);
-	return METHODS.get(method)?.(args, routingKey, deserializeContext(context));
+	return METHODS.get(method)?.(args, routingKey, deserializeContext(context, traceparent));
 }
 
 /** The destination stands nowhere but in the routing key, `compute.<host>`. */

@@ -163,11 +163,12 @@ export class Shadow {
 	/** A decision that fails for a reason of its own is our fault, and nothing to count. */
 	async #attempt<Made>(
 		decide: (options: CheckOptions) => Promise<Made>,
-		{ request_id, global_request_id }: RequestContext,
+		{ request_id, global_request_id, traceparent }: RequestContext,
 	): Promise<Made | undefined> {
 		const { cell, log, maxCheckTime } = this.#options;
 		try {
-			return await decide({ signal: AbortSignal.timeout(maxCheckTime * 1000), request_id, global_request_id });
+			const signal = AbortSignal.timeout(maxCheckTime * 1000);
+			return await decide({ signal, request_id, global_request_id, traceparent });
 		} catch (error) {
 			log.error(`shadow ${cell}: check failed: ${error instanceof Error ? error.stack : String(error)}`);
 			return undefined;

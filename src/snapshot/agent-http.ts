@@ -2,7 +2,7 @@ import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type Ax
 import type { AgentConnections } from "./agent-connections.ts";
 import { ADDRESS_REFUSED } from "./agent-networks.ts";
 import { tlsProblem } from "./agent-tls.ts";
-import { SnapshotError } from "./source.ts";
+import { type CheckIds, SnapshotError } from "./source.ts";
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** A lone certificate authority or proxy in between can be slow; the deadline is the signal of the request. */
@@ -12,14 +12,12 @@ const ANSWERS: readonly number[] = [200, 304, 429, 500, 502, 503, 504];
 /** The agent closed a connection that it had kept open, in the moment in which it was used again. */
 const CLOSED: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "EPIPE"]);
 
-export interface AgentRequest {
+export interface AgentRequest extends CheckIds {
 	readonly host: string;
 	readonly url: URL;
 	readonly signal: AbortSignal;
 	/** Of what is known already. */
 	readonly etag?: string | undefined;
-	readonly request_id?: string | undefined;
-	readonly global_request_id?: string | undefined;
 }
 
 export interface AgentReply {
@@ -68,7 +66,7 @@ export class AgentHttp {
 	}
 
 	async #send(request: AgentRequest, agent: AxiosRequestConfig["httpAgent"]) {
-		const { url, signal, etag, request_id, global_request_id } = request;
+		const { url, signal, etag, request_id, global_request_id, traceparent } = request;
 		const { status, headers, data }: AxiosResponse<Buffer> = await this.#http.get("/v1/snapshot", {
 			baseURL: url.origin,
 			httpAgent: agent,
@@ -81,6 +79,7 @@ export class AgentHttp {
 				...(etag !== undefined && { "If-None-Match": etag }),
 				...(request_id !== undefined && { "X-Openstack-Request-Id": request_id }),
 				...(global_request_id !== undefined && { "X-OpenStack-Global-Request-ID": global_request_id }),
+				...(traceparent !== undefined && { traceparent }),
 			},
 		});
 		return { status, headers, body: data };

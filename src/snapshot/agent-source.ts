@@ -4,7 +4,7 @@ import type { AgentHttp, AgentReply, AgentRequest } from "./agent-http.ts";
 import { Breaker, type Failing } from "./breaker.ts";
 import { NoSnapshot, readSnapshot } from "./read-snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { NO_WITNESS, SnapshotError, type SnapshotWitness } from "./source.ts";
+import { type CheckIds, NO_WITNESS, SnapshotError, type SnapshotWitness } from "./source.ts";
 import { MADE_ROOM, type Request, Turns } from "./turns.ts";
 
 /** Milliseconds, see specification reliability 1.0.2. */
@@ -32,11 +32,9 @@ export interface Collected {
 	readonly collectedAt: number;
 }
 
-interface Question {
+interface Question extends CheckIds {
 	/** What is known already, so that the agent need not send it again. */
 	readonly known?: Collected | undefined;
-	readonly request_id?: string | undefined;
-	readonly global_request_id?: string | undefined;
 	/** Stands for who asks: what asks for many hosts takes turns with what asks for few. */
 	readonly asker?: object | undefined;
 }

@@ -110,10 +110,10 @@ export class SnapshotCache implements SnapshotSource {
 	}
 
 	/** Not bound to the time of the check that asked first: the others may have more. */
-	#ask(host: string, { request_id, global_request_id, signal }: FetchOptions): Promise<Collected> {
+	#ask(host: string, { request_id, global_request_id, traceparent, signal }: FetchOptions): Promise<Collected> {
 		const known = this.#kept.get(host)?.collected;
 		const asked = this.#agents
-			.ask(host, { known, request_id, global_request_id, asker: signal })
+			.ask(host, { known, request_id, global_request_id, traceparent, asker: signal })
 			.then((collected) => this.#keep(host, collected))
 			.catch((error: unknown) => {
 				if (!(error instanceof SnapshotError)) throw error;

@@ -7,12 +7,17 @@ export interface SnapshotSource {
 	fetch(host: string, options: FetchOptions): Promise<Snapshot>;
 }
 
-export interface FetchOptions {
-	/** Aborted when the time of the check is up. */
-	readonly signal: AbortSignal;
-	/** Of the check, as Nova has them: they go to the agent, so that its log lines join with ours and Nova's. */
+/** Of a check: they go to the agent, so that its log lines join with ours and Nova's. */
+export interface CheckIds {
 	readonly request_id?: string | undefined;
 	readonly global_request_id?: string | undefined;
+	/** The trace and the span of the check, as the header of this name has them. */
+	readonly traceparent?: string | undefined;
+}
+
+export interface FetchOptions extends CheckIds {
+	/** Aborted when the time of the check is up. */
+	readonly signal: AbortSignal;
 	/** Is told how many seconds ago the host was read, of each snapshot that is fetched, and of the last good one where there is none. */
 	aged?(seconds: number): void;
 }

@@ -66,6 +66,17 @@ describe("real answers are as the document says", () => {
 
 		expectDocumented(path, method, answer.status, answer.headers, text);
 	});
+
+	test.each([
+		[now, 200],
+		[never, 503],
+	])("/healthcheck in detail", async (latest, status) => {
+		const answer = await fetch(`${await agent(latest, true)}/healthcheck`, { headers: json });
+		expect(answer.status).toBe(status);
+		const text = await answer.text();
+		expect(text).toContain('"detailed":true');
+		expectDocumented("/healthcheck", "get", status, answer.headers, text);
+	});
 });
 
 describe("what may come of any request really comes, at every path", () => {
@@ -105,9 +116,9 @@ describe("what may come of any request really comes, at every path", () => {
 });
 
 /** An agent over plain HTTP, which ends with the test. */
-async function agent(latest: () => Promise<ScanResult>): Promise<string> {
+async function agent(latest: () => Promise<ScanResult>, detailed = false): Promise<string> {
 	const listen = { address: "127.0.0.1", port: 0 };
-	const server = await startAgentServer({ listen, latest, log: recordingLog().log });
+	const server = await startAgentServer({ listen, latest, detailed, log: recordingLog().log });
 	onTestFinished(server.close);
 	return server.url;
 }

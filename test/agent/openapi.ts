@@ -18,8 +18,14 @@ const Problem = z.object({
 	detail: z.string(),
 });
 
-/** oslo.middleware's healthcheck, not detailed. */
-const Health = z.object({ detailed: z.literal(false), reasons: z.array(z.string()).min(1) });
+/** oslo.middleware's healthcheck; in detail with the option `detailed`. */
+const Health = z.discriminatedUnion("detailed", [
+	z.object({ detailed: z.literal(false), reasons: z.array(z.string()).min(1) }),
+	z.object({
+		detailed: z.literal(true),
+		reasons: z.array(z.object({ class: z.string(), reason: z.string(), details: z.string() })).min(1),
+	}),
+]);
 
 const Versions = z.object({
 	versions: z.array(

@@ -2,10 +2,12 @@ import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { answer, type Sources } from "../../src/agent/routes.ts";
 import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-result.ts";
+import { NO_SCANS } from "../../src/agent/scanner.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
 import { MAX_PER_SECOND } from "../../src/http/pace.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger, osloJson } from "../../src/log.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
 import { recordingLog } from "../support/log.ts";
 
@@ -188,26 +190,103 @@ test("a bug ends the connection and is told with its stack", async () => {
 });
 
 describe("one debug line per request", () => {
+	/** What a program reads of it. */
+	const lineOf = async (headers: Readonly<Record<string, string>>) => {
+		const lines: string[] = [];
+		const log = createLogger("novacompat.test", true, (line) => lines.push(line), osloJson);
+		const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest: result, log });
+		onTestFinished(close);
+		await fetch(`${url}/healthcheck`, { headers });
+		await expect.poll(() => lines.length).toBe(1);
+		return JSON.parse(lines[0] ?? "");
+	};
+
+	test("says what was asked and how it was answered", async () => {
+		const { levelname, message, context, extra } = await lineOf({});
+		expect(message).toMatch(/^GET "\/healthcheck" 200 in \d+\.\d ms$/);
+		expect([levelname, context, extra]).toEqual(["DEBUG", {}, {}]);
+	});
+
 	const id = "req-6a9c1d2e-3f40-4a5b-8c6d-7e8f90a1b2c3";
 	const global = "req-11f7afc4-8f0e-4b0e-9d3e-5d7a3c1a5f42";
+	/** request id, global request id; both in the line */
 	test.each([
-		[id, undefined, id],
-		[id, global, `${global} ${id}`],
-		["req-forged", undefined, "-"],
-		["req-forged", global, global],
-		[id, `${global} ERROR forged`, id],
-		[`${id} ERROR forged`, undefined, "-"],
-		[undefined, undefined, "-"],
-	])("request id %s, global %s are logged as %s", async (sent, sentGlobal, logged) => {
-		const { url, lines, closed } = await agent();
-		const headers = {
-			...(sent !== undefined && { "X-Openstack-Request-Id": sent }),
+		[id, undefined, id, null],
+		[id, global, id, global],
+		["req-forged", undefined, undefined, undefined],
+		["req-forged", global, global, global],
+		[id, `${global} ERROR forged`, id, null],
+		[`${id} ERROR forged`, undefined, undefined, undefined],
+	])("request id %s, global %s are logged as %s, %s", async (sent, sentGlobal, request_id, global_request_id) => {
+		const { context } = await lineOf({
+			"X-Openstack-Request-Id": sent,
 			...(sentGlobal !== undefined && { "X-OpenStack-Global-Request-ID": sentGlobal }),
-		};
-		await fetch(`${url}/healthcheck`, { headers });
-		await closed(1);
-		expect(lines[0]).toMatch(/^debug \[[^\]]+\] GET "\/healthcheck" 200 in \d+\.\d ms$/);
-		expect(lines[0]).toContain(`[${logged}]`);
+		});
+		expect([context.request_id, context.global_request_id]).toEqual([request_id, global_request_id]);
+	});
+
+	const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	test.each([
+		[TRACEPARENT, { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", span_id: "00f067aa0ba902b7" }],
+		[`${TRACEPARENT} ERROR forged`, {}],
+	])("traceparent %s is logged as %j", async (traceparent, logged) => {
+		const { extra } = await lineOf({ traceparent });
+		expect(extra).toEqual(logged);
+	});
+});
+
+describe("the healthcheck in detail", () => {
+	const NO_CERTIFICATE = { scans: NO_SCANS, answers: new Map<number, number>(), connections: 0, tls: undefined };
+	const certificate = { taken: 1, refused: 0, expiry: Date.UTC(2027, 1, 3, 4, 5, 6) / 1000 };
+	const fails = () => {
+		throw new SnapshotUnavailable("no scan has been good yet: the log of the agent says why");
+	};
+	const old = () => ({ ...result(), collectedAt: performance.now() - 121_000 });
+	const good = "last good scan: ended 1 s ago";
+
+	/** what is known, status, reason, details */
+	const ROWS: readonly (readonly [Partial<Sources>, number, string, string])[] = [
+		[
+			{ counts: () => ({ ...NO_CERTIFICATE, scans: { ...NO_SCANS, done: 3, last: "done" } }) },
+			200,
+			"OK",
+			`last scan: done; ${good}; certificate: none`,
+		],
+		[
+			{ counts: () => ({ ...NO_CERTIFICATE, scans: { ...NO_SCANS, done: 3, overrun: 1, last: "overrun" } }) },
+			200,
+			"OK",
+			`last scan: overrun; ${good}; certificate: none`,
+		],
+		[
+			{ counts: () => ({ ...NO_CERTIFICATE, tls: certificate }) },
+			200,
+			"OK",
+			`last scan: none; ${good}; certificate: ends 2027-02-03T04:05:06.000Z`,
+		],
+		[
+			{ latest: fails, counts: () => ({ ...NO_CERTIFICATE, scans: { ...NO_SCANS, failed: 1, last: "failed" } }) },
+			503,
+			"no scan has been good yet: the log of the agent says why",
+			"last scan: failed; last good scan: none; certificate: none",
+		],
+		[
+			{ latest: old },
+			503,
+			"the last scan ended 121 s ago",
+			"last scan: none; last good scan: ended 121 s ago; certificate: none",
+		],
+	];
+	test.each(ROWS)("%j: %i %s", async (known, status, reason, details) => {
+		const asked = { accept: "application/json", ifNoneMatch: undefined, host: "" };
+		const recent = () => ({ ...result(), collectedAt: performance.now() - 1_000 });
+		const sources = { latest: recent, counts: () => NO_CERTIFICATE, detailed: true, ...known };
+		const { body, ...answered } = await answer("GET", "/healthcheck", asked, sources);
+		expect(answered).toMatchObject({ status, type: "application/json" });
+		const detailed = { detailed: true, reasons: [{ class: "HealthcheckResult", reason, details }] };
+		expect(JSON.parse(String(body))).toEqual(detailed);
+		const brief = await answer("GET", "/healthcheck", asked, { ...sources, detailed: false });
+		expect(JSON.parse(String(brief.body))).toEqual({ detailed: false, reasons: [reason] });
 	});
 });
 

@@ -32,8 +32,10 @@ describe("options", () => {
 		overlay_dir: "/etc/novacompat/overlay.d",
 		scan_interval: 10,
 		allow_insecure: false,
+		detailed: false,
 		debug: false,
 		use_json: false,
+		log_date_format: "%Y-%m-%d %H:%M:%S",
 	};
 
 	test("without any", () => {
@@ -63,6 +65,8 @@ describe("options", () => {
 		[["--listen", "127.0.0.1:65536"], '--listen is "127.0.0.1:65536", expected address:port'],
 		[["--scan-interval", "0.5"], '--scan-interval is "0.5", expected seconds from 1 to 3600'],
 		[["--host", ""], '--host is "", expected a name'],
+		[["--log-date-format", "%F"], '--log-date-format is "%F", %F: expected one of %Y, %m, %d,'],
+		[["--logging-default-format-string", "%s"], '--logging-default-format-string is "%s", a % that begins neither'],
 		[["--frequency", "1"], "Unknown option '--frequency'"],
 		[["cmp-01"], "Unexpected argument 'cmp-01'"],
 		[["--listen", "192.0.2.1:9301", ...SCAN], "listen is 192.0.2.1, which others can reach: expected tls_cert,"],
@@ -80,6 +84,12 @@ describe("options", () => {
 		["listen: 9301", ":1:9: listen: expected address:port, got 9301"],
 		["host: cmp-01\nfrequency: 1", ':2:1: unknown option "frequency"'],
 		["debug: 1", ":1:8: debug: expected true or false, got 1"],
+		["log_date_format: '%T'", ":1:18: log_date_format: %T: expected one of %Y, %m, %d,"],
+		["logging_default_format_string: 1", ":1:32: logging_default_format_string: expected a format string, got 1"],
+		[
+			'logging_context_format_string: "%(colour)s"',
+			":1:32: logging_context_format_string: %(colour): expected one of asctime, msecs,",
+		],
 		["- host", ":1:1: expected a mapping of options"],
 		["host: [", ":1:"],
 	];
@@ -179,6 +189,24 @@ describe("the running agent", () => {
 			{ levelname: "INFO", name: "novacompat.agent", message: expect.stringMatching(/^agent of .* listening on /) },
 			{ levelname: "INFO", name: "novacompat.agent", message: "scan done, generation 1" },
 		]);
+	});
+
+	test("lines have the form that it is told, and the healthcheck says more", async () => {
+		const config = file(
+			"log.yaml",
+			"detailed: true\ndebug: true\nlog_date_format: at %j\nlogging_context_format_string: '%(asctime)s, %(request_id)s: %(message)s'\n",
+		);
+		const options = ["--config-file", config, "--logging-default-format-string", "<%(levelname)s> %(message)s"];
+		const command = [process.execPath, AGENT_MAIN, ...options, "--listen", "127.0.0.1:0", ...SCAN];
+		const { url, log } = await start(command, /^<INFO> scan done, generation 1$/m);
+		const id = "req-6a9c1d2e-3f40-4a5b-8c6d-7e8f90a1b2c3";
+		const headers = { Accept: "application/json", "X-Openstack-Request-Id": id };
+		const details = expect.stringMatching(/^last scan: done; last good scan: ended \d s ago; certificate: none$/);
+		expect(await (await fetch(`${url}/healthcheck`, { headers })).json()).toEqual({
+			detailed: true,
+			reasons: [{ class: "HealthcheckResult", reason: "OK", details }],
+		});
+		await expect.poll(log).toMatch(new RegExp(`^at \\d{3}, ${id}: GET "/healthcheck" 200 in `, "m"));
 	});
 
 	test("plain HTTP that others can reach is warned of", async () => {

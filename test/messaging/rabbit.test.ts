@@ -363,6 +363,18 @@ describe("a broken connection", () => {
 		expect(executions).toBe(1);
 	});
 
+	test.each([[7], [true], [{ a: "b" }], [["a"]], [null], [Buffer.from("00-a")]])(
+		"a header traceparent that is no text is none: %j",
+		async (traceparent) => {
+			const target = newTarget();
+			const inbox = new Inbox();
+			await open().transport.listen(target, 64, inbox.ack);
+			const peer = await observe();
+			peer.publish(target.exchange, target.topic, Buffer.from("x"), { headers: { traceparent } });
+			expect((await inbox.at(0)).traceparent).toBe(undefined);
+		},
+	);
+
 	test("row 72: a request whose server dies is redelivered to another one, and answered there", async () => {
 		const { port, shut } = await startProxy(broker.port);
 		const target = newTarget();

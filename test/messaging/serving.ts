@@ -83,6 +83,7 @@ export function scripted(body: string, delivery: Partial<Delivery> = {}) {
 		body: Buffer.from(body),
 		contentType: "application/json",
 		compression: undefined,
+		traceparent: undefined,
 		expiration: undefined,
 		redelivered: false,
 		ack: () => ended.push("ack") > 0,

@@ -116,6 +116,19 @@ export function transportContract(name: string, open: () => Transport): void {
 			expect(delivery).toMatchObject({ contentType: "application/json", redelivered: false, expiration: undefined });
 		});
 
+		test.each([["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"], ["whatever"], [undefined]])(
+			"the header traceparent is delivered as it was sent: %j",
+			async (traceparent) => {
+				const { transport, a, toTopic, listen } = setUp();
+				const { inbox } = await listen(a);
+				await transport.publish(toTopic, Buffer.from("x"), {
+					...OPTIONS,
+					...(traceparent !== undefined && { traceparent }),
+				});
+				expect((await inbox.at(0)).traceparent).toBe(traceparent);
+			},
+		);
+
 		/** milliseconds given, text delivered */
 		const EXPIRATIONS: readonly (readonly [number, string])[] = [
 			[60_000, "60000"],

@@ -23,6 +23,21 @@ test("ids are kept, everything else is dropped", () => {
 	});
 });
 
+const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+test.each(["00", "01", "ff"])("a request of a trace has a span of its own in it, flags %s", (flags) => {
+	const [one, other] = [1, 2].map(() => deserializeContext(new Map(), `00-${TRACE}-00f067aa0ba902b7-${flags}`));
+	expect(one).toEqual({ traceparent: expect.stringMatching(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-${flags}$`)) });
+	expect(one?.traceparent).not.toContain("00f067aa0ba902b7");
+	expect(other).not.toEqual(one);
+});
+
+test("a trace is in no field of the context: neither osprofiler's nor one that somebody has invented", () => {
+	const traceparent = `00-${TRACE}-00f067aa0ba902b7-01`;
+	const raw = { traceparent, trace_info: { hmac_key: "k", base_id: TRACE, parent_id: TRACE } };
+	expect(deserializeContext(new Map(Object.entries(raw)))).toEqual({});
+});
+
 test.each([
 	["request_id", "req-1"],
 	["request_id", `${REQ}\n2026-11-22 ERROR`],

@@ -79,7 +79,7 @@ test(`SEC-31: whatever a request calls a device, it is a key or a mistake (${RUN
 	const DIRECTORY = "/sys/bus/pci/devices";
 	const scan = { body: Buffer.from('{"devices":[]}'), etag: '"0"', running: new Set<string>(), collectedAt: 0 };
 	const counts = { answers: new Map<number, number>(), connections: 0, scans: NO_SCANS, tls: undefined };
-	const sources = { latest: () => scan, counts: () => counts };
+	const sources = { latest: () => scan, counts: () => counts, detailed: false };
 	const asked = { accept: "", ifNoneMatch: undefined, host: "" };
 	const seen = { keys: 0, mistakes: 0 };
 	const check = async (id: string) => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Checked } from "../../src/attempt.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
+import { sealEnvelope } from "../../src/messaging/message.ts";
 import { startService } from "../support/service.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -106,7 +107,39 @@ describe("check_live_migration", () => {
 		await service.client.call(OURS, "check_live_migration", { request }, { timeout: 5, context });
 		const lines = () => service.lines.filter((line) => line.includes('GET "/v1/snapshot" 200'));
 		await expect.poll(() => lines().length).toBe(2);
-		for (const line of lines()) expect(line).toContain(`[${global_request_id} ${request_id}] GET`);
+		for (const line of lines()) expect(line).toContain(`[${global_request_id} ${request_id} - - - - - -] GET`);
+	});
+
+	/** Everything that is logged of a check whose message has the header, as a program reads it. */
+	const traced = async (traceparent: string, method: string, args: Record<string, unknown>) => {
+		const service = await startService(["test_compute0", "test_compute1"], { use_json: true });
+		onTestFinished(() => service.stop());
+		const body = sealEnvelope({ method, version: "1.1", args, _unique_id: "1" });
+		const to = { kind: "topic", exchange: OURS.exchange, key: OURS.topic } as const;
+		await service.transport.publish(to, body, { timeout: 5_000, traceparent });
+		const lines = () => service.lines.map((line) => JSON.parse(line));
+		await expect.poll(() => lines().filter(({ message }) => message.includes("/v1/snapshot")).length).toBe(2);
+		await expect.poll(() => lines().filter(({ message }) => message.startsWith("live migration")).length).toBe(1);
+		return lines();
+	};
+
+	test.each([
+		["check_live_migration", { request }],
+		["rank_destinations", { request: { ...request, dest_host: undefined, dest_hosts: ["test_compute1"] } }],
+	])("%s in a trace: its line and those of the agents have the trace and one span of our own", async (method, args) => {
+		const lines = await traced("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", method, args);
+		const { extra } = lines.find(({ message }) => message.startsWith("live migration"));
+		const { trace_id, span_id } = extra;
+		expect(trace_id).toBe("4bf92f3577b34da6a3ce929d0e0e4736");
+		expect(span_id).toMatch(/^(?!00f067aa0ba902b7)[0-9a-f]{16}$/);
+		const asked = lines.filter(({ message }) => message.includes('GET "/v1/snapshot" 200'));
+		expect(asked.map(({ extra }) => extra)).toEqual([extra, extra].map(() => ({ trace_id, span_id })));
+	});
+
+	test("a traceparent that is none leaves no trace anywhere", async () => {
+		const forged = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\nERROR";
+		const lines = await traced(forged, "check_live_migration", { request });
+		expect(JSON.stringify(lines)).not.toMatch(/trace_id|span_id|4bf92f35|ERROR/);
 	});
 
 	test("devices may be named, inside the request or beside it", async () => {

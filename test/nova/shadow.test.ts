@@ -24,8 +24,8 @@ const REQUEST = "req-911e0134-b401-4a4e-87df-6ba642de20d6";
 type Fields = Record<string, unknown>;
 
 /** The recorded pre-check, for another destination, instance or request if need be. */
-const check = (dest = "test_compute1", changes: Fields = {}) =>
-	scripted(sealEnvelope({ ...CHECK.message, ...changes }).toString(), { routingKey: `compute.${dest}` });
+const check = (dest = "test_compute1", changes: Fields = {}, traceparent?: string) =>
+	scripted(sealEnvelope({ ...CHECK.message, ...changes }).toString(), { routingKey: `compute.${dest}`, traceparent });
 
 /** The recorded cast, with what Nova has chosen. */
 const start = (
@@ -94,6 +94,14 @@ describe("one line for each destination that Nova asks", () => {
 		await take(check(), start());
 		await told(1);
 		expect(lines[0]).toMatch(new RegExp(` INFO .* ${REQUEST} .*\\[instance: ${INSTANCE}\\]`));
+	});
+
+	test("its questions to agents are in the trace of Nova's message", async () => {
+		const { take, witnessed, told } = watch();
+		await take(check("test_compute1", {}, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), start());
+		await told(1);
+		const traceparent = expect.stringMatching(/^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/);
+		expect(witnessed).toMatchObject([{ options: { request_id: REQUEST, traceparent } }]);
 	});
 
 	test("we reject, Nova accepts: the reason is told", async () => {

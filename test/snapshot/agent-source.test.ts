@@ -31,6 +31,7 @@ interface Options {
 	readonly known?: Collected;
 	readonly request_id?: string;
 	readonly global_request_id?: string;
+	readonly traceparent?: string;
 }
 
 const warnings: string[] = [];
@@ -53,7 +54,7 @@ const failureOf = (asked: Promise<unknown>): Promise<SnapshotError> =>
 	);
 const failure = (url: URL, options: Options = {}) => failureOf(ask(url, options));
 
-test("the snapshot, asked for with the request ids that there are", async () => {
+test("the snapshot, asked for with the request ids and the trace that there are", async () => {
 	const headers: unknown[] = [];
 	const url = await serve((request, response) => {
 		headers.push([
@@ -61,15 +62,17 @@ test("the snapshot, asked for with the request ids that there are", async () => 
 			request.url,
 			request.headers["x-openstack-request-id"],
 			request.headers["x-openstack-global-request-id"],
+			request.headers["traceparent"],
 			request.headers["accept-encoding"],
 		]);
 		json(SNAPSHOT)(request, response);
 	});
-	expect((await ask(url, { request_id: "req-1", global_request_id: "req-2" })).snapshot).toEqual(SNAPSHOT);
+	const ids = { request_id: "req-1", global_request_id: "req-2", traceparent: "00-1-2-01" };
+	expect((await ask(url, ids)).snapshot).toEqual(SNAPSHOT);
 	await ask(url);
 	expect(headers).toEqual([
-		["GET", "/v1/snapshot", "req-1", "req-2", "identity"],
-		["GET", "/v1/snapshot", undefined, undefined, "identity"],
+		["GET", "/v1/snapshot", "req-1", "req-2", "00-1-2-01", "identity"],
+		["GET", "/v1/snapshot", undefined, undefined, undefined, "identity"],
 	]);
 });
 
