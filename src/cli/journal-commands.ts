@@ -36,7 +36,7 @@ export function addJournalCommands(program: Command): void {
 			"make one recording of captures, recordings and single messages, of what is known to be harmless in them",
 		)
 		.option("--journal <path...>", "add what the decisions were made of, so that they can be made again")
-		.option("--share", "put pseudonyms in the place of the ids of requests, instances, projects and users")
+		.option("--share", "put pseudonyms in the place of every UUID, and of ids of projects, users and messages")
 		.option("--output <file>", "where to (default: standard output)")
 		.action(async (files, options) => (await import("./record.ts")).record(files, options));
 

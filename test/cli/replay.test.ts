@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,11 +8,13 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scanNow } from "../../src/agent/scan-result.ts";
 import { startAgentServer } from "../../src/agent/server.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { readRecording } from "../../src/recording/recording.ts";
+import { makeCheck, snapshot } from "../support/checks.ts";
 import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
@@ -223,6 +226,33 @@ describe("what is recorded", () => {
 		expect([...uuids].filter((id) => text?.includes(id))).toEqual([]);
 		expect(novacompat("replay", shared)).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
+});
+
+test("with --share a mediated device that was chosen is chosen again, by its other name", async () => {
+	const directory = temporaryDirectory();
+	const [source, target] = [snapshot("cmp-01", "1.1.0"), snapshot("cmp-02", "1.1.0")];
+	const [device = expect.fail()] = target.devices;
+	const devices = Array.from({ length: 8 }, () => ({ ...device, id: randomUUID() }));
+	const made = await makeCheck({ source, target: { ...target, devices } });
+	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
+	journal.record(made);
+	await journal.close();
+	const { instance_uuid, source_host, dest_host } = made.request;
+	const request = { instance_uuid, source_host, dest_host };
+	const ids = { _msg_id: "1", _reply_q: "reply_1", _context_request_id: made.options.request_id };
+	const lines = [
+		{ method: "check_live_migration", version: "1.1", args: { request }, ...ids },
+		{ result: made.decision, failure: null, ending: true, _msg_id: "1" },
+	].map((message) => ({ exchange: "nova", routing_key: "migration_compat", message }));
+	const [recording, shared] = [join(directory, "recording.jsonl"), join(directory, "shared.jsonl")];
+	writeFileSync(recording, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+	const words = [recording, "--journal", directory, "--share", "--output", shared];
+	expect(novacompat("record", ...words)).toEqual({ status: 0, stdout: "", stderr: "" });
+	const text = readFileSync(shared, "utf8");
+	expect(devices.filter(({ id }) => text.includes(id))).toEqual([]);
+	const answer = { status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n", stderr: "" };
+	expect(Object.keys(made.decision.mapping)).toHaveLength(1);
+	expect(novacompat("replay", shared)).toEqual(answer);
 });
 
 test("the shared recording of the samples is answered as it was", () => {
