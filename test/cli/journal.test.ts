@@ -213,6 +213,32 @@ test("what is damaged is said with its place, the rest is read, and the exit cod
 	);
 });
 
+describe("policy diff with a damaged journal", () => {
+	const count = Object.keys(WAYS).length + 1;
+	/** What becomes of each line, and what is said. */
+	const DAMAGED: Readonly<Record<string, readonly [(line: string) => string, RegExp]>> = {
+		"the policies": [
+			(line) => line.replace('"type":"policy"', '"type":"Policy"'),
+			new RegExp(
+				`^0 of 0 decisions flip; 2 lines of the journal are damaged; ${count} decisions of the journal cannot be made again\\.\n$`,
+			),
+		],
+		"one decision": [
+			(line) => line.replace('"message":"not there"', '"message":"nowhere"'),
+			new RegExp(`^0 of ${count - 1} decisions flip; 1 line of the journal is damaged\\.\n$`),
+		],
+	};
+	test.each(Object.entries(DAMAGED))("%s: it is counted, and the exit code tells", (_, [change, says]) => {
+		const copy = join(temporaryDirectory(), "journal-000001.jsonl");
+		const lines = readFileSync(join(directory, "journal-000001.jsonl"), "utf8").split("\n");
+		writeFileSync(copy, lines.map(change).join("\n"));
+		const policy = "config/policy.yaml";
+		const { status, stdout } = novacompat("policy", "diff", policy, policy, "--journal", copy);
+		expect(stdout).toMatch(says);
+		expect(status).toBe(1);
+	});
+});
+
 test("no journal", () => {
 	const { status, stderr } = novacompat("journal", "list", "--directory", join(directory, "nowhere"));
 	expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("ENOENT") });

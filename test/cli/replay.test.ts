@@ -88,6 +88,8 @@ async function askEverything(): Promise<void> {
 const COUNT = 2 * NOVA.length + 5;
 const SAME = `${COUNT} replayed: ${COUNT} as recorded, 0 different\n`;
 
+const NOTHING = "nothing was compared: no request has a recorded reply, or a decision in the journal of the shadow";
+
 beforeAll(async () => {
 	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
@@ -193,6 +195,33 @@ ${COUNT} replayed: ${COUNT - 1} as recorded, 1 different
 	});
 });
 
+describe("a recording that has lost something", () => {
+	/** What a line must not be, exit code, how many are as recorded, without a reply, and what is said. */
+	const LOST: Readonly<Record<string, readonly [RegExp, number, RegExp]>> = {
+		"all replies": [/"exchange":""/, 1, new RegExp(`, ${COUNT} without a recorded reply\n${NOTHING}\n$`)],
+		"half of the replies": [/"exchange":"".*"_msg_id":"[0-7]/, 0, /, \d+ without a recorded reply\n$/],
+		"the policy": [/^\{"type":"policy"/, 1, /different\n\d+ decisions of the journal cannot be made again\n$/],
+	};
+	test.each(Object.entries(LOST))("%s", (_, [lost, code, says]) => {
+		const file = path("lost.jsonl");
+		const lines = readFileSync(path("all.jsonl"), "utf8").split("\n");
+		writeFileSync(file, lines.filter((line) => !lost.test(line)).join("\n"));
+		const { status, stdout } = novacompat("replay", file);
+		expect(stdout).toMatch(says);
+		expect(status).toBe(code);
+	});
+
+	test("a line of the journal: the rest is as recorded, and it is said all the same", () => {
+		const journal = path("damaged.jsonl");
+		writeFileSync(journal, `${readFileSync(path("journal/journal-000001.jsonl"), "utf8")}{"type":"decision","ti`);
+		const words = [path("recording.jsonl"), "--journal", journal, "--junit", path("junit.xml")];
+		const { status, stdout, stderr } = novacompat("replay", ...words);
+		expect({ status, stdout }).toEqual({ status: 1, stdout: `${SAME}1 line of the journal is damaged\n` });
+		expect(stderr).toMatch(/^novacompat: \S+damaged\.jsonl:\d+: the line is cut off, or has no checksum\n$/);
+		expect(readFileSync(path("junit.xml"), "utf8")).toContain('<error message="1 line of the journal is damaged"/>');
+	});
+});
+
 describe("what is recorded", () => {
 	test("SEC-10: of the request context nothing but ids, in the recording and in the journal", () => {
 		const written = [path("recording.jsonl"), path("all.jsonl"), path("journal/journal-000001.jsonl")];
@@ -260,10 +289,14 @@ test("the shared recording of the samples is answered as it was", () => {
 });
 
 describe("recordings that know nothing of hosts", () => {
-	test("single messages of Nova, on hosts that are given: what they get now", () => {
-		const { status, stdout } = novacompat("replay", ...NOVA, "--hosts", `${SAMPLES}/hosts`);
-		expect(status).toBe(0);
-		expect(stdout).toContain("4 replayed: 0 as recorded, 0 different, 4 without a recorded reply\n");
+	test("single messages of Nova, on hosts that are given: what they get now, and that it is compared with nothing", () => {
+		const words = ["--hosts", `${SAMPLES}/hosts`, "--junit", path("junit.xml")];
+		const { status, stdout } = novacompat("replay", ...NOVA, ...words);
+		expect(status).toBe(1);
+		expect(stdout).toContain(`4 replayed: 0 as recorded, 0 different, 4 without a recorded reply\n${NOTHING}\n`);
+		const xml = readFileSync(path("junit.xml"), "utf8");
+		expect(xml).toContain('tests="5" failures="0" errors="1" skipped="4"');
+		expect(xml).toContain(`name="comparison" time="0.000"><error message="${NOTHING}"/></testcase>`);
 		expect(stdout).toContain('  {"result":null}\n');
 		expect(stdout).toContain('"reason":"software_version 1.3.0 needs at least 1.3;');
 	});
