@@ -64,7 +64,7 @@ export function addJournalCommands(program: Command): void {
 		.option("--junit <file>", "write the result as JUnit XML")
 		.addHelpText(
 			"after",
-			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, 64 usage,\n75 no connection to the broker, 255 bug.",
+			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 255 bug.",
 		)
 		.action(async (files, options) => {
 			process.exitCode = await (await import("./replay.ts")).replay(files, options);

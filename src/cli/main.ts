@@ -124,7 +124,9 @@ policy
 	});
 
 outputOptions(policy.command("diff <old> <new>"))
-	.description("list the decisions of a journal that are others under a new policy: 0 none, 1 some, 78 no policy")
+	.description(
+		"list the decisions of a journal that are others under a new policy: 0 none, 1 some, or it is damaged, 78 no policy",
+	)
 	.option("--journal <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
 	.action(async (older, newer, options) => {
 		process.exitCode = (await import("./policy-diff.ts")).policyDiff(older, newer, options);

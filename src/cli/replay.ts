@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import { readJournal } from "../journal/reader.ts";
 import { RpcClient } from "../messaging/client.ts";
 import { MessageDeliveryFailure, MessageUndeliverable, MessagingTimeout, RemoteError } from "../messaging/errors.ts";
 import { toJson } from "../messaging/json.ts";
@@ -10,6 +10,7 @@ import type { Transport } from "../messaging/transport.ts";
 import { reduceMessage } from "../recording/allow-list.ts";
 import { compareOutcomes, type Difference, type Outcome, outcomeOf } from "../recording/compare.ts";
 import { type Conversation, conversationsOf } from "../recording/conversation.ts";
+import { JournalDamage } from "./basis.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
@@ -20,7 +21,7 @@ import { progressBar } from "./progress.ts";
 import { readRecordings } from "./recordings.ts";
 import { renderReplay, renderSummary } from "./render-replay.ts";
 import { expectedOutcomes } from "./replay-expected.ts";
-import { replayService } from "./replay-service.ts";
+import { type Knowledge, replayService } from "./replay-service.ts";
 
 export interface ReplayOptions extends BusOptions {
 	readonly live?: boolean;
@@ -56,14 +57,17 @@ const ANY_SERVER = "novacompat-replay";
 
 /** `novacompat replay`: sends recorded requests again, and compares what they get with what they got. */
 export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
-	const { messages, shared, entries: recorded } = readRecordings(files, complain);
-	const entries = [...recorded, ...readJournal(options.journal ?? [], complain)];
+	const damage = new JournalDamage();
+	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
+	const entries = [...recorded, ...readJournal(options.journal ?? [], damage.line)];
 	const conversations = conversationsOf(messages);
 	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
 	const { live, transportUrl, configFile, configDir, novaConf } = options;
 	const isLive = [live, transportUrl, configFile, configDir, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
-	const service = isLive ? undefined : await serviceFor(transport, conversations, entries, options);
+	const service = isLive
+		? undefined
+		: await serviceFor(transport, conversations, { entries, basisOf: damage.basisOf }, options);
 	await service?.start();
 	const client = new RpcClient(transport);
 	try {
@@ -73,9 +77,11 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 			{ shared, was: expectedOutcomes(conversations, entries) },
 			options,
 		);
-		process.stdout.write(renderReplay(replayed) + renderSummary(replayed));
-		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed));
-		return replayed.some(({ differences = [] }) => differences.length > 0) ? REPLAY_EXIT.differs : REPLAY_EXIT.same;
+		const problems = [...problemsOf(replayed), ...damage.problems];
+		process.stdout.write(renderReplay(replayed) + renderSummary(replayed, problems));
+		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed, problems));
+		const isSame = replayed.every(({ differences = [] }) => differences.length === 0);
+		return isSame && problems.length === 0 ? REPLAY_EXIT.same : REPLAY_EXIT.differs;
 	} catch (error) {
 		if (!(error instanceof MessageDeliveryFailure || error instanceof MessagingTimeout)) throw error;
 		complain(error.message);
@@ -87,10 +93,16 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	}
 }
 
+/** A recording that has lost its replies must not be a success. */
+function problemsOf(replayed: readonly Replayed[]): readonly string[] {
+	if (replayed.some(({ differences }) => differences !== undefined)) return [];
+	return ["nothing was compared: no request has a recorded reply, or a decision in the journal of the shadow"];
+}
+
 async function serviceFor(
 	transport: Transport,
 	conversations: readonly Conversation[],
-	entries: readonly JournalEntry[],
+	made: Pick<Knowledge, "entries" | "basisOf">,
 	{ hosts = [], policy }: ReplayOptions,
 ) {
 	const targets = conversations
@@ -98,7 +110,7 @@ async function serviceFor(
 		.map((target) => ({ server: ANY_SERVER, ...target }));
 	const distinct = new Map(targets.map((target) => [`${target.exchange} ${routingKey(target)}`, target]));
 	return replayService(transport, [...distinct.values()], {
-		entries,
+		...made,
 		hosts: await readHosts(hosts),
 		policy: policyOf(policy),
 		isPolicyGiven: policy !== undefined,
