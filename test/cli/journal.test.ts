@@ -132,6 +132,14 @@ describe("journal show", () => {
 		expect(stdout).toContain(`, the last of ${Object.keys(WAYS).length + 1}\n`);
 	});
 
+	test.each([
+		["show", "feedbeef", "no decision with id or request id"],
+		["why", "feedbeef", "no decision about instance feedbeef"],
+	])("%s with the journal named before what is looked for", (command, id, says) => {
+		const { status, stderr } = novacompat("journal", command, "--directory", directory, id);
+		expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining(says) });
+	});
+
 	test("what is not there", () => {
 		const { status, stderr } = read("show", "feedbeef");
 		expect(status).toBe(64);
@@ -149,6 +157,22 @@ describe("journal why", () => {
 
 	test("an instance that nobody asked about", () => {
 		expect(read("why", "ffff")).toMatchObject({ status: 64, stderr: expect.stringContaining("no decision about") });
+	});
+
+	test("of all instances since a time", () => {
+		const { status, stdout } = read("why", "--since", "2h");
+		expect(status).toBe(0);
+		expect(stdout.match(/^(ACCEPT|REJECT|UNKNOWN) /gm)).toHaveLength(Object.keys(WAYS).length + 1);
+		const none = `novacompat: ${directory}: no decision since 2999-01-01T00:00:00.000Z\n`;
+		expect(read("why", "--since", "2999-01-01")).toEqual({ status: 64, stdout: "", stderr: none });
+	});
+
+	test("neither an instance nor a time", () => {
+		const { status, stderr } = read("why");
+		expect({ status, stderr }).toEqual({
+			status: 64,
+			stderr: "novacompat: which decisions? expected an instance, or --since\n",
+		});
 	});
 });
 
@@ -239,7 +263,21 @@ describe("policy diff with a damaged journal", () => {
 	});
 });
 
-test("no journal", () => {
-	const { status, stderr } = novacompat("journal", "list", "--directory", join(directory, "nowhere"));
-	expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("ENOENT") });
+describe("no journal", () => {
+	const policy = "config/policy.yaml";
+	test.each([
+		[["journal", "list"], "--directory"],
+		[["policy", "diff", policy, policy], "--journal"],
+		[["replay", "config/samples/migrations.jsonl"], "--journal"],
+		[["record", "config/samples/migrations.jsonl"], "--journal"],
+		[["explain", "--journal", "feedbeef"], "--directory"],
+	])("%j says how there is one", (words, option) => {
+		const nowhere = join(directory, "nowhere");
+		const { status, stdout, stderr } = novacompat(...words, option, nowhere);
+		expect({ status, stdout, stderr }).toEqual({
+			status: 64,
+			stdout: "",
+			stderr: `novacompat: ${nowhere}: there is no journal; \`journal\` in the configuration of serve makes one, and ${option} says where it is\n`,
+		});
+	});
 });

@@ -113,8 +113,16 @@ describe("yesterday's checks, made again today", () => {
 		expect(novacompat("replay", path("all.jsonl"))).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
 
-	test("from the recording and the journal of the service: the same, in whatever order", () => {
-		const words = [path("recording.jsonl"), "--journal", path("journal"), "--concurrency", "8"];
+	test("from the recording and the journal of the service, before or behind it: the same, in whatever order", () => {
+		const words = [
+			"--journal",
+			path("journal"),
+			"--hosts",
+			`${SAMPLES}/hosts`,
+			path("recording.jsonl"),
+			"--concurrency",
+			"8",
+		];
 		expect(novacompat("replay", ...words)).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
 
@@ -309,7 +317,9 @@ describe("recordings that know nothing of hosts", () => {
 
 	test.each([
 		[["package.json"], "package.json:1: no recorded message, expected exchange, routing_key and message"],
-		[["test/recording/nova/2026.1.vgpufail.failure-1.reply.json"], "no request, expected a recording"],
+		[["test/recording/nova/2026.1.vgpufail.failure-1.reply.json"], "no call to send again, 1 reply; expected a "],
+		[["test/recording/firehose/oslo-cast.jsonl"], "no call to send again, 1 cast; expected a recording of calls"],
+		[["/dev/null"], "no call to send again, no message at all; expected a recording of calls"],
 		[["nowhere.jsonl"], "ENOENT"],
 	])("%j cannot be replayed", (files, says) => {
 		const { status, stderr } = novacompat("replay", ...files);
