@@ -1,11 +1,12 @@
 import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
 import { JournalDamage } from "./basis.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
+import { readJournals } from "./journals.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { table } from "./table.ts";
@@ -27,7 +28,7 @@ export function policyDiff(oldFile: string, newFile: string, options: PolicyDiff
 	const flips: Flip[] = [];
 	const damage = new JournalDamage();
 	let [count, unchecked] = [0, 0];
-	for (const entry of readJournal(options.journal, damage.line)) {
+	for (const entry of readJournals(options.journal, "--journal", damage.line)) {
 		if (entry.unchecked) {
 			unchecked++;
 			continue;

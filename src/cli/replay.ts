@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readJournal } from "../journal/reader.ts";
 import { RpcClient } from "../messaging/client.ts";
 import { MessageDeliveryFailure, MessageUndeliverable, MessagingTimeout, RemoteError } from "../messaging/errors.ts";
 import { toJson } from "../messaging/json.ts";
@@ -10,12 +9,14 @@ import type { Transport } from "../messaging/transport.ts";
 import { reduceMessage } from "../recording/allow-list.ts";
 import { compareOutcomes, type Difference, type Outcome, outcomeOf } from "../recording/compare.ts";
 import { type Conversation, conversationsOf } from "../recording/conversation.ts";
+import type { RecordedMessage } from "../recording/recording.ts";
 import { JournalDamage } from "./basis.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
+import { readJournals } from "./journals.ts";
 import { junit } from "./junit.ts";
 import { progressBar } from "./progress.ts";
 import { readRecordings } from "./recordings.ts";
@@ -59,9 +60,9 @@ const ANY_SERVER = "novacompat-replay";
 export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
 	const damage = new JournalDamage();
 	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
-	const entries = [...recorded, ...readJournal(options.journal ?? [], damage.line)];
+	const entries = [...recorded, ...readJournals(options.journal ?? [], "--journal", damage.line)];
 	const conversations = conversationsOf(messages);
-	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
+	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: ${withoutCalls(messages)}`);
 	const { live, transportUrl, configFile, configDir, novaConf } = options;
 	const isLive = [live, transportUrl, configFile, configDir, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
@@ -91,6 +92,18 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 		await service?.stop();
 		await transport.close();
 	}
+}
+
+/** Why there is nothing to send. */
+function withoutCalls(messages: readonly RecordedMessage[]): string {
+	const casts = messages.filter(({ message }) => Object.hasOwn(message, "method")).length;
+	const counts = [counted(casts, "cast", "casts"), counted(messages.length - casts, "reply", "replies")];
+	const told = counts.filter((count) => count !== undefined).join(" and ") || "no message at all";
+	return `no call to send again, ${told}; expected a recording of calls: requests with method and _msg_id`;
+}
+
+function counted(count: number, one: string, many: string): string | undefined {
+	return count === 0 ? undefined : `${count} ${count === 1 ? one : many}`;
 }
 
 /** A recording that has lost its replies must not be a success. */
