@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -93,6 +93,10 @@ const NOTHING = "nothing was compared: no request has a recorded reply, or a dec
 beforeAll(async () => {
 	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
+	for (const name of ["recording.jsonl", "all.jsonl"]) {
+		writeFileSync(path(name), "");
+		chmodSync(path(name), 0o644);
+	}
 	const stop = await serve(`journal: { directory: journal }\nrecording: { file: recording.jsonl }\n`);
 	await askEverything();
 	await stop();
@@ -139,7 +143,7 @@ describe("yesterday's checks, made again today", () => {
 	test("at a live service, which has the same hosts: the same, and no faster than it may be", {
 		timeout: 60_000,
 	}, async () => {
-		const stop = await serve("");
+		const stop = await serve("recording: { file: new.jsonl }\n");
 		const started = performance.now();
 		const words = [path("all.jsonl"), "--live", "--rate", "10", "--concurrency", "4"];
 		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: broker.url };
@@ -244,8 +248,15 @@ describe("what is recorded", () => {
 				}
 			}
 		}
-		expect(statSync(path("recording.jsonl")).mode & 0o777).toBe(0o600);
-		expect(statSync(path("all.jsonl")).mode & 0o777).toBe(0o600);
+	});
+
+	test.each([
+		["recording.jsonl", "that was there, for all to read"],
+		["all.jsonl", "that was there, for all to read"],
+		["new.jsonl", "that was not there"],
+	])("is for nobody else to read: %s, %s", (name) => {
+		expect(statSync(path(name)).size).toBeGreaterThan(0);
+		expect(statSync(path(name)).mode & 0o777).toBe(0o600);
 	});
 
 	test("with --share no id of then is in it, and it can be replayed all the same", () => {
