@@ -7,6 +7,7 @@ import { Pseudonyms } from "../recording/pseudonyms.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
 import { complain } from "./complain.ts";
 import { readJournals } from "./journals.ts";
+import { ownerOnly } from "./owner-only.ts";
 import { header, readRecordings } from "./recordings.ts";
 
 export interface RecordOptions {
@@ -33,6 +34,7 @@ export function record(files: readonly string[], { journal = [], share = false, 
 	if (share) for (const line of lines) pseudonyms.learn(line);
 	const written = [header(share), ...lines.map((line) => (share ? pseudonyms.applyTo(line) : line))];
 	const text = written.map((line) => ("type" in line && line !== written[0] ? sealLine(line) : plain(line))).join("");
+	if (output !== undefined) ownerOnly(output);
 	writeFileSync(output === undefined ? STDOUT : openSync(output, "w", 0o600), text);
 }
 
