@@ -62,6 +62,7 @@ export function addJournalCommands(program: Command): void {
 		.option("--concurrency <number>", "requests under way at once", count, 1)
 		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)
 		.option("--junit <file>", "write the result as JUnit XML")
+		.option("--output <file>", "write each reply as it came, one on a line, to compare bytes")
 		.addHelpText(
 			"after",
 			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 255 bug.",

@@ -18,6 +18,7 @@ import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
 import { readJournals } from "./journals.ts";
 import { junit } from "./junit.ts";
+import { ownerOnly } from "./owner-only.ts";
 import { progressBar } from "./progress.ts";
 import { readRecordings } from "./recordings.ts";
 import { renderReplay, renderSummary } from "./render-replay.ts";
@@ -30,6 +31,7 @@ export interface ReplayOptions extends BusOptions {
 	readonly hosts?: readonly string[];
 	readonly policy?: string;
 	readonly junit?: string;
+	readonly output?: string;
 	/** Requests that are begun in a second, and that are under way at once. */
 	readonly rate?: number;
 	readonly concurrency: number;
@@ -45,6 +47,8 @@ export interface Replayed {
 	readonly differences: readonly Difference[] | undefined;
 	/** Seconds. */
 	readonly duration: number;
+	/** The reply on the wire, with the ids of the recorded call; undefined where none came. */
+	readonly body: string | undefined;
 }
 
 /** What the requests got; and whether the ids in it are pseudonyms. */
@@ -80,6 +84,10 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 		);
 		const problems = [...problemsOf(replayed), ...damage.problems];
 		process.stdout.write(renderReplay(replayed) + renderSummary(replayed, problems));
+		if (options.output !== undefined) {
+			ownerOnly(options.output);
+			writeFileSync(options.output, wireLines(replayed), { mode: 0o600 });
+		}
 		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed, problems));
 		const isSame = replayed.every(({ differences = [] }) => differences.length === 0);
 		return isSame && problems.length === 0 ? REPLAY_EXIT.same : REPLAY_EXIT.differs;
@@ -165,10 +173,30 @@ async function sendAgain(
 ): Promise<Replayed> {
 	const { request } = conversation;
 	const started = performance.now();
-	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout }));
+	let body: string | undefined;
+	const onBody = (bytes: Buffer, msgId: string) => {
+		body = withIdsOf(request, bytes, msgId);
+	};
+	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout, onBody }));
 	const duration = (performance.now() - started) / 1000;
 	const then = was.get(conversation);
-	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration };
+	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration, body };
+}
+
+const UNIQUE_ID = /(?<=_unique_id\W+)[0-9a-f]{32}/g;
+
+/** Both ids of a call are others each time: `_msg_id` becomes that of the recorded call, `_unique_id` zeros. */
+function withIdsOf({ message }: Conversation["request"], body: Buffer, msgId: string): string {
+	return body.toString("utf8").replaceAll(msgId, String(message["_msg_id"])).replace(UNIQUE_ID, "0".repeat(32));
+}
+
+/** What came, a line of JSON for each request: by the bytes versions of the service can be compared. */
+function wireLines(replayed: readonly Replayed[]): string {
+	const lines = replayed.map(({ conversation: { request }, body = null }) => {
+		const { _msg_id: id, _context_request_id: request_id = null } = request.message;
+		return `${JSON.stringify({ id, request_id, body })}\n`;
+	});
+	return lines.join("");
 }
 
 /** As a recording would have it. Throws what says nothing about the service: no connection. */

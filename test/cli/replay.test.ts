@@ -303,8 +303,24 @@ test("with --share a mediated device that was chosen is chosen again, by its oth
 	expect(novacompat("replay", shared)).toEqual(answer);
 });
 
-test("the shared recording of the samples is answered as it was", () => {
-	expect(novacompat("replay", "config/samples/migrations.jsonl")).toEqual({ status: 0, stdout: SAME, stderr: "" });
+test("the shared recording of the samples is answered as it was, to the byte", () => {
+	const output = path("replies.jsonl");
+	const words = ["config/samples/migrations.jsonl", "--output", output];
+	expect(novacompat("replay", ...words)).toEqual({ status: 0, stdout: SAME, stderr: "" });
+	const replies = readFileSync(output, "utf8");
+	expect(replies).toBe(readFileSync(`${REPOSITORY}test/cli/golden/migrations.replies.jsonl`, "utf8"));
+	const [first] = replies.split("\n");
+	const { id, request_id, body } = JSON.parse(first ?? "");
+	expect({ id, request_id }).toEqual({
+		id: expect.stringMatching(/^\w{32}$/),
+		request_id: expect.stringMatching(/^req-/),
+	});
+	expect(JSON.parse(JSON.parse(body)["oslo.message"])).toMatchObject({
+		_msg_id: id,
+		_unique_id: "0".repeat(32),
+		result: null,
+	});
+	expect(statSync(output).mode & 0o777).toBe(0o600);
 });
 
 describe("recordings that know nothing of hosts", () => {
