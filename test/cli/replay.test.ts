@@ -336,10 +336,57 @@ describe("recordings that know nothing of hosts", () => {
 		expect(stdout).toContain('"reason":"software_version 1.3.0 needs at least 1.3;');
 	});
 
-	test("a capture of RabbitMQ's firehose: what another service had answered is different", () => {
-		const { status, stdout } = novacompat("replay", "test/recording/firehose/oslo-no_such_method.jsonl");
-		expect({ status, stdout }).toEqual({ status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n" });
-		expect(novacompat("replay", "test/recording/firehose/oslo-call.jsonl").status).toBe(1);
+	describe("captures of RabbitMQ's firehose", () => {
+		const firehose = (name: string) => `test/recording/firehose/oslo-${name}.jsonl`;
+
+		test("what no method of ours is for is not sent, and counted", () => {
+			const { status, stdout } = novacompat("replay", ...["no_such_method", "call_none", "expected_exc"].map(firehose));
+			expect({ status, stdout }).toEqual({
+				status: 0,
+				stdout: "1 replayed: 1 as recorded, 0 different, 2 for other services\n",
+			});
+		});
+
+		test("nothing is left: that is no success", () => {
+			const { status, stdout } = novacompat("replay", firehose("call_none"));
+			expect({ status, stdout }).toEqual({
+				status: 1,
+				stdout: `0 replayed: 0 as recorded, 0 different, 1 for other services\n${NOTHING}\n`,
+			});
+		});
+
+		test("of what a nova-compute had answered it is compared whether it refused", () => {
+			const { status, stdout } = novacompat("replay", firehose("call"));
+			expect({ status, stdout }).toEqual({
+				status: 1,
+				stdout: `differs  check_can_live_migrate_destination to compute.host1 req-0001
+  refused
+    - false
+    + true
+1 replayed: 0 as recorded, 1 different
+`,
+			});
+			const failed = path("failed.jsonl");
+			const failure = { class: "MigrationPreCheckError", message: "no CPU", args: [], kwargs: {}, tb: ["Traceback"] };
+			const reply = { result: null, failure: JSON.stringify(failure), ending: true };
+			const capture = readFileSync(`${REPOSITORY}${firehose("call")}`, "utf8").split("\n");
+			const lines = capture.map((line) => {
+				if (!line.includes('\\"ending\\"')) return line;
+				const told = JSON.parse(line);
+				const body = JSON.parse(told.body);
+				const { _msg_id } = JSON.parse(body["oslo.message"]);
+				body["oslo.message"] = JSON.stringify({ ...reply, _msg_id });
+				return JSON.stringify({ ...told, body: JSON.stringify(body) });
+			});
+			writeFileSync(failed, lines.join("\n"));
+			const same = { status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n" };
+			expect(novacompat("replay", failed)).toMatchObject(same);
+			// So is it in what is kept of the capture.
+			const kept = path("kept.jsonl");
+			expect(novacompat("record", failed, "--share", "--output", kept).status).toBe(0);
+			expect(readFileSync(kept, "utf8")).not.toContain("Traceback");
+			expect(novacompat("replay", kept)).toMatchObject(same);
+		});
 	});
 
 	test.each([
