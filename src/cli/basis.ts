@@ -3,13 +3,40 @@ import type { JournalEntry } from "../journal/reader.ts";
 import type { Basis } from "../precheck.ts";
 import { complain } from "./complain.ts";
 
-/** What a decision of a journal was made of; undefined where it cannot be made again, which is told on standard error. */
-export function basisOf({ basis }: JournalEntry): Basis | undefined {
-	try {
-		return basis();
-	} catch (error) {
-		if (!(error instanceof CannotBeMadeAgain)) throw error;
-		complain(error.message);
-		return undefined;
+/** What of journals cannot be used: told on standard error, each once, and counted. */
+export class JournalDamage {
+	readonly #told = new Set<string>();
+	#lines = 0;
+	#decisions = 0;
+
+	/** Takes `file:line: what is wrong`. */
+	readonly line = (text: string): void => {
+		if (this.#tell(text)) this.#lines++;
+	};
+
+	/** What a decision was made of; undefined where it cannot be made again. One that no check came to is told, and is no damage. */
+	readonly basisOf = ({ basis, unchecked }: JournalEntry): Basis | undefined => {
+		try {
+			return basis();
+		} catch (error) {
+			if (!(error instanceof CannotBeMadeAgain)) throw error;
+			if (this.#tell(error.message) && !unchecked) this.#decisions++;
+			return undefined;
+		}
+	};
+
+	/** `2 lines of the journal are damaged`, and the like. */
+	get problems(): readonly string[] {
+		const lines =
+			this.#lines === 1 ? "1 line of the journal is damaged" : `${this.#lines} lines of the journal are damaged`;
+		const decisions = `${this.#decisions} decision${this.#decisions === 1 ? "" : "s"} of the journal cannot be made again`;
+		return [...(this.#lines > 0 ? [lines] : []), ...(this.#decisions > 0 ? [decisions] : [])];
+	}
+
+	#tell(text: string): boolean {
+		if (this.#told.has(text)) return false;
+		this.#told.add(text);
+		complain(text);
+		return true;
 	}
 }

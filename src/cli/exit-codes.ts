@@ -12,10 +12,10 @@ export const CALL_EXIT = { result: 0, failed: 2, timeout: 3, nobody: 69, noBroke
 /** Those of `novacompat doctor`, besides usage, config and bug, as `nova-status upgrade check` has them. */
 export const DOCTOR_EXIT = { good: 0, warnings: 1, problem: 2 } as const;
 
-/** Those of `novacompat replay`, besides usage and bug; without a broker it is that of `call`. */
+/** Those of `novacompat replay`, besides usage and bug; without a broker it is that of `call`. `differs` too where nothing could be compared. */
 export const REPLAY_EXIT = { same: 0, differs: 1 } as const;
 
-/** Those of `novacompat policy diff`, besides usage, config and bug. */
+/** Those of `novacompat policy diff`, besides usage, config and bug; `flips` too where a decision cannot be made again. */
 export const POLICY_DIFF_EXIT = { same: 0, flips: 1 } as const;
 
 /** `accept` counts as clean only without warnings. */

@@ -14,13 +14,20 @@ export interface ExplainOptions extends OutputOptions {
 	readonly target?: readonly string[];
 	readonly device?: readonly string[];
 	readonly policy?: string;
+	/** Have a meaning for a decision that was made. */
+	readonly set?: readonly string[];
+	readonly unset?: readonly string[];
 }
 
 /** Decides offline and shows what every device met; the exit code is the verdict, of several targets that of the best. */
 export async function explain(options: ExplainOptions): Promise<number> {
-	const { source: path, target, device, policy: file } = options;
+	const { source: path, target, device, policy: file, set, unset } = options;
 	if (path === undefined || target === undefined) {
 		throw new UsageError("which hosts? expected --source and --target, or --journal for a decision that was made");
+	}
+	for (const [option, words] of Object.entries({ set, unset })) {
+		if (words)
+			throw new UsageError(`--${option} ${words.join(" ")} has no meaning without --journal, which names the decision`);
 	}
 	const source = await readHost(path);
 	const devices = chosenDevices(source, device);

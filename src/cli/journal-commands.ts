@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
 import { URL_VARIABLE } from "./environment.ts";
-import { collect, outputOptions } from "./output-options.ts";
+import { collect, outputOptions, repeatable } from "./output-options.ts";
 
 /** What can be done with what was decided before. */
 export function addJournalCommands(program: Command): void {
@@ -21,12 +21,12 @@ export function addJournalCommands(program: Command): void {
 		.option("--host <name>", "from or to this host")
 		.action(async (options) => (await import("./journal.ts")).journalReport(options));
 
-	readingOptions(journal.command("show <id>"))
+	readingOptions(journal.command("show <id>"), REPEATABLE)
 		.description("one decision with all that was looked at, by its id or request id")
 		.action(async (id, options) => (await import("./journal.ts")).journalShow(id, options));
 
-	readingOptions(journal.command("why <instance>"))
-		.description("what was decided about an instance, and every reason")
+	readingOptions(journal.command("why [instance]"), REPEATABLE)
+		.description("what was decided about an instance, or with --since about all of them, and every reason")
 		.addOption(sinceOption())
 		.action(async (instance, options) => (await import("./journal.ts")).journalWhy(instance, options));
 
@@ -35,16 +35,16 @@ export function addJournalCommands(program: Command): void {
 		.description(
 			"make one recording of captures, recordings and single messages, of what is known to be harmless in them",
 		)
-		.option("--journal <path...>", "add what the decisions were made of, so that they can be made again")
-		.option("--share", "put pseudonyms in the place of the ids of requests, instances, projects and users")
+		.addOption(repeatable("--journal <path>", "add what the decisions were made of, so that they can be made again"))
+		.option("--share", "put pseudonyms in the place of every UUID, and of ids of projects, users and messages")
 		.option("--output <file>", "where to (default: standard output)")
 		.action(async (files, options) => (await import("./record.ts")).record(files, options));
 
 	program
 		.command("replay <file...>")
 		.description("send recorded requests again, and compare what they get with what they got")
-		.option("--journal <path...>", "what was known then; a recording may have it already")
-		.option("--hosts <path...>", "snapshot files or host trees, for what no journal knows")
+		.addOption(repeatable("--journal <path>", "what was known then; a recording may have it already"))
+		.addOption(repeatable("--hosts <path>", "snapshot files or host trees, for what no journal knows"))
 		.option("--policy <file>", "policy (default: that of the journal, else the built-in one)")
 		.addOption(
 			new Option("--live", `send them to the service on the broker of the variable ${URL_VARIABLE}`).conflicts([
@@ -55,16 +55,17 @@ export function addJournalCommands(program: Command): void {
 			]),
 		)
 		.option("--transport-url <url>", "send them to the service on this broker; one with a password in the variable")
-		.option("--nova-conf <file...>", "take the broker from nova.conf, as `serve` does")
+		.addOption(repeatable("--nova-conf <file>", "take the broker from nova.conf, as `serve` does"))
 		.option("--config-file <file>", "take the broker from a configuration of `serve`; may be repeated", collect)
 		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
 		.option("--rate <number>", "requests a second (default: as fast as it goes)", positive)
 		.option("--concurrency <number>", "requests under way at once", count, 1)
 		.option("--timeout <seconds>", "how long to wait for a reply", positive, 60)
 		.option("--junit <file>", "write the result as JUnit XML")
+		.option("--output <file>", "write each reply as it came, one on a line, to compare bytes")
 		.addHelpText(
 			"after",
-			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, 64 usage,\n75 no connection to the broker, 255 bug.",
+			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 255 bug.",
 		)
 		.action(async (files, options) => {
 			process.exitCode = await (await import("./replay.ts")).replay(files, options);
@@ -82,9 +83,14 @@ function count(text: string): number {
 	throw new InvalidArgumentError("Expected a number from 1 to 9999.");
 }
 
-function readingOptions(command: Command): Command {
+const DIRECTORY = "journal, or some of its files";
+const MANY = new Option("--directory <path...>", DIRECTORY).default([DEFAULT_JOURNAL_DIR]);
+/** Where an argument may follow. */
+const REPEATABLE = repeatable("--directory <path>", DIRECTORY, [DEFAULT_JOURNAL_DIR]);
+
+function readingOptions(command: Command, directory = MANY): Command {
 	return outputOptions(command)
-		.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
+		.addOption(directory)
 		.addHelpText("after", "\nExit codes: 0 good, 1 something in the journal is damaged, 64 usage, 255 bug.");
 }
 

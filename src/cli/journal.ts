@@ -1,6 +1,7 @@
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import type { JournalEntry } from "../journal/reader.ts";
 import { complain } from "./complain.ts";
 import { UsageError } from "./exit-codes.ts";
+import { readJournals } from "./journals.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { terminalColour } from "./render.ts";
 import { renderEntries, renderEntry, renderHistory } from "./render-journal.ts";
@@ -38,11 +39,18 @@ export function journalReport(options: JournalCommandOptions & JournalFilter): v
 	print({ kind: "list", data: report, text: () => renderReport(report), columns, rows }, options);
 }
 
-/** `novacompat journal why`: what was decided about an instance and why, decision by decision. */
-export function journalWhy(instance: string, options: JournalCommandOptions & JournalFilter): void {
-	const { directory } = options;
-	const entries = [...filtered(decisionsOf(directory), { ...options, instance })];
-	if (entries.length === 0) throw new UsageError(`${directory.join(", ")}: no decision about instance ${instance}`);
+/** `novacompat journal why`: what was decided about an instance, or since a time, and why, decision by decision. */
+export function journalWhy(instance: string | undefined, options: JournalCommandOptions & JournalFilter): void {
+	const { directory, since } = options;
+	if (instance === undefined && since === undefined) {
+		throw new UsageError("which decisions? expected an instance, or --since");
+	}
+	const entries = [...filtered(decisionsOf(directory), { ...options, ...(instance !== undefined && { instance }) })];
+	if (entries.length === 0) {
+		const about = instance === undefined ? "" : ` about instance ${instance}`;
+		const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
+		throw new UsageError(`${directory.join(", ")}: no decision${about}${from}`);
+	}
 	print({ ...listOf(entries), text: () => renderHistory(entries, terminalColour(process.stdout)) }, options);
 }
 
@@ -75,7 +83,7 @@ export function findDecision(paths: readonly string[], id: string): { entry: Jou
 
 /** What is damaged is told on standard error; the exit code is then 1. */
 function decisionsOf(paths: readonly string[]): Generator<JournalEntry, void, undefined> {
-	return readJournal(paths, (text) => {
+	return readJournals(paths, "--directory", (text) => {
 		complain(text);
 		process.exitCode = 1;
 	});

@@ -5,8 +5,11 @@ import type { Replayed } from "./replay.ts";
 const NO_XML = /[\p{Cs}\ufffe\uffff]/gu;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** A replay as CI systems read it: a test case for each request, skipped where no reply was recorded. */
-export function junit(replayed: readonly Replayed[]): string {
+/**
+ * A replay as CI systems read it: a test case for each request, skipped where no reply was recorded, and an error for each
+ * problem of the recording or the journal.
+ */
+export function junit(replayed: readonly Replayed[], problems: readonly string[]): string {
 	const failures = replayed.filter(({ differences = [] }) => differences.length > 0).length;
 	const skipped = replayed.filter(({ differences }) => differences === undefined).length;
 	const time = replayed.reduce((sum, { duration }) => sum + duration, 0).toFixed(3);
@@ -17,12 +20,18 @@ export function junit(replayed: readonly Replayed[]): string {
 		const message = xmlText(one.differences.map(({ path }) => path).join(", "));
 		return `    ${open}><failure message="${message}">${xmlText(renderReplay([one]))}</failure></testcase>`;
 	});
-	const counts = `tests="${replayed.length}" failures="${failures}" errors="0" skipped="${skipped}" time="${time}"`;
+	const errors = problems.map(
+		(problem) =>
+			`    <testcase classname="novacompat.replay" name="comparison" time="0.000"><error message="${xmlText(problem)}"/></testcase>`,
+	);
+	const tests = replayed.length + errors.length;
+	const counts = `tests="${tests}" failures="${failures}" errors="${errors.length}" skipped="${skipped}" time="${time}"`;
 	return [
 		'<?xml version="1.0" encoding="UTF-8"?>',
 		"<testsuites>",
 		`  <testsuite name="novacompat replay" ${counts}>`,
 		...cases,
+		...errors,
 		"  </testsuite>",
 		"</testsuites>",
 		"",

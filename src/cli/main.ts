@@ -7,7 +7,7 @@ import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { URL_VARIABLE } from "./environment.ts";
 import { EXIT } from "./exit-codes.ts";
 import { addJournalCommands } from "./journal-commands.ts";
-import { collect, outputOptions } from "./output-options.ts";
+import { collect, outputOptions, repeatable } from "./output-options.ts";
 import { build } from "./version.ts";
 
 // Each command loads what it needs when it is called.
@@ -109,7 +109,7 @@ program
 		"say what is wrong, odd or unsafe about a configuration of `serve`: 0 nothing, 1 warnings, 78 it cannot be used",
 	)
 	.option("--config-dir <dir>", "all *.yaml in it, after the files; may be repeated", collect)
-	.option("--nova-conf <file...>", "nova.conf, as `serve` gets it", [])
+	.addOption(repeatable("--nova-conf <file>", "nova.conf, as `serve` gets it", []))
 	.action(async (files, options) => {
 		process.exitCode = (await import("./config-check.ts")).configCheck(files, options);
 	});
@@ -124,8 +124,10 @@ policy
 	});
 
 outputOptions(policy.command("diff <old> <new>"))
-	.description("list the decisions of a journal that are others under a new policy: 0 none, 1 some, 78 no policy")
-	.option("--journal <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
+	.description(
+		"list the decisions of a journal that are others under a new policy: 0 none, 1 some, or it is damaged, 78 no policy",
+	)
+	.addOption(repeatable("--journal <path>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR]))
 	.action(async (older, newer, options) => {
 		process.exitCode = (await import("./policy-diff.ts")).policyDiff(older, newer, options);
 	});

@@ -14,3 +14,10 @@ export function outputOptions(command: Command, more: readonly string[] = []): C
 export function collect(text: string, previous: readonly string[] = []): readonly string[] {
 	return [...previous, text];
 }
+
+/** An option that takes one word, and may be repeated: one that takes more of them takes the arguments behind it, too. */
+export function repeatable(flags: string, description: string, unless?: readonly string[]): Option {
+	return new Option(flags, `${description}; may be repeated`)
+		.default(unless)
+		.argParser((text: string, previous?: readonly string[]) => collect(text, previous === unless ? [] : previous));
+}

@@ -1,12 +1,12 @@
 import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
-import { basisOf } from "./basis.ts";
-import { complain } from "./complain.ts";
+import { JournalDamage } from "./basis.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
+import { readJournals } from "./journals.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { table } from "./table.ts";
@@ -26,22 +26,24 @@ interface Flip {
 export function policyDiff(oldFile: string, newFile: string, options: PolicyDiffOptions): number {
 	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
 	const flips: Flip[] = [];
+	const damage = new JournalDamage();
 	let [count, unchecked] = [0, 0];
-	for (const entry of readJournal(options.journal, complain)) {
+	for (const entry of readJournals(options.journal, "--journal", damage.line)) {
 		if (entry.unchecked) {
 			unchecked++;
 			continue;
 		}
-		const basis = basisOf(entry);
+		const basis = damage.basisOf(entry);
 		if (!basis) continue;
 		count++;
 		const [before, after] = [older, newer].map((policy) => decided(entry, { ...basis, policy: policy(entry.time) }));
 		const isFlip = before?.verdict !== after?.verdict || before?.allowed !== after?.allowed;
 		if (before && after && isFlip) flips.push({ entry, before, after });
 	}
-	const text = () => render(flips, { count, unchecked }, terminalColour(process.stdout));
+	const { problems } = damage;
+	const text = () => render(flips, { count, unchecked, problems }, terminalColour(process.stdout));
 	print({ kind: "list", data: flips, text, columns: COLUMNS, rows: flips.map(cellsOf) }, options);
-	return flips.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
+	return flips.length + problems.length === 0 ? POLICY_DIFF_EXIT.same : POLICY_DIFF_EXIT.flips;
 }
 
 /** The policy of a file as it would have been at a time: overrides are in force, or not. */
@@ -65,7 +67,7 @@ function decided({ request }: JournalEntry, basis: Basis): Decision {
 
 function render(
 	flips: readonly Flip[],
-	{ count, unchecked }: { readonly count: number; readonly unchecked: number },
+	told: { readonly count: number; readonly unchecked: number; readonly problems: readonly string[] },
 	{ colour }: RenderOptions,
 ): string {
 	const header = ["TIME", "ID", "INSTANCE", "FROM", "TO", "OLD", "NEW", "REASON NOW"];
@@ -85,8 +87,9 @@ function render(
 		return flip && header[column] === "NEW" ? paint(flip.after.verdict, cell, colour) : cell;
 	});
 	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
-	const more = unchecked > 0 ? `; ${unchecked} more were made without a check` : "";
-	return `${shown}${flips.length} of ${count} decisions flip${more}.\n`;
+	const { count, unchecked, problems } = told;
+	const more = unchecked > 0 ? [`${unchecked} more were made without a check`] : [];
+	return `${shown}${[`${flips.length} of ${count} decisions flip`, ...more, ...problems].join("; ")}.\n`;
 }
 
 const COLUMNS = ["time", "instance", "from", "to", "was", ...DECISION_COLUMNS];

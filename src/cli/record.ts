@@ -2,10 +2,12 @@ import { openSync, writeFileSync } from "node:fs";
 import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import { entriesOf } from "../journal/entry.ts";
 import { sealLine } from "../journal/line.ts";
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
+import type { JournalEntry } from "../journal/reader.ts";
 import { Pseudonyms } from "../recording/pseudonyms.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
 import { complain } from "./complain.ts";
+import { readJournals } from "./journals.ts";
+import { ownerOnly } from "./owner-only.ts";
 import { header, readRecordings } from "./recordings.ts";
 
 export interface RecordOptions {
@@ -24,7 +26,7 @@ export function record(files: readonly string[], { journal = [], share = false, 
 	const { messages, entries } = readRecordings(files, damaged);
 	const instances = new Set(messages.flatMap(({ message }) => instanceOf(message)));
 	// A decision that no check came to is made of nothing but the message.
-	const wanted = [...entries, ...readJournal(journal, damaged)].filter(
+	const wanted = [...entries, ...readJournals(journal, "--journal", damaged)].filter(
 		({ request, unchecked }) => !unchecked && instances.has(request.instance_uuid),
 	);
 	const lines: readonly object[] = [...messages.map(orderOf), ...journalLines(wanted)];
@@ -32,6 +34,7 @@ export function record(files: readonly string[], { journal = [], share = false, 
 	if (share) for (const line of lines) pseudonyms.learn(line);
 	const written = [header(share), ...lines.map((line) => (share ? pseudonyms.applyTo(line) : line))];
 	const text = written.map((line) => ("type" in line && line !== written[0] ? sealLine(line) : plain(line))).join("");
+	if (output !== undefined) ownerOnly(output);
 	writeFileSync(output === undefined ? STDOUT : openSync(output, "w", 0o600), text);
 }
 

@@ -17,13 +17,14 @@ export function renderReplay(replayed: readonly Replayed[]): string {
 	return lines.map((line) => `${printable(line)}\n`).join("");
 }
 
-/** How many of each. */
-export function renderSummary(replayed: readonly Replayed[]): string {
+/** How many of each, and why that says little. */
+export function renderSummary(replayed: readonly Replayed[], problems: readonly string[]): string {
 	const different = replayed.filter(({ differences = [] }) => differences.length > 0).length;
 	const unanswered = replayed.filter(({ differences }) => differences === undefined).length;
 	const same = replayed.length - different - unanswered;
 	const more = unanswered > 0 ? `, ${unanswered} without a recorded reply` : "";
-	return `${replayed.length} replayed: ${same} as recorded, ${different} different${more}\n`;
+	const summary = `${replayed.length} replayed: ${same} as recorded, ${different} different${more}`;
+	return [summary, ...problems].map((line) => `${line}\n`).join("");
 }
 
 /** Where it went, which method, and the request id by which it is found in logs. */

@@ -10,12 +10,14 @@ import { checkAgain, createPrecheck, type Precheck, type PrecheckRequest } from 
 import { createRanking } from "../ranking.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../snapshot/source.ts";
-import { basisOf } from "./basis.ts";
+import type { JournalDamage } from "./basis.ts";
 
 /** What the service knows instead of agents. */
 export interface Knowledge {
 	/** Checks that were made: the same one is made of the same again. */
 	readonly entries: readonly JournalEntry[];
+	/** What such a check was made of. */
+	readonly basisOf: JournalDamage["basisOf"];
 	/** For everything else. */
 	readonly hosts: readonly Snapshot[];
 	readonly policy: Policy;
@@ -52,7 +54,7 @@ export function replayService(
 }
 
 /** A check that was asked for more than once takes its turns in the order of the journal. */
-function madeAgain({ entries, policy, isPolicyGiven }: Knowledge, otherwise: Precheck): Precheck {
+function madeAgain({ entries, basisOf, policy, isPolicyGiven }: Knowledge, otherwise: Precheck): Precheck {
 	const made = new Map<string, JournalEntry[]>();
 	for (const entry of entries) {
 		const key = keyOf(entry.request, entry.request_id);
@@ -75,7 +77,7 @@ export function keyOf(
 }
 
 /** What is given goes before the last that a journal says of a host. */
-function snapshotsOf({ entries, hosts }: Knowledge): SnapshotSource {
+function snapshotsOf({ entries, basisOf, hosts }: Knowledge): SnapshotSource {
 	const known = new Map<string, Snapshot>();
 	for (const entry of entries) {
 		const basis = entry.unchecked ? undefined : basisOf(entry);

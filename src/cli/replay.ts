@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JournalEntry, readJournal } from "../journal/reader.ts";
 import { RpcClient } from "../messaging/client.ts";
 import { MessageDeliveryFailure, MessageUndeliverable, MessagingTimeout, RemoteError } from "../messaging/errors.ts";
 import { toJson } from "../messaging/json.ts";
@@ -10,17 +9,21 @@ import type { Transport } from "../messaging/transport.ts";
 import { reduceMessage } from "../recording/allow-list.ts";
 import { compareOutcomes, type Difference, type Outcome, outcomeOf } from "../recording/compare.ts";
 import { type Conversation, conversationsOf } from "../recording/conversation.ts";
+import type { RecordedMessage } from "../recording/recording.ts";
+import { JournalDamage } from "./basis.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
+import { readJournals } from "./journals.ts";
 import { junit } from "./junit.ts";
+import { ownerOnly } from "./owner-only.ts";
 import { progressBar } from "./progress.ts";
 import { readRecordings } from "./recordings.ts";
 import { renderReplay, renderSummary } from "./render-replay.ts";
 import { expectedOutcomes } from "./replay-expected.ts";
-import { replayService } from "./replay-service.ts";
+import { type Knowledge, replayService } from "./replay-service.ts";
 
 export interface ReplayOptions extends BusOptions {
 	readonly live?: boolean;
@@ -28,6 +31,7 @@ export interface ReplayOptions extends BusOptions {
 	readonly hosts?: readonly string[];
 	readonly policy?: string;
 	readonly junit?: string;
+	readonly output?: string;
 	/** Requests that are begun in a second, and that are under way at once. */
 	readonly rate?: number;
 	readonly concurrency: number;
@@ -43,6 +47,8 @@ export interface Replayed {
 	readonly differences: readonly Difference[] | undefined;
 	/** Seconds. */
 	readonly duration: number;
+	/** The reply on the wire, with the ids of the recorded call; undefined where none came. */
+	readonly body: string | undefined;
 }
 
 /** What the requests got; and whether the ids in it are pseudonyms. */
@@ -56,14 +62,17 @@ const ANY_SERVER = "novacompat-replay";
 
 /** `novacompat replay`: sends recorded requests again, and compares what they get with what they got. */
 export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
-	const { messages, shared, entries: recorded } = readRecordings(files, complain);
-	const entries = [...recorded, ...readJournal(options.journal ?? [], complain)];
+	const damage = new JournalDamage();
+	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
+	const entries = [...recorded, ...readJournals(options.journal ?? [], "--journal", damage.line)];
 	const conversations = conversationsOf(messages);
-	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: no request, expected a recording`);
+	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: ${withoutCalls(messages)}`);
 	const { live, transportUrl, configFile, configDir, novaConf } = options;
 	const isLive = [live, transportUrl, configFile, configDir, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
-	const service = isLive ? undefined : await serviceFor(transport, conversations, entries, options);
+	const service = isLive
+		? undefined
+		: await serviceFor(transport, conversations, { entries, basisOf: damage.basisOf }, options);
 	await service?.start();
 	const client = new RpcClient(transport);
 	try {
@@ -73,9 +82,15 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 			{ shared, was: expectedOutcomes(conversations, entries) },
 			options,
 		);
-		process.stdout.write(renderReplay(replayed) + renderSummary(replayed));
-		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed));
-		return replayed.some(({ differences = [] }) => differences.length > 0) ? REPLAY_EXIT.differs : REPLAY_EXIT.same;
+		const problems = [...problemsOf(replayed), ...damage.problems];
+		process.stdout.write(renderReplay(replayed) + renderSummary(replayed, problems));
+		if (options.output !== undefined) {
+			ownerOnly(options.output);
+			writeFileSync(options.output, wireLines(replayed), { mode: 0o600 });
+		}
+		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed, problems));
+		const isSame = replayed.every(({ differences = [] }) => differences.length === 0);
+		return isSame && problems.length === 0 ? REPLAY_EXIT.same : REPLAY_EXIT.differs;
 	} catch (error) {
 		if (!(error instanceof MessageDeliveryFailure || error instanceof MessagingTimeout)) throw error;
 		complain(error.message);
@@ -87,10 +102,28 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	}
 }
 
+/** Why there is nothing to send. */
+function withoutCalls(messages: readonly RecordedMessage[]): string {
+	const casts = messages.filter(({ message }) => Object.hasOwn(message, "method")).length;
+	const counts = [counted(casts, "cast", "casts"), counted(messages.length - casts, "reply", "replies")];
+	const told = counts.filter((count) => count !== undefined).join(" and ") || "no message at all";
+	return `no call to send again, ${told}; expected a recording of calls: requests with method and _msg_id`;
+}
+
+function counted(count: number, one: string, many: string): string | undefined {
+	return count === 0 ? undefined : `${count} ${count === 1 ? one : many}`;
+}
+
+/** A recording that has lost its replies must not be a success. */
+function problemsOf(replayed: readonly Replayed[]): readonly string[] {
+	if (replayed.some(({ differences }) => differences !== undefined)) return [];
+	return ["nothing was compared: no request has a recorded reply, or a decision in the journal of the shadow"];
+}
+
 async function serviceFor(
 	transport: Transport,
 	conversations: readonly Conversation[],
-	entries: readonly JournalEntry[],
+	made: Pick<Knowledge, "entries" | "basisOf">,
 	{ hosts = [], policy }: ReplayOptions,
 ) {
 	const targets = conversations
@@ -98,7 +131,7 @@ async function serviceFor(
 		.map((target) => ({ server: ANY_SERVER, ...target }));
 	const distinct = new Map(targets.map((target) => [`${target.exchange} ${routingKey(target)}`, target]));
 	return replayService(transport, [...distinct.values()], {
-		entries,
+		...made,
 		hosts: await readHosts(hosts),
 		policy: policyOf(policy),
 		isPolicyGiven: policy !== undefined,
@@ -140,10 +173,30 @@ async function sendAgain(
 ): Promise<Replayed> {
 	const { request } = conversation;
 	const started = performance.now();
-	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout }));
+	let body: string | undefined;
+	const onBody = (bytes: Buffer, msgId: string) => {
+		body = withIdsOf(request, bytes, msgId);
+	};
+	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout, onBody }));
 	const duration = (performance.now() - started) / 1000;
 	const then = was.get(conversation);
-	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration };
+	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration, body };
+}
+
+const UNIQUE_ID = /(?<=_unique_id\W+)[0-9a-f]{32}/g;
+
+/** Both ids of a call are others each time: `_msg_id` becomes that of the recorded call, `_unique_id` zeros. */
+function withIdsOf({ message }: Conversation["request"], body: Buffer, msgId: string): string {
+	return body.toString("utf8").replaceAll(msgId, String(message["_msg_id"])).replace(UNIQUE_ID, "0".repeat(32));
+}
+
+/** What came, a line of JSON for each request: by the bytes versions of the service can be compared. */
+function wireLines(replayed: readonly Replayed[]): string {
+	const lines = replayed.map(({ conversation: { request }, body = null }) => {
+		const { _msg_id: id, _context_request_id: request_id = null } = request.message;
+		return `${JSON.stringify({ id, request_id, body })}\n`;
+	});
+	return lines.join("");
 }
 
 /** As a recording would have it. Throws what says nothing about the service: no connection. */

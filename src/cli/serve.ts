@@ -32,6 +32,7 @@ import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
+import { ownerOnly } from "./owner-only.ts";
 import { Reloads } from "./reload.ts";
 import type { Bus } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
@@ -156,6 +157,7 @@ function createAnswering(
 function createRecorder({ recording }: Config, log: Logger): Recorder | undefined {
 	if (!recording) return undefined;
 	const { file, max_file_size } = recording;
+	ownerOnly(file);
 	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
 	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
 	let isSaid = false;

@@ -5,7 +5,7 @@ import type { Reason } from "../compat/reason.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import { type Basis, checkAgain, questionOf } from "../precheck.ts";
 import { edited, readEdits } from "./edits.ts";
-import { exitCodeOf } from "./exit-codes.ts";
+import { exitCodeOf, UsageError } from "./exit-codes.ts";
 import { policyOf } from "./explain.ts";
 import { readHost } from "./hosts.ts";
 import { findDecision } from "./journal.ts";
@@ -23,11 +23,14 @@ export interface WhatIfOptions extends OutputOptions {
 	/** Snapshots in the place of those of then. */
 	readonly source?: string;
 	readonly target?: readonly string[];
+	/** Has no meaning: the request has named the devices. */
+	readonly device?: readonly string[];
 	readonly policy?: string;
 }
 
 /** `novacompat explain --journal`: what a decision would be if something were otherwise; the exit code is its verdict. */
 export async function whatIf(options: WhatIfOptions): Promise<number> {
+	refuseMeaningless(options);
 	const { entry } = findDecision(options.directory, options.journal);
 	const basis = await otherwise(entry.basis(), options);
 	const { snapshots, ...decision } = checkAgain(entry.request, basis);
@@ -43,6 +46,13 @@ export async function whatIf(options: WhatIfOptions): Promise<number> {
 		options,
 	);
 	return exitCodeOf(decision);
+}
+
+function refuseMeaningless({ device, target = [] }: WhatIfOptions): void {
+	if (device) {
+		throw new UsageError(`--device ${device.join(" ")} has no meaning with --journal, whose request names the devices`);
+	}
+	if (target.length > 1) throw new UsageError(`--target ${target.join(" ")}: expected one host with --journal`);
 }
 
 async function otherwise(basis: Basis, options: WhatIfOptions): Promise<Basis> {

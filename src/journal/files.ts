@@ -13,6 +13,8 @@ export const DEFAULT_JOURNAL_DIR = "/var/lib/novacompat/journal";
 
 const NAME = /^journal-(\d{6,})\.jsonl$/;
 const NEWLINE = 0x0a;
+/** What neither the owner of a file nor its group may do with it. */
+const FOR_OTHERS = 0o007;
 
 /** The files of a journal, the oldest first. Their names are numbers, so a place in one stays where it is. */
 export function journalFiles(directory: string): readonly string[] {
@@ -80,7 +82,10 @@ export class JournalFiles {
 	async #open(number: number): Promise<void> {
 		const { directory, max_files } = this.#options;
 		const handle = await open(join(directory, nameOf(number)), "a+", 0o640);
-		this.#file = { handle, number, size: (await handle.stat()).size };
+		const { size, mode } = await handle.stat();
+		this.#file = { handle, number, size };
+		// One that was there may be for all to read: devices and instances of the cloud are in it.
+		if ((mode & FOR_OTHERS) !== 0) await handle.chmod(mode & ~FOR_OTHERS & 0o7777);
 		// Whoever wrote last may have been killed in the middle of a line, or had no room for it.
 		if (!(await endsWithNewline(handle, this.#file.size))) await this.append(Buffer.from("\n"));
 		const old = numbersIn(directory).slice(0, -max_files);

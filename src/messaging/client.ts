@@ -24,6 +24,8 @@ export interface CallOptions {
 	/** Seconds between two signs of life; the server then sends heartbeats. */
 	readonly callMonitorTimeout?: number;
 	readonly context?: Fields;
+	/** Takes each reply as it came, and its `_msg_id`. */
+	readonly onBody?: (body: Buffer, msgId: string) => void;
 }
 
 const SEND_TIMEOUT_MS = 10_000;
@@ -94,6 +96,7 @@ export class RpcClient {
 			what: `${String(fields["method"])} of ${addressText(target)}`,
 			timeout: options.timeout,
 			callMonitorTimeout: options.callMonitorTimeout,
+			onBody: options.onBody,
 			onSettled: () => this.#waiters.delete(msgId),
 		});
 		this.#waiters.set(msgId, waiter);
@@ -154,7 +157,7 @@ export class RpcClient {
 			if (error instanceof InvalidMessage) return;
 			throw error;
 		}
-		this.#waiters.get(reply.msgId)?.onReply(reply);
+		this.#waiters.get(reply.msgId)?.onReply(reply, delivery.body);
 	}
 }
 

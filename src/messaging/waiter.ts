@@ -9,6 +9,8 @@ export interface WaiterOptions {
 	readonly timeout: number;
 	/** Seconds between two signs of life. */
 	readonly callMonitorTimeout: number | undefined;
+	/** Takes each reply as it came, and its `_msg_id`. */
+	readonly onBody: ((body: Buffer, msgId: string) => void) | undefined;
 	/** Forgets the waiter, however the call ends. */
 	readonly onSettled: () => void;
 }
@@ -19,7 +21,7 @@ export interface Waiter {
 	/** Set when the request is given away: from then on the method may run. */
 	sent: boolean;
 	reject(error: Error): void;
-	onReply(reply: Reply): void;
+	onReply(reply: Reply, body: Buffer): void;
 }
 
 /** Node's longest timer; one that is set longer ends at once. */
@@ -29,7 +31,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  * Waits as ReplyWaiter does (oslo_messaging/_drivers/amqpdriver.py): the call has a timer, and the call monitor one that
  * every heartbeat restarts; whichever ends first ends the call.
  */
-export function startWaiter({ what, timeout, callMonitorTimeout, onSettled }: WaiterOptions): Waiter {
+export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettled }: WaiterOptions): Waiter {
 	let resolve: (result: unknown) => void = () => undefined;
 	let reject: (error: Error) => void = () => undefined;
 	const result = new Promise<unknown>((onResult, onError) => {
@@ -53,7 +55,8 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onSettled }: Wa
 		result,
 		sent: false,
 		reject: (error) => settle(() => reject(error)),
-		onReply(reply) {
+		onReply(reply, body) {
+			onBody?.(body, reply.msgId);
 			const { failure, ending } = reply;
 			if (failure !== null) return settle(() => reject(decodeFailure(failure)));
 			// Before Newton (2016) the result came first, and the end by itself.

@@ -132,6 +132,14 @@ describe("journal show", () => {
 		expect(stdout).toContain(`, the last of ${Object.keys(WAYS).length + 1}\n`);
 	});
 
+	test.each([
+		["show", "feedbeef", "no decision with id or request id"],
+		["why", "feedbeef", "no decision about instance feedbeef"],
+	])("%s with the journal named before what is looked for", (command, id, says) => {
+		const { status, stderr } = novacompat("journal", command, "--directory", directory, id);
+		expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining(says) });
+	});
+
 	test("what is not there", () => {
 		const { status, stderr } = read("show", "feedbeef");
 		expect(status).toBe(64);
@@ -149,6 +157,22 @@ describe("journal why", () => {
 
 	test("an instance that nobody asked about", () => {
 		expect(read("why", "ffff")).toMatchObject({ status: 64, stderr: expect.stringContaining("no decision about") });
+	});
+
+	test("of all instances since a time", () => {
+		const { status, stdout } = read("why", "--since", "2h");
+		expect(status).toBe(0);
+		expect(stdout.match(/^(ACCEPT|REJECT|UNKNOWN) /gm)).toHaveLength(Object.keys(WAYS).length + 1);
+		const none = `novacompat: ${directory}: no decision since 2999-01-01T00:00:00.000Z\n`;
+		expect(read("why", "--since", "2999-01-01")).toEqual({ status: 64, stdout: "", stderr: none });
+	});
+
+	test("neither an instance nor a time", () => {
+		const { status, stderr } = read("why");
+		expect({ status, stderr }).toEqual({
+			status: 64,
+			stderr: "novacompat: which decisions? expected an instance, or --since\n",
+		});
 	});
 });
 
@@ -213,7 +237,47 @@ test("what is damaged is said with its place, the rest is read, and the exit cod
 	);
 });
 
-test("no journal", () => {
-	const { status, stderr } = novacompat("journal", "list", "--directory", join(directory, "nowhere"));
-	expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("ENOENT") });
+describe("policy diff with a damaged journal", () => {
+	const count = Object.keys(WAYS).length + 1;
+	/** What becomes of each line, and what is said. */
+	const DAMAGED: Readonly<Record<string, readonly [(line: string) => string, RegExp]>> = {
+		"the policies": [
+			(line) => line.replace('"type":"policy"', '"type":"Policy"'),
+			new RegExp(
+				`^0 of 0 decisions flip; 2 lines of the journal are damaged; ${count} decisions of the journal cannot be made again\\.\n$`,
+			),
+		],
+		"one decision": [
+			(line) => line.replace('"message":"not there"', '"message":"nowhere"'),
+			new RegExp(`^0 of ${count - 1} decisions flip; 1 line of the journal is damaged\\.\n$`),
+		],
+	};
+	test.each(Object.entries(DAMAGED))("%s: it is counted, and the exit code tells", (_, [change, says]) => {
+		const copy = join(temporaryDirectory(), "journal-000001.jsonl");
+		const lines = readFileSync(join(directory, "journal-000001.jsonl"), "utf8").split("\n");
+		writeFileSync(copy, lines.map(change).join("\n"));
+		const policy = "config/policy.yaml";
+		const { status, stdout } = novacompat("policy", "diff", policy, policy, "--journal", copy);
+		expect(stdout).toMatch(says);
+		expect(status).toBe(1);
+	});
+});
+
+describe("no journal", () => {
+	const policy = "config/policy.yaml";
+	test.each([
+		[["journal", "list"], "--directory"],
+		[["policy", "diff", policy, policy], "--journal"],
+		[["replay", "config/samples/migrations.jsonl"], "--journal"],
+		[["record", "config/samples/migrations.jsonl"], "--journal"],
+		[["explain", "--journal", "feedbeef"], "--directory"],
+	])("%j says how there is one", (words, option) => {
+		const nowhere = join(directory, "nowhere");
+		const { status, stdout, stderr } = novacompat(...words, option, nowhere);
+		expect({ status, stdout, stderr }).toEqual({
+			status: 64,
+			stdout: "",
+			stderr: `novacompat: ${nowhere}: there is no journal; \`journal\` in the configuration of serve makes one, and ${option} says where it is\n`,
+		});
+	});
 });

@@ -1,17 +1,20 @@
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scanNow } from "../../src/agent/scan-result.ts";
 import { startAgentServer } from "../../src/agent/server.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { readRecording } from "../../src/recording/recording.ts";
+import { makeCheck, snapshot } from "../support/checks.ts";
 import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
@@ -21,6 +24,7 @@ const SAMPLES = `${REPOSITORY}config/samples`;
 const HOSTS = ["test_compute0", "test_compute1"];
 const NOVA = readdirSync(`${SAMPLES}/recordings`).map((file) => `${SAMPLES}/recordings/${file}`);
 const TOKEN = "gAAAAABcanary";
+const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi;
 
 let directory: string;
 let broker: TestBroker;
@@ -84,9 +88,15 @@ async function askEverything(): Promise<void> {
 const COUNT = 2 * NOVA.length + 5;
 const SAME = `${COUNT} replayed: ${COUNT} as recorded, 0 different\n`;
 
+const NOTHING = "nothing was compared: no request has a recorded reply, or a decision in the journal of the shadow";
+
 beforeAll(async () => {
 	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
+	for (const name of ["recording.jsonl", "all.jsonl"]) {
+		writeFileSync(path(name), "");
+		chmodSync(path(name), 0o644);
+	}
 	const stop = await serve(`journal: { directory: journal }\nrecording: { file: recording.jsonl }\n`);
 	await askEverything();
 	await stop();
@@ -107,8 +117,16 @@ describe("yesterday's checks, made again today", () => {
 		expect(novacompat("replay", path("all.jsonl"))).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
 
-	test("from the recording and the journal of the service: the same, in whatever order", () => {
-		const words = [path("recording.jsonl"), "--journal", path("journal"), "--concurrency", "8"];
+	test("from the recording and the journal of the service, before or behind it: the same, in whatever order", () => {
+		const words = [
+			"--journal",
+			path("journal"),
+			"--hosts",
+			`${SAMPLES}/hosts`,
+			path("recording.jsonl"),
+			"--concurrency",
+			"8",
+		];
 		expect(novacompat("replay", ...words)).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
 
@@ -125,7 +143,7 @@ describe("yesterday's checks, made again today", () => {
 	test("at a live service, which has the same hosts: the same, and no faster than it may be", {
 		timeout: 60_000,
 	}, async () => {
-		const stop = await serve("");
+		const stop = await serve("recording: { file: new.jsonl }\n");
 		const started = performance.now();
 		const words = [path("all.jsonl"), "--live", "--rate", "10", "--concurrency", "4"];
 		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: broker.url };
@@ -189,6 +207,33 @@ ${COUNT} replayed: ${COUNT - 1} as recorded, 1 different
 	});
 });
 
+describe("a recording that has lost something", () => {
+	/** What a line must not be, exit code, how many are as recorded, without a reply, and what is said. */
+	const LOST: Readonly<Record<string, readonly [RegExp, number, RegExp]>> = {
+		"all replies": [/"exchange":""/, 1, new RegExp(`, ${COUNT} without a recorded reply\n${NOTHING}\n$`)],
+		"half of the replies": [/"exchange":"".*"_msg_id":"[0-7]/, 0, /, \d+ without a recorded reply\n$/],
+		"the policy": [/^\{"type":"policy"/, 1, /different\n\d+ decisions of the journal cannot be made again\n$/],
+	};
+	test.each(Object.entries(LOST))("%s", (_, [lost, code, says]) => {
+		const file = path("lost.jsonl");
+		const lines = readFileSync(path("all.jsonl"), "utf8").split("\n");
+		writeFileSync(file, lines.filter((line) => !lost.test(line)).join("\n"));
+		const { status, stdout } = novacompat("replay", file);
+		expect(stdout).toMatch(says);
+		expect(status).toBe(code);
+	});
+
+	test("a line of the journal: the rest is as recorded, and it is said all the same", () => {
+		const journal = path("damaged.jsonl");
+		writeFileSync(journal, `${readFileSync(path("journal/journal-000001.jsonl"), "utf8")}{"type":"decision","ti`);
+		const words = [path("recording.jsonl"), "--journal", journal, "--junit", path("junit.xml")];
+		const { status, stdout, stderr } = novacompat("replay", ...words);
+		expect({ status, stdout }).toEqual({ status: 1, stdout: `${SAME}1 line of the journal is damaged\n` });
+		expect(stderr).toMatch(/^novacompat: \S+damaged\.jsonl:\d+: the line is cut off, or has no checksum\n$/);
+		expect(readFileSync(path("junit.xml"), "utf8")).toContain('<error message="1 line of the journal is damaged"/>');
+	});
+});
+
 describe("what is recorded", () => {
 	test("SEC-10: of the request context nothing but ids, in the recording and in the journal", () => {
 		const written = [path("recording.jsonl"), path("all.jsonl"), path("journal/journal-000001.jsonl")];
@@ -203,51 +248,152 @@ describe("what is recorded", () => {
 				}
 			}
 		}
-		expect(statSync(path("recording.jsonl")).mode & 0o777).toBe(0o600);
-		expect(statSync(path("all.jsonl")).mode & 0o777).toBe(0o600);
+	});
+
+	test.each([
+		["recording.jsonl", "that was there, for all to read"],
+		["all.jsonl", "that was there, for all to read"],
+		["new.jsonl", "that was not there"],
+	])("is for nobody else to read: %s, %s", (name) => {
+		expect(statSync(path(name)).size).toBeGreaterThan(0);
+		expect(statSync(path(name)).mode & 0o777).toBe(0o600);
 	});
 
 	test("with --share no id of then is in it, and it can be replayed all the same", () => {
 		const shared = path("shared.jsonl");
 		expect(novacompat("record", path("all.jsonl"), "--share", "--output", shared).status).toBe(0);
-		const text = readFileSync(shared, "utf8");
+		const [text, before] = [shared, path("all.jsonl")].map((file) => readFileSync(file, "utf8"));
+		const uuids = new Set(before?.match(UUID));
 		for (const file of NOVA) {
 			const { message } = readRecording(readFileSync(file, "utf8"));
-			const instance = /"uuid":"([0-9a-f-]{36})"/.exec(JSON.stringify(message))?.[1];
-			const ids = [
-				message["_context_request_id"],
-				message["_context_project_id"],
-				message["_context_user_id"],
-				instance,
-			];
-			for (const id of ids) expect(text.includes(String(id))).toBe(false);
+			for (const id of ["request_id", "project_id", "user_id"]) uuids.add(String(message[`_context_${id}`]));
+			for (const id of JSON.stringify(message["args"]).match(/(?<="uuid":")[0-9a-f-]{36}/g) ?? []) uuids.add(id);
 		}
+		// Instances, ports, boots of hosts, and requests.
+		expect(uuids.size).toBeGreaterThan(10);
+		expect([...uuids].filter((id) => text?.includes(id))).toEqual([]);
 		expect(novacompat("replay", shared)).toEqual({ status: 0, stdout: SAME, stderr: "" });
 	});
 });
 
-test("the shared recording of the samples is answered as it was", () => {
-	expect(novacompat("replay", "config/samples/migrations.jsonl")).toEqual({ status: 0, stdout: SAME, stderr: "" });
+test("with --share a mediated device that was chosen is chosen again, by its other name", async () => {
+	const directory = temporaryDirectory();
+	const [source, target] = [snapshot("cmp-01", "1.1.0"), snapshot("cmp-02", "1.1.0")];
+	const [device = expect.fail()] = target.devices;
+	const devices = Array.from({ length: 8 }, () => ({ ...device, id: randomUUID() }));
+	const made = await makeCheck({ source, target: { ...target, devices } });
+	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
+	journal.record(made);
+	await journal.close();
+	const { instance_uuid, source_host, dest_host } = made.request;
+	const request = { instance_uuid, source_host, dest_host };
+	const ids = { _msg_id: "1", _reply_q: "reply_1", _context_request_id: made.options.request_id };
+	const lines = [
+		{ method: "check_live_migration", version: "1.1", args: { request }, ...ids },
+		{ result: made.decision, failure: null, ending: true, _msg_id: "1" },
+	].map((message) => ({ exchange: "nova", routing_key: "migration_compat", message }));
+	const [recording, shared] = [join(directory, "recording.jsonl"), join(directory, "shared.jsonl")];
+	writeFileSync(recording, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+	const words = [recording, "--journal", directory, "--share", "--output", shared];
+	expect(novacompat("record", ...words)).toEqual({ status: 0, stdout: "", stderr: "" });
+	const text = readFileSync(shared, "utf8");
+	expect(devices.filter(({ id }) => text.includes(id))).toEqual([]);
+	const answer = { status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n", stderr: "" };
+	expect(Object.keys(made.decision.mapping)).toHaveLength(1);
+	expect(novacompat("replay", shared)).toEqual(answer);
+});
+
+test("the shared recording of the samples is answered as it was, to the byte", () => {
+	const output = path("replies.jsonl");
+	const words = ["config/samples/migrations.jsonl", "--output", output];
+	expect(novacompat("replay", ...words)).toEqual({ status: 0, stdout: SAME, stderr: "" });
+	const replies = readFileSync(output, "utf8");
+	expect(replies).toBe(readFileSync(`${REPOSITORY}test/cli/golden/migrations.replies.jsonl`, "utf8"));
+	const [first] = replies.split("\n");
+	const { id, request_id, body } = JSON.parse(first ?? "");
+	expect({ id, request_id }).toEqual({
+		id: expect.stringMatching(/^\w{32}$/),
+		request_id: expect.stringMatching(/^req-/),
+	});
+	expect(JSON.parse(JSON.parse(body)["oslo.message"])).toMatchObject({
+		_msg_id: id,
+		_unique_id: "0".repeat(32),
+		result: null,
+	});
+	expect(statSync(output).mode & 0o777).toBe(0o600);
 });
 
 describe("recordings that know nothing of hosts", () => {
-	test("single messages of Nova, on hosts that are given: what they get now", () => {
-		const { status, stdout } = novacompat("replay", ...NOVA, "--hosts", `${SAMPLES}/hosts`);
-		expect(status).toBe(0);
-		expect(stdout).toContain("4 replayed: 0 as recorded, 0 different, 4 without a recorded reply\n");
+	test("single messages of Nova, on hosts that are given: what they get now, and that it is compared with nothing", () => {
+		const words = ["--hosts", `${SAMPLES}/hosts`, "--junit", path("junit.xml")];
+		const { status, stdout } = novacompat("replay", ...NOVA, ...words);
+		expect(status).toBe(1);
+		expect(stdout).toContain(`4 replayed: 0 as recorded, 0 different, 4 without a recorded reply\n${NOTHING}\n`);
+		const xml = readFileSync(path("junit.xml"), "utf8");
+		expect(xml).toContain('tests="5" failures="0" errors="1" skipped="4"');
+		expect(xml).toContain(`name="comparison" time="0.000"><error message="${NOTHING}"/></testcase>`);
 		expect(stdout).toContain('  {"result":null}\n');
 		expect(stdout).toContain('"reason":"software_version 1.3.0 needs at least 1.3;');
 	});
 
-	test("a capture of RabbitMQ's firehose: what another service had answered is different", () => {
-		const { status, stdout } = novacompat("replay", "test/recording/firehose/oslo-no_such_method.jsonl");
-		expect({ status, stdout }).toEqual({ status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n" });
-		expect(novacompat("replay", "test/recording/firehose/oslo-call.jsonl").status).toBe(1);
+	describe("captures of RabbitMQ's firehose", () => {
+		const firehose = (name: string) => `test/recording/firehose/oslo-${name}.jsonl`;
+
+		test("what no method of ours is for is not sent, and counted", () => {
+			const { status, stdout } = novacompat("replay", ...["no_such_method", "call_none", "expected_exc"].map(firehose));
+			expect({ status, stdout }).toEqual({
+				status: 0,
+				stdout: "1 replayed: 1 as recorded, 0 different, 2 for other services\n",
+			});
+		});
+
+		test("nothing is left: that is no success", () => {
+			const { status, stdout } = novacompat("replay", firehose("call_none"));
+			expect({ status, stdout }).toEqual({
+				status: 1,
+				stdout: `0 replayed: 0 as recorded, 0 different, 1 for other services\n${NOTHING}\n`,
+			});
+		});
+
+		test("of what a nova-compute had answered it is compared whether it refused", () => {
+			const { status, stdout } = novacompat("replay", firehose("call"));
+			expect({ status, stdout }).toEqual({
+				status: 1,
+				stdout: `differs  check_can_live_migrate_destination to compute.host1 req-0001
+  refused
+    - false
+    + true
+1 replayed: 0 as recorded, 1 different
+`,
+			});
+			const failed = path("failed.jsonl");
+			const failure = { class: "MigrationPreCheckError", message: "no CPU", args: [], kwargs: {}, tb: ["Traceback"] };
+			const reply = { result: null, failure: JSON.stringify(failure), ending: true };
+			const capture = readFileSync(`${REPOSITORY}${firehose("call")}`, "utf8").split("\n");
+			const lines = capture.map((line) => {
+				if (!line.includes('\\"ending\\"')) return line;
+				const told = JSON.parse(line);
+				const body = JSON.parse(told.body);
+				const { _msg_id } = JSON.parse(body["oslo.message"]);
+				body["oslo.message"] = JSON.stringify({ ...reply, _msg_id });
+				return JSON.stringify({ ...told, body: JSON.stringify(body) });
+			});
+			writeFileSync(failed, lines.join("\n"));
+			const same = { status: 0, stdout: "1 replayed: 1 as recorded, 0 different\n" };
+			expect(novacompat("replay", failed)).toMatchObject(same);
+			// So is it in what is kept of the capture.
+			const kept = path("kept.jsonl");
+			expect(novacompat("record", failed, "--share", "--output", kept).status).toBe(0);
+			expect(readFileSync(kept, "utf8")).not.toContain("Traceback");
+			expect(novacompat("replay", kept)).toMatchObject(same);
+		});
 	});
 
 	test.each([
 		[["package.json"], "package.json:1: no recorded message, expected exchange, routing_key and message"],
-		[["test/recording/nova/2026.1.vgpufail.failure-1.reply.json"], "no request, expected a recording"],
+		[["test/recording/nova/2026.1.vgpufail.failure-1.reply.json"], "no call to send again, 1 reply; expected a "],
+		[["test/recording/firehose/oslo-cast.jsonl"], "no call to send again, 1 cast; expected a recording of calls"],
+		[["/dev/null"], "no call to send again, no message at all; expected a recording of calls"],
 		[["nowhere.jsonl"], "ENOENT"],
 	])("%j cannot be replayed", (files, says) => {
 		const { status, stderr } = novacompat("replay", ...files);

@@ -70,6 +70,10 @@ describe("explain --journal", () => {
 		[["--set", "target"], '--set is "target", expected source.devices[ID].attributes.NAME'],
 		[["--set", "target.host=x"], '"target.host" is no path, expected source.devices[ID].attributes.NAME'],
 		[["--unset", "source.devices[x].attributes.a"], 'cmp-01 has no device "x", expected one of cmp-01-gpu'],
+		[["--device", "x", "y"], "--device x y has no meaning with --journal, whose request names the devices"],
+		[["--target", "a.json", "--target", "b.json"], "--target a.json b.json: expected one host with --journal"],
+		[["--target", "nowhere.json"], "nowhere.json"],
+		[["--source", "nowhere.json"], "nowhere.json"],
 	];
 	test.each(MISTAKES)("%j is a mistake", (words, says) => {
 		const { status, stderr } = explain("accept", ...words);
@@ -85,6 +89,14 @@ describe("explain --journal", () => {
 		});
 	});
 
+	test.each(["--set", "--unset"])("%s without a decision", (option) => {
+		const { status, stderr } = novacompat("explain", "--source", "x", "--target", "y", option, "z");
+		expect({ status, stderr }).toEqual({
+			status: 64,
+			stderr: `novacompat: ${option} z has no meaning without --journal, which names the decision\n`,
+		});
+	});
+
 	test("neither hosts nor a decision", () => {
 		expect(novacompat("explain", "--source", "x")).toMatchObject({
 			status: 64,
@@ -96,6 +108,13 @@ describe("explain --journal", () => {
 describe("policy diff", () => {
 	const diff = (older: string, newer: string, ...words: readonly string[]) =>
 		novacompat("policy", "diff", file("old.yaml", older), file("new.yaml", newer), "--journal", directory, ...words);
+
+	test("a journal that is named before the policies", () => {
+		const [older, newer] = [file("old.yaml", "{}"), file("new.yaml", "{}")];
+		const words = ["--journal", directory, "--journal", join(directory, "journal-000001.jsonl")];
+		const { status, stdout } = novacompat("policy", "diff", ...words, older, newer);
+		expect({ status, stdout }).toEqual({ status: 0, stdout: "0 of 16 decisions flip.\n" });
+	});
 
 	test("the same policy flips nothing", () => {
 		expect(diff("{}", "{}")).toEqual({ status: 0, stdout: "0 of 8 decisions flip.\n", stderr: "" });

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+	appendFileSync,
+	chmodSync,
+	createReadStream,
+	mkdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
@@ -59,6 +68,22 @@ describe("a decision that is read can be made again", () => {
 		const again = entry && checkAgain(entry.request, entry.basis());
 		expect(canonicalJson(again)).toBe(canonicalJson(made.decision));
 	});
+});
+
+test.each([
+	["644", "640"],
+	["666", "660"],
+	["600", "600"],
+])("a file that was there with mode %s has %s: decisions are not for all to read", async (before, after) => {
+	const directory = temporaryDirectory();
+	const file = join(directory, "journal-000001.jsonl");
+	writeFileSync(file, "");
+	chmodSync(file, Number.parseInt(before, 8));
+	const { journal } = journalIn(directory);
+	journal.record(await numbered(1));
+	await journal.close();
+	expect(statSync(file).size).toBeGreaterThan(0);
+	expect((statSync(file).mode & 0o777).toString(8)).toBe(after);
 });
 
 test("a decision that no check came to is there with its reason, and cannot be made again", async () => {

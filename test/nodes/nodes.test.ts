@@ -91,6 +91,14 @@ describe.each(VERSIONS)("on Node.js %s", (version) => {
 		expect(run(nodeOf(version), words, unitOptions("serve"))).toEqual(here);
 	});
 
+	test("the replies to the recording of the samples are the same on the wire, byte for byte", () => {
+		const output = join(directory, `replies-${version}.jsonl`);
+		const words = ["replay", "config/samples/migrations.jsonl", "--output", output];
+		expect(run(nodeOf(version), words, unitOptions("serve"))).toMatchObject({ status: 0, stderr: "" });
+		const golden = readFileSync(`${REPOSITORY}test/cli/golden/migrations.replies.jsonl`);
+		expect(readFileSync(output).equals(golden)).toBe(true);
+	});
+
 	test("the unit tests pass", () => {
 		const vitest = `${REPOSITORY}node_modules/vitest/vitest.mjs`;
 		const words = [

@@ -91,6 +91,7 @@ const WRITTEN = [
 	"failure(json).kwargs.reason",
 	"failure(json).message",
 	"failure(json).module",
+	"failure(json).tb.*",
 	"method",
 	"namespace",
 	"result",
@@ -165,10 +166,10 @@ test("the words of a failure are kept where they are ours, its class always", ()
 	expect(failure("MigrationPreCheckError")).toEqual({
 		class: "MigrationPreCheckError",
 		module: "m",
-		tb: [],
+		tb: ["left out"],
 		message: "secret",
 		args: ["a"],
 		kwargs: { reason: "r" },
 	});
-	expect(failure("ValueError")).toEqual({ class: "ValueError", module: "m", tb: [] });
+	expect(failure("ValueError")).toEqual({ class: "ValueError", module: "m", tb: ["left out"] });
 });

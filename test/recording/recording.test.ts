@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareOutcomes, outcomeOf } from "../../src/recording/compare.ts";
 import { conversationsOf } from "../../src/recording/conversation.ts";
@@ -89,6 +90,9 @@ describe("what is compared", () => {
 describe("pseudonyms", () => {
 	const uuid = "0002587c-b09d-468a-9995-53d16eeb8a15";
 	const mdev = "11112222-3333-4444-5555-666677778888";
+	const port = "c6f51315-9202-416f-9e2f-eb78b3ac36d9";
+	const boot = "6F7A1F6E-6D9B-4F7E-8F0E-1C2D3E4F5A6B";
+	const digest = "0123456789abcdef0123456789abcdef";
 	const bystander = "66d19c9b-a157-42ee-8b0f-90544f9de658";
 	const project = "8ab0d6a3b4e14f6db77f3f5f2c1d9b10";
 	const message = {
@@ -96,8 +100,11 @@ describe("pseudonyms", () => {
 		_context_project_id: project,
 		_context_user_id: "jane",
 		_reply_q: `reply_${project}`,
-		args: { instance: { uuid, host: "cmp-01" } },
-		snapshot: { instances: [uuid, bystander] },
+		args: {
+			instance: { uuid, host: "cmp-01", network_info: JSON.stringify([{ id: port, vnic_type: "direct" }]) },
+			request: { vifs: [{ id: port }] },
+		},
+		snapshot: { instances: [uuid, bystander], boot_id: boot, devices: [digest] },
 		text: `instance ${uuid} of ${project} has ${mdev}`,
 		mapping: { [mdev]: "0000:3b:10.0", [uuid]: "x" },
 	};
@@ -109,19 +116,35 @@ describe("pseudonyms", () => {
 	test("in the place of every id that was learnt, of the same form, in whatever text it is", () => {
 		const one = made(new Pseudonyms());
 		const text = JSON.stringify(one);
-		for (const id of [uuid, bystander, project, "jane"]) expect(text).not.toContain(id);
+		for (const id of [uuid, bystander, mdev, port, boot, project, "jane"]) expect(text).not.toContain(id);
 		const { uuid: other } = one.args.instance;
+		const [vif] = one.args.request.vifs;
+		const device = Object.keys(one.mapping).find((key) => key !== other);
 		expect(other).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 		expect(one).toMatchObject({
 			_context_request_id: `req-${other}`,
 			_context_project_id: expect.stringMatching(/^[0-9a-f]{32}$/),
 			_context_user_id: expect.stringMatching(/^id-[0-9a-f]{12}$/),
-			args: { instance: { host: "cmp-01" } },
-			snapshot: { instances: [other, expect.any(String)] },
-			text: `instance ${other} of ${one._context_project_id} has ${mdev}`,
-			mapping: { [mdev]: "0000:3b:10.0", [other]: "x" },
+			args: { instance: { host: "cmp-01", network_info: JSON.stringify([{ id: vif?.id, vnic_type: "direct" }]) } },
+			snapshot: {
+				instances: [other, expect.any(String)],
+				boot_id: expect.stringMatching(/^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/),
+				devices: [digest],
+			},
+			text: `instance ${other} of ${one._context_project_id} has ${device}`,
+			mapping: { [String(device)]: "0000:3b:10.0", [other]: "x" },
 		});
 		expect(one._reply_q).toBe(`reply_${one._context_project_id}`);
+	});
+
+	test("in the order of what they stand for: of two devices that are as good the one is chosen that was", () => {
+		fc.assert(
+			fc.property(fc.uniqueArray(fc.uuid(), { maxLength: 20 }), (ids) => {
+				const pseudonyms = new Pseudonyms();
+				pseudonyms.learn(ids);
+				expect(pseudonyms.applyTo([...ids].sort())).toEqual(pseudonyms.applyTo(ids).toSorted());
+			}),
+		);
 	});
 
 	test("others in the next recording", () => {
