@@ -1,6 +1,7 @@
 """What the scenarios have in common: three hosts, a server on the first, and questions to Nova afterwards."""
 
 import base64
+import collections
 import logging
 from unittest import mock
 from urllib import parse
@@ -8,6 +9,7 @@ import uuid
 
 import fixtures
 from nova import context as nova_context
+from nova.db.main import api as db
 from nova import objects
 from nova.scheduler import weights
 from nova.tests import fixtures as nova_fixtures
@@ -60,6 +62,20 @@ class Case(test_vgpu.VGPUTestBase):
             self.start_compute_with_vgpu(host)
         self.cloud = nova_on_rabbit.cloud()
         self.log = self.useFixture(fixtures.FakeLogger("novacompat", level=logging.INFO))
+        self._states = self._watch_states()
+
+    def _watch_states(self):
+        """Each vm_state that Nova writes into her database from now on, by server."""
+        states = collections.defaultdict(set)
+        update = db.instance_update_and_get_original
+
+        def watched(context, instance_uuid, values, *args, **kwargs):
+            if "vm_state" in values:
+                states[instance_uuid].add(values["vm_state"])
+            return update(context, instance_uuid, values, *args, **kwargs)
+
+        self.useFixture(fixtures.MockPatchObject(db, "instance_update_and_get_original", watched))
+        return states
 
     def _migrate(self, domain, destination, params, flags):
         """What libvirt would do: the domain is on the other host, and the job ends."""
@@ -105,13 +121,18 @@ class Case(test_vgpu.VGPUTestBase):
             return self.assertRaises(client.OpenStackApiException, self.migrate, server, host)
 
     def assert_migrated(self, server, host):
-        self.wait_for_migration(server, "completed")
+        migration = self.wait_for_migration(server, "completed")
+        self._assert_record(migration, dest_compute=host, source_node=SOURCE, dest_node=host)
         self._assert_active(server, host)
         report.tell(self, "migrated", self.events(server))
 
-    def assert_not_migrated(self, server):
-        """Nothing of it is left but a record of a migration in error, and events."""
+    def assert_not_migrated(self, server, forced=None):
+        """Nothing of it is left but a record of a migration in error, and events.
+
+        The record names a destination only if that was `forced`: what the scheduler chose is written down after the checks.
+        """
         migration = self.wait_for_migration(server, "error")
+        self._assert_record(migration, dest_compute=forced, source_node=None, dest_node=None)
         self._assert_active(server, SOURCE)
         self.assertEqual({SOURCE}, self._hosts_of_allocations(server["id"]))
         self.assertEqual(set(), self._hosts_of_allocations(migration.uuid))
@@ -128,8 +149,15 @@ class Case(test_vgpu.VGPUTestBase):
         migration, = rig.wait_until(reached, 30, f"migration of {server['id']} is {status}")
         return migration
 
+    def _assert_record(self, migration, **fields):
+        """What is in Nova's table of migrations, which `openstack server migration list` shows."""
+        expected = {"migration_type": "live-migration", "source_compute": SOURCE, **fields}
+        self.assertEqual(expected, {name: getattr(migration, name) for name in expected})
+
     def _assert_active(self, server, host):
+        """Now, and in no other state since it was built: not for a moment in ERROR."""
         server = self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})
+        self.assertEqual({"building", "active"}, self._states[server["id"]])
         self.assertEqual(("ACTIVE", "active"), (server["status"], server["OS-EXT-STS:vm_state"]))
         self.assertEqual(host, server["OS-EXT-SRV-ATTR:host"])
 

@@ -54,7 +54,7 @@ class AnswerTest(case.Case):
         error = self.migrate_forced(server, "host2")
         self.assertEqual(400, error.response.status_code)
         self.assertIn(f"Migration pre-check error: {TOO_OLD.format('host2')}", str(error))
-        self.assert_not_migrated(server)
+        self.assert_not_migrated(server, forced="host2")
         self.assert_events(server, TOO_OLD.format("host2"))
 
     def test_agent_down(self):
@@ -70,7 +70,7 @@ class AnswerTest(case.Case):
     def test_unknown(self):
         """unknown, the source's agent sees fewer devices than Nova: refused"""
         server = self.boot_vgpu()
-        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        hosts.detach_all(self.computes[SOURCE], server["id"])
         self.start_agents(host2="2.1.0", host3="2.1.0")
         self.cloud.serve()
         self.migrate(server, "host2")
@@ -80,7 +80,7 @@ class AnswerTest(case.Case):
     def test_unknown_accepted(self):
         """unknown, the policy accepts it"""
         server = self.boot_vgpu()
-        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        hosts.detach_all(self.computes[SOURCE], server["id"])
         self.start_agents(host2="2.1.0", host3="2.1.0")
         policy = rig.FOLDER / "accept-unknown.yaml"
         policy.write_text("unknown: accept\n")
