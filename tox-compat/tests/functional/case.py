@@ -1,6 +1,7 @@
 """What the scenarios have in common: three hosts, a server on the first, and questions to Nova afterwards."""
 
 import base64
+import collections
 import logging
 from unittest import mock
 from urllib import parse
@@ -8,12 +9,16 @@ import uuid
 
 import fixtures
 from nova import context as nova_context
+from nova.db.main import api as db
 from nova import objects
+from nova.objects import migrate_data
 from nova.scheduler import weights
 from nova.tests import fixtures as nova_fixtures
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
+from nova.tests.functional.libvirt import base
 from nova.tests.functional.libvirt import test_vgpu
+from oslo_serialization import jsonutils
 
 import rig
 from functional import hosts
@@ -27,6 +32,9 @@ from novacompat import rpcapi
 PASSWORD = "canary-4c1d-password"
 USER_DATA = base64.b64encode(b"canary-4c1d-user-data").decode()
 SECRETS = (nova_on_rabbit.TOKEN, PASSWORD, USER_DATA)
+
+# Nova migrates a VF by PCI alias from 2025.1 on.
+CAN_MIGRATE_ALIASES = "pci_dev_map_src_dst" in migrate_data.LibvirtLiveMigrateData.fields
 
 IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
 SOURCE = "host1"
@@ -57,9 +65,26 @@ class Case(test_vgpu.VGPUTestBase):
         self.flags(mode="enforce", timeout=20, group="migration_compat")
         self.flags(enabled_mdev_types=fakelibvirt.NVIDIA_11_VGPU_TYPE, group="devices")
         for host in (SOURCE, "host2", "host3"):
-            self.start_compute_with_vgpu(host)
+            self.start_host(host)
         self.cloud = nova_on_rabbit.cloud()
         self.log = self.useFixture(fixtures.FakeLogger("novacompat", level=logging.INFO))
+        self._states = self._watch_states()
+
+    def start_host(self, host):
+        self.start_compute_with_vgpu(host)
+
+    def _watch_states(self):
+        """Each vm_state that Nova writes into her database from now on, by server."""
+        states = collections.defaultdict(set)
+        update = db.instance_update_and_get_original
+
+        def watched(context, instance_uuid, values, *args, **kwargs):
+            if "vm_state" in values:
+                states[instance_uuid].add(values["vm_state"])
+            return update(context, instance_uuid, values, *args, **kwargs)
+
+        self.useFixture(fixtures.MockPatchObject(db, "instance_update_and_get_original", watched))
+        return states
 
     def _migrate(self, domain, destination, params, flags):
         """What libvirt would do: the domain is on the other host, and the job ends."""
@@ -67,9 +92,9 @@ class Case(test_vgpu.VGPUTestBase):
         target.driver._host.get_connection().createXML(params["destination_xml"], 0)
         domain.complete_job()
 
-    def boot(self, **extra_spec):
+    def boot(self, networks="none", **extra_spec):
         flavor = self._create_flavor(extra_spec=extra_spec)
-        server = self._build_server(image_uuid=IMAGE, flavor_id=flavor, networks="none", host=SOURCE)
+        server = self._build_server(image_uuid=IMAGE, flavor_id=flavor, networks=networks, host=SOURCE)
         server = self.admin_api.post_server({"server": {**server, "metadata": {"password": PASSWORD}, "user_data": USER_DATA}})
         return self._wait_for_state_change(server, "ACTIVE")
 
@@ -105,13 +130,18 @@ class Case(test_vgpu.VGPUTestBase):
             return self.assertRaises(client.OpenStackApiException, self.migrate, server, host)
 
     def assert_migrated(self, server, host):
-        self.wait_for_migration(server, "completed")
+        migration = self.wait_for_migration(server, "completed")
+        self._assert_record(migration, dest_compute=host, source_node=SOURCE, dest_node=host)
         self._assert_active(server, host)
         report.tell(self, "migrated", self.events(server))
 
-    def assert_not_migrated(self, server):
-        """Nothing of it is left but a record of a migration in error, and events."""
+    def assert_not_migrated(self, server, forced=None):
+        """Nothing of it is left but a record of a migration in error, and events.
+
+        The record names a destination only if that was `forced`: what the scheduler chose is written down after the checks.
+        """
         migration = self.wait_for_migration(server, "error")
+        self._assert_record(migration, dest_compute=forced, source_node=None, dest_node=None)
         self._assert_active(server, SOURCE)
         self.assertEqual({SOURCE}, self._hosts_of_allocations(server["id"]))
         self.assertEqual(set(), self._hosts_of_allocations(migration.uuid))
@@ -128,8 +158,15 @@ class Case(test_vgpu.VGPUTestBase):
         migration, = rig.wait_until(reached, 30, f"migration of {server['id']} is {status}")
         return migration
 
+    def _assert_record(self, migration, **fields):
+        """What is in Nova's table of migrations, which `openstack server migration list` shows."""
+        expected = {"migration_type": "live-migration", "source_compute": SOURCE, **fields}
+        self.assertEqual(expected, {name: getattr(migration, name) for name in expected})
+
     def _assert_active(self, server, host):
+        """Now, and in no other state since it was built: not for a moment in ERROR."""
         server = self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})
+        self.assertEqual({"building", "active"}, self._states[server["id"]])
         self.assertEqual(("ACTIVE", "active"), (server["status"], server["OS-EXT-STS:vm_state"]))
         self.assertEqual(host, server["OS-EXT-SRV-ATTR:host"])
 
@@ -164,3 +201,34 @@ class Case(test_vgpu.VGPUTestBase):
 
     def assertStartsWith(self, prefix, text):
         self.assertEqual(prefix, text[:len(prefix)])
+
+
+class PciCase(Case):
+    """On each host also a PF with one VF, which Nova gives away."""
+
+    ADDITIONAL_FILTERS = ["PciPassthroughFilter"]
+    VF = "0000:81:02.1"
+
+    def setUp(self):
+        vf = {"vendor_id": fakelibvirt.PCI_VEND_ID, "product_id": fakelibvirt.VF_PROD_ID}
+        alias = {"name": "vf", "device_type": "type-VF", **vf}
+        spec = {"physical_network": "physnet4", **vf}
+        if CAN_MIGRATE_ALIASES:
+            alias["live_migratable"] = spec["live_migratable"] = "yes"
+        self.flags(device_spec=[jsonutils.dumps(spec)], alias=[jsonutils.dumps(alias)], group="pci")
+        super().setUp()
+        # With the network and the ports of Nova's own tests of SR-IOV.
+        self.neutron = self.useFixture(base.LibvirtNeutronFixture(self))
+
+    def start_host(self, host):
+        pci_info = fakelibvirt.HostPCIDevicesInfo(num_pfs=1, num_vfs=1, num_mdevcap=2)
+        # From 2025.1 on, VFs by PCI alias need these versions to be live-migrated.
+        self.start_compute(host, pci_info=pci_info, libvirt_version=10000000, qemu_version=8002002)
+
+    def boot_alias(self):
+        return self.boot(**{"pci_passthrough:alias": "vf:1"})
+
+    def boot_port(self, **extra_spec):
+        """With an SR-IOV port, vnic_type direct."""
+        port = self.neutron.create_port({"port": self.neutron.network_4_port_1})["port"]
+        return self.boot([{"port": port["id"]}], **extra_spec)

@@ -15,6 +15,7 @@ BEGIN, END = "<!-- functional -->\n", "<!-- end of functional -->"
 ABSENT = "-"
 
 _measured = {}
+_times = set()
 
 
 def tell(test, outcome, events):
@@ -23,20 +24,34 @@ def tell(test, outcome, events):
     _measured[test._testMethodDoc] = f"{outcome} ({results})" if results else outcome
 
 
-def check():
-    """Compares with the README, or writes it with NOVACOMPAT_WRITE_FUNCTIONAL=1. Returns what differs."""
+def tell_times(test, times):
+    """Keeps how long something took. No two runs agree: only that there is a value is compared."""
+    _measured[test._testMethodDoc] = times
+    _times.add(test._testMethodDoc)
+
+
+def check(whole):
+    """Compares with the README, or writes it with NOVACOMPAT_WRITE_FUNCTIONAL=1. Returns what differs.
+
+    :param whole: whether all tests were run; of some of them, only their own rows are looked at
+    """
     before, rest = README.read_text().split(BEGIN)
     committed, after = rest.split(END)
     columns = _read(committed)
     if os.environ.get("NOVACOMPAT_WRITE_FUNCTIONAL") == "1":
-        columns[COLUMN] = _measured
+        columns[COLUMN] = _measured if whole else {**columns.get(COLUMN, {}), **_measured}
         README.write_text(before + BEGIN + _write(columns) + END + after)
         return []
     if COLUMN not in columns:
         return []
-    names = [*columns[COLUMN], *(name for name in _measured if name not in columns[COLUMN])]
+    names = dict.fromkeys([*(columns[COLUMN] if whole else []), *_measured])
     return [f"{name}: {COLUMN}: committed {columns[COLUMN].get(name)}, measured {_measured.get(name)}"
-            for name in names if columns[COLUMN].get(name, ABSENT) != _measured.get(name, ABSENT)]
+            for name in names if not _is_same(name, columns[COLUMN].get(name, ABSENT))]
+
+
+def _is_same(name, committed):
+    measured = _measured.get(name, ABSENT)
+    return committed == measured or (name in _times and committed != ABSENT)
 
 
 def _read(table):

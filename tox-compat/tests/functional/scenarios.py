@@ -54,7 +54,7 @@ class AnswerTest(case.Case):
         error = self.migrate_forced(server, "host2")
         self.assertEqual(400, error.response.status_code)
         self.assertIn(f"Migration pre-check error: {TOO_OLD.format('host2')}", str(error))
-        self.assert_not_migrated(server)
+        self.assert_not_migrated(server, forced="host2")
         self.assert_events(server, TOO_OLD.format("host2"))
 
     def test_agent_down(self):
@@ -70,7 +70,7 @@ class AnswerTest(case.Case):
     def test_unknown(self):
         """unknown, the source's agent sees fewer devices than Nova: refused"""
         server = self.boot_vgpu()
-        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        hosts.detach_all(self.computes[SOURCE], server["id"])
         self.start_agents(host2="2.1.0", host3="2.1.0")
         self.cloud.serve()
         self.migrate(server, "host2")
@@ -80,7 +80,7 @@ class AnswerTest(case.Case):
     def test_unknown_accepted(self):
         """unknown, the policy accepts it"""
         server = self.boot_vgpu()
-        hosts.detach_all(self.computes[case.SOURCE], server["id"])
+        hosts.detach_all(self.computes[SOURCE], server["id"])
         self.start_agents(host2="2.1.0", host3="2.1.0")
         policy = rig.FOLDER / "accept-unknown.yaml"
         policy.write_text("unknown: accept\n")
@@ -99,6 +99,76 @@ class AnswerTest(case.Case):
         self.assert_migrated(server, "host2")
         self.assert_events(server)
         self.assertIn("Host host2 would be rejected for live migration: software_version 2.0.1", self.log.output)
+
+
+class AliasTest(case.PciCase):
+    """A VF by PCI alias: the hook asks before Nova refuses to migrate it, which she does before 2025.1."""
+
+    TOO_OLD = "software_version 2.0.1 needs major version 2; {0} 0000:81:02.1 has 1.0.0"
+
+    def test_next_host(self):
+        """a VF by PCI alias, rejected, the scheduler's next host is accepted"""
+        if not case.CAN_MIGRATE_ALIASES:
+            self.skipTest("this Nova migrates no VF by PCI alias")
+        server = self.boot_alias()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server)
+        self.assert_migrated(server, "host3")
+        self.assert_events(server, self.TOO_OLD.format("host2"), None)
+
+    def test_forced(self):
+        """a VF by PCI alias, rejected, the host was forced: HTTP 400 with the reason"""
+        server = self.boot_alias()
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        self.cloud.serve()
+        error = self.migrate_forced(server, "host2")
+        self.assertEqual(400, error.response.status_code)
+        self.assertIn(f"Migration pre-check error: {self.TOO_OLD.format('host2')}", str(error))
+        self.assert_not_migrated(server, forced="host2")
+        self.assert_events(server, self.TOO_OLD.format("host2"))
+
+    def test_unknown(self):
+        """a VF by PCI alias, unknown, the source's agent sees fewer devices than Nova: refused"""
+        server = self.boot_alias()
+        hosts.detach_all(self.computes[SOURCE], server["id"])
+        self.start_agents(host2="2.1.0", host3="2.1.0")
+        self.cloud.serve()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, f"Nova knows of 1 device of instance {server['id']} that stay attached")
+
+    def test_silent(self):
+        """a VF by PCI alias, no answer: refused"""
+        self.flags(timeout=3, group="migration_compat")
+        server = self.boot_alias()
+        self.cloud.serve().pause()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, NO_ANSWER.format(3))
+
+
+class PortTest(case.PciCase):
+    def test_silent(self):
+        """an SR-IOV port and no other device, no answer: a WARNING"""
+        self.flags(timeout=3, group="migration_compat")
+        server = self.boot_port()
+        self.cloud.serve().pause()
+        self.migrate(server, "host2")
+        self.assert_migrated(server, "host2")
+        self.assert_events(server, None)
+        self.assertIn("Live migration to host host2 is not checked: novacompat did not answer in 3 s "
+                      "(no device that stays attached is known)", self.log.output)
+
+    def test_rejected_device(self):
+        """an SR-IOV port and a vGPU that is rejected: refused, and the port is told of"""
+        server = self.boot_port(**{"resources:VGPU": "1"})
+        self.start_agents(host2="1.0.0", host3="2.1.0")
+        service = self.cloud.serve()
+        self.migrate(server, "host2")
+        self.assert_not_migrated(server)
+        self.assert_events(server, TOO_OLD.format("host2"))
+        service.wait_for_log(r"\] live migration host1 -> host2: reject \[\w+\]; .*; warning port.replugged: ")
 
 
 class ShadowTest(case.Case):
