@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
+	type Files,
 	link,
 	type PciFunction,
 	populateMdev,
@@ -20,8 +21,12 @@ export interface ClassHost {
 }
 
 /** A PF with VFs behind one root port; returns the directories, the PF's first. */
-function populateSriov(root: string, pf: PciFunction, vfs: readonly PciFunction[]): readonly [string, ...string[]] {
-	const below = `pci${pf.address.slice(0, 7)}`;
+export function populateSriov(
+	root: string,
+	pf: PciFunction,
+	vfs: readonly PciFunction[],
+): readonly [string, ...string[]] {
+	const { below = `pci${pf.address.slice(0, 7)}` } = pf;
 	const files = { sriov_numvfs: `${vfs.length}`, sriov_totalvfs: "64", numa_node: "1", driver_override: "(null)" };
 	const node = populatePci(root, { ...pf, below, files: { ...files, ...pf.files } });
 	const nodes = vfs.map((vf, index) => {
@@ -32,8 +37,8 @@ function populateSriov(root: string, pf: PciFunction, vfs: readonly PciFunction[
 	return [node, ...nodes];
 }
 
-/** What vfio makes of a function that a driver of its own has bound. */
-function populateVfio(root: string, node: string, number: number, migration?: Readonly<Record<string, string>>): void {
+/** What vfio makes of a function that a driver of its own has bound; `migration`, the files that its debugfs has. */
+export function populateVfio(root: string, node: string, number: number, migration?: Files): void {
 	writeFiles(join(node, `vfio-dev/vfio${number}`), { dev: `511:${number}` });
 	const group = join(root, "kernel/iommu_groups", `${60 + number}`);
 	mkdirSync(group, { recursive: true });
@@ -42,7 +47,7 @@ function populateVfio(root: string, node: string, number: number, migration?: Re
 	if (migration !== undefined) writeFiles(join(root, "kernel/debug/vfio", address, "migration"), migration);
 }
 
-const PRE_COPY = { state: "RUNNING", features: "stop-copy\np2p\npre-copy\ndirty-tracking" };
+export const PRE_COPY = { state: "RUNNING", features: "stop-copy\np2p\npre-copy\ndirty-tracking" };
 
 function nvidiaMdev(root: string): void {
 	const board = populatePci(root, {
