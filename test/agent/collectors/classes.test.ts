@@ -17,7 +17,7 @@ function deviceOf(
 	const { sysfs, libvirt } = temporaryHost();
 	CLASS_HOSTS[name]?.populate(sysfs);
 	change(sysfs);
-	const told = { answers: Object.fromEntries(Object.entries(answers).map(([key, text]) => [key, { text }])) };
+	const told = { answers: Object.fromEntries(Object.entries(answers).map(([key, text = ""]) => [key, { text }])) };
 	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
 	const found = devices.find((device) => device.id === id);
 	if (found === undefined)
