@@ -1,5 +1,6 @@
 import { release } from "node:os";
 import { resolve } from "node:path";
+import { VF_LINK } from "./collectors/sriov.ts";
 import { type Output, runCommand } from "./command.ts";
 import { openSysfs, type Sysfs } from "./sysfs.ts";
 
@@ -37,7 +38,14 @@ const QUESTIONS = {
 	},
 } as const satisfies Record<string, Question>;
 
-export type QuestionName = keyof typeof QUESTIONS;
+/** With more VFs than these, what devlink prints about all ports, some 310 bytes of each, is more than a command may print. */
+const MAX_VFS_AT_ONCE = 3_000;
+/** Programs that are started for that, at most. */
+const MAX_PFS = 64;
+
+type PortQuestion = `devlink port show pci/${string}`;
+
+export type QuestionName = keyof typeof QUESTIONS | PortQuestion;
 
 /** What the host says beside sysfs. A tree that is not this machine's says nothing: an empty object. */
 export interface Told {
@@ -54,13 +62,47 @@ export interface Told {
 export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoot)): Promise<Told> {
 	if (programs === undefined) return {};
 	const sysfs = openSysfs(sysfsRoot);
-	const names = (Object.keys(QUESTIONS) as QuestionName[]).filter((name) => isWanted(QUESTIONS[name], sysfs));
+	const names = (Object.keys(QUESTIONS) as (keyof typeof QUESTIONS)[])
+		.filter((name) => isWanted(QUESTIONS[name], sysfs))
+		.flatMap((name): readonly QuestionName[] => (name === "devlink port show" ? portQuestions(sysfs) : [name]));
 	const answers = await Promise.all(
-		names.map(
-			async (name) => [name, await runCommand(programs[QUESTIONS[name].program], QUESTIONS[name].args)] as const,
-		),
+		names.map(async (name) => {
+			const { program, args } = questionOf(name);
+			return [name, await runCommand(programs[program], args)] as const;
+		}),
 	);
 	return { kernel_release: release(), answers: Object.fromEntries(answers) };
+}
+
+/**
+ * One question about all ports, or one for each PF with VFs, which Linux 6.6 and iproute2 6.6 can tell apart. Counts links, which
+ * asks no driver: `sriov_numvfs` waits while VFs are being made.
+ */
+function portQuestions(sysfs: Sysfs): readonly QuestionName[] {
+	const driver = sysfs.directory("bus/pci/drivers/mlx5_core");
+	const pfs = (driver?.list() ?? []).flatMap((name) => {
+		const links = driver?.directory(name)?.list() ?? [];
+		const vfs = links.filter((link) => VF_LINK.test(link)).length;
+		return vfs > 0 ? [{ name, vfs }] : [];
+	});
+	const vfs = pfs.reduce((sum, pf) => sum + pf.vfs, 0);
+	if (vfs <= MAX_VFS_AT_ONCE || pfs.length > MAX_PFS) return ["devlink port show"];
+	return pfs.map(({ name }) => portQuestion(name));
+}
+
+/** The question about the ports of one PF, which is asked on hosts with very many. */
+export function portQuestion(pf: string): PortQuestion {
+	return `devlink port show pci/${pf}`;
+}
+
+function questionOf(name: QuestionName): Omit<Question, "wanted"> {
+	if (!isPortQuestion(name)) return QUESTIONS[name];
+	const { program, args } = QUESTIONS["devlink port show"];
+	return { program, args: [...args, name.slice("devlink port show ".length)] };
+}
+
+function isPortQuestion(name: QuestionName): name is PortQuestion {
+	return name.startsWith("devlink port show pci/");
 }
 
 function programsFor(sysfsRoot: string): Programs | undefined {
@@ -69,7 +111,8 @@ function programsFor(sysfsRoot: string): Programs | undefined {
 
 /** The command of a question, as `sources` of a snapshot have it. */
 export function commandOf(name: QuestionName): string {
-	return [PROGRAMS[QUESTIONS[name].program], ...QUESTIONS[name].args].join(" ");
+	const { program, args } = questionOf(name);
+	return [PROGRAMS[program], ...args].join(" ");
 }
 
 /** A driver that has no device, and a bus without one, ask for nothing. */

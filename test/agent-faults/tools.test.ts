@@ -32,7 +32,7 @@ row(67, "nvidia-smi is missing, hangs, speaks or prints otherwise", "<= 5 s, no 
 		const { devices } = takeSnapshot({ host: "cmp-01", sysfsRoot: sysfs, libvirtDir: libvirt, told });
 		const mdev = devices.find(({ kind }) => kind === "mdev");
 		expect(mdev, what).toMatchObject({
-			attributes: { mdev_type: "nvidia-558", driver_version: "550.90.05" },
+			attributes: { mdev_type: "nvidia-232", driver_version: "550.90.05" },
 			unreadable: { ecc_mode: errno, mig_mode: errno },
 		});
 	}

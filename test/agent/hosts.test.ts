@@ -71,7 +71,7 @@ function expectPlaces(
 	}
 }
 
-test("every class of the policy has a host, except the one for all other mdevs", () => {
-	const names = DEFAULT_POLICY.classes.map(({ name }) => name).filter((name) => name !== "mdev");
+test("every class of the policy has a host", () => {
+	const names = DEFAULT_POLICY.classes.map(({ name }) => name);
 	expect(Object.keys(CLASS_HOSTS).sort()).toEqual(names.sort());
 });

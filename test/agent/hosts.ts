@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
+	type Files,
 	link,
 	type PciFunction,
 	populateMdev,
@@ -20,8 +21,12 @@ export interface ClassHost {
 }
 
 /** A PF with VFs behind one root port; returns the directories, the PF's first. */
-function populateSriov(root: string, pf: PciFunction, vfs: readonly PciFunction[]): readonly [string, ...string[]] {
-	const below = `pci${pf.address.slice(0, 7)}`;
+export function populateSriov(
+	root: string,
+	pf: PciFunction,
+	vfs: readonly PciFunction[],
+): readonly [string, ...string[]] {
+	const { below = `pci${pf.address.slice(0, 7)}` } = pf;
 	const files = { sriov_numvfs: `${vfs.length}`, sriov_totalvfs: "64", numa_node: "1", driver_override: "(null)" };
 	const node = populatePci(root, { ...pf, below, files: { ...files, ...pf.files } });
 	const nodes = vfs.map((vf, index) => {
@@ -32,8 +37,8 @@ function populateSriov(root: string, pf: PciFunction, vfs: readonly PciFunction[
 	return [node, ...nodes];
 }
 
-/** What vfio makes of a function that a driver of its own has bound. */
-function populateVfio(root: string, node: string, number: number, migration?: Readonly<Record<string, string>>): void {
+/** What vfio makes of a function that a driver of its own has bound; `migration`, the files that its debugfs has. */
+export function populateVfio(root: string, node: string, number: number, migration?: Files): void {
 	writeFiles(join(node, `vfio-dev/vfio${number}`), { dev: `511:${number}` });
 	const group = join(root, "kernel/iommu_groups", `${60 + number}`);
 	mkdirSync(group, { recursive: true });
@@ -42,16 +47,17 @@ function populateVfio(root: string, node: string, number: number, migration?: Re
 	if (migration !== undefined) writeFiles(join(root, "kernel/debug/vfio", address, "migration"), migration);
 }
 
-const PRE_COPY = { state: "RUNNING", features: "stop-copy\np2p\npre-copy\ndirty-tracking" };
+export const PRE_COPY = { state: "RUNNING", features: "stop-copy\np2p\npre-copy\ndirty-tracking" };
 
+/** A board before Ampere: from that on the types are those of VFs. */
 function nvidiaMdev(root: string): void {
 	const board = populatePci(root, {
 		address: "0000:41:00.0",
 		below: "pci0000:40/0000:40:01.1",
 		vendor: "10de",
-		device: "2235",
+		device: "1eb8",
 		subsystem_vendor: "10de",
-		subsystem_device: "145a",
+		subsystem_device: "12a2",
 		class: "030200",
 		revision: "a1",
 		driver: "nvidia",
@@ -59,20 +65,20 @@ function nvidiaMdev(root: string): void {
 	});
 	populateModule(root, "nvidia", { module: "nvidia", version: "550.90.05" });
 	populateNvidiaProc(root, "0000:41:00.0", "N/A");
-	const description = "num_heads=1, frl_config=60, framebuffer=12288M, max_resolution=5120x2880, max_instance=4";
+	const description = "num_heads=4, frl_config=60, framebuffer=4096M, max_resolution=7680x4320, max_instance=4";
 	const type = populateMdevType(root, board, {
-		type: "nvidia-558",
+		type: "nvidia-232",
 		available_instances: "3",
-		files: { name: "NVIDIA A40-12Q", description },
+		files: { name: "GRID T4-4Q", description },
 	});
 	const files = { "nvidia/vgpu_params": "frame_rate_limiter=0, disable_vnc=1" };
 	populateMdev(root, type, { uuid: "b1a3c5d2-0f47-4c8e-9a61-2d7e4f90b301", files });
 }
 
 /** The driver's file about a board, in /proc of the same host (kernel-open/nvidia/nv-procfs.c). */
-export function populateNvidiaProc(root: string, board: string, firmware: string): void {
+export function populateNvidiaProc(root: string, board: string, firmware: string, model = "Tesla T4"): void {
 	const lines = [
-		"Model: \t\t NVIDIA A40",
+		`Model: \t\t ${model}`,
 		"GPU UUID: \t GPU-????????-????-????-????-????????????",
 		`Bus Location: \t ${board}`,
 		`GPU Firmware: \t ${firmware}`,
@@ -95,7 +101,7 @@ function nvidiaVfs(root: string): void {
 	]);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index);
 	populateModule(root, "nvidia", { module: "nvidia", version: "580.65.06" });
-	populateNvidiaProc(root, "0000:41:00.0", "580.65.06");
+	populateNvidiaProc(root, "0000:41:00.0", "580.65.06", "NVIDIA H200");
 }
 
 function nvidiaCuda(root: string): void {
@@ -176,7 +182,7 @@ function hisilicon(root: string): void {
 			...board,
 			address,
 			device: "a251",
-			driver: "hisi-acc-vfio-pci",
+			driver: "hisi_acc_vfio_pci",
 		})),
 	);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index, { state: "RUNNING" });
@@ -279,7 +285,7 @@ function vfioAp(root: string): void {
 	const matrix = "05.0004\n05.0047\n06.0004\n06.0047";
 	populateMdev(root, type, {
 		uuid: "669d9b23-fe1b-4ecb-be08-a2fabca99b71",
-		files: { matrix, control_domains: "0004" },
+		files: { matrix, guest_matrix: "05.0004\n05.0047", control_domains: "0004\n0047" },
 	});
 }
 
@@ -296,6 +302,19 @@ function gvtG(root: string): void {
 	const description = "low_gm_size: 128MB\nhigh_gm_size: 512MB\nfence: 4\nresolution: 1920x1200\nweight: 4";
 	const type = populateMdevType(root, gpu, { type: "i915-GVTg_V5_4", files: { description } });
 	populateMdev(root, type, { uuid: "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", files: { "intel_vgpu/vgpu_id": "1" } });
+}
+
+/** Another vendor's mdevs: the sample driver of the kernel, samples/vfio-mdev/mdpy.c, whose parent is no PCI function. */
+function mdpy(root: string): void {
+	const parent = join(root, "devices/virtual/mdpy/mdpy");
+	mkdirSync(parent, { recursive: true });
+	const type = populateMdevType(root, parent, {
+		type: "mdpy-xga",
+		available_instances: "3",
+		files: { name: "mdpy-xga", description: "virtual display, 1024x768 framebuffer" },
+	});
+	const files = { "vendor/resolution": "1024x768" };
+	populateMdev(root, type, { uuid: "5a1e3b64-0f0d-4f0a-8d5e-6a2f7c91b0d4", files });
 }
 
 /** Every device class that the built-in policy knows; the golden snapshots have these names. */
@@ -334,6 +353,7 @@ export const CLASS_HOSTS: Readonly<Record<string, ClassHost>> = {
 	"vfio-ccw": { populate: vfioCcw },
 	"vfio-ap": { populate: vfioAp },
 	"gvt-g": { populate: gvtG },
+	mdev: { populate: mdpy },
 	"vfio-pci": {
 		populate: (root) => {
 			const node = populatePci(root, { address: "0000:83:06.1", device: "1889", driver: "vfio-pci" });

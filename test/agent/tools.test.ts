@@ -1,4 +1,6 @@
+import { symlinkSync } from "node:fs";
 import { release } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { askHost, handlesOf } from "../../src/agent/tools.ts";
@@ -104,6 +106,49 @@ describe("row 67: a tool that fails makes its attributes unreadable, and only th
 
 	function unreadable(devices: readonly { readonly unreadable: Readonly<Record<string, string>> }[]) {
 		return Object.assign({}, ...devices.map((device) => device.unreadable));
+	}
+});
+
+describe("ports of more VFs than one answer may tell of", () => {
+	const PF = "devices/pci0000:06/0000:06:00.0";
+	const OTHERS = Array.from({ length: 15 }, (_, index) => `0000:${(0x10 + index).toString(16)}:00.0`);
+	const PORT = '{"flavour":"pcivf","vfnum":0,"function":{"migratable":"enable"}}';
+	/** More than a command may print about all of them, and what there is about each PF. */
+	const DEVLINK = `case "$*" in
+		"-j port show") yes;;
+		"-j port show pci/0000:06:00.0") echo '{"port":{"pci/0000:06:00.0/1":${PORT}}}';;
+		"-j port show pci/0000:1e:00.0") exit 1;;
+		*) echo '{"port":{}}';;
+	esac`;
+
+	test("each PF is asked by itself, and is unreadable by itself", { timeout: 60_000 }, async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
+		for (const address of OTHERS) populatePci(sysfs, { address, driver: "mlx5_core" });
+		populatePci(sysfs, { address: "0000:1e:00.1", physfn: "0000:1e:00.0", driver: "mlx5_vfio_pci" });
+		const nodes = [PF, ...OTHERS.map((address) => `devices/pci${address.slice(0, 7)}/${address}`)];
+		const addVf = (number: number) =>
+			symlinkSync("../nowhere", join(sysfs, nodes[number % nodes.length] ?? "", `virtfn${number}`));
+		// The host of the class has three.
+		for (let number = 3; number < 3_000; number++) addVf(number);
+		const { answers = {} } = await askHost(sysfs, programs('echo "$*"'));
+		expect(portAnswers(answers)).toEqual([["devlink port show", { text: "-j port show\n" }]]);
+
+		addVf(3_000);
+		const told = await askHost(sysfs, programs(DEVLINK));
+		expect(portAnswers(told.answers).map(([name]) => name)).toEqual(
+			["0000:06:00.0", ...OTHERS].map((pf) => `devlink port show pci/${pf}`),
+		);
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+		expect(devices.find(({ id }) => id === "0000:06:00.2")).toMatchObject({
+			attributes: { migratable: "enable" },
+			sources: { migratable: "/usr/sbin/devlink -j port show pci/0000:06:00.0" },
+		});
+		expect(devices.find(({ id }) => id === "0000:1e:00.1")?.unreadable).toMatchObject({ migratable: "EIO" });
+	});
+
+	function portAnswers(answers: object | undefined): [string, unknown][] {
+		return Object.entries(answers ?? {}).filter(([name]) => name.startsWith("devlink port show"));
 	}
 });
 

@@ -10,7 +10,10 @@ import { vfioAp } from "./vfio-ap.ts";
 import { vfioCcw } from "./vfio-ccw.ts";
 import { xe } from "./xe.ts";
 
-/** One per device class; to add a class, add a file beside these and a line here. */
+/**
+ * One per device class; to add a class, add a file beside these and a line here. None of virtio_vfio_pci: the features of a VF
+ * that vfio has are in no file, so an overlay gives them. A vDPA device, whose features a program tells, is another kind: vdpa.ts.
+ */
 const CLASSES: readonly ClassCollector[] = [vfio, nvidia, mlx5, hisilicon, qat, xe, pds, vfioCcw, vfioAp];
 
 /** What the classes add to the devices of a host. */

@@ -129,8 +129,8 @@ function readInstance(id: string, node: Sysfs, add: Add): SnapshotDevice | undef
 }
 
 /**
- * The name of the directory is the name of the type. `name` and `description` are for people (`NVIDIA A40-12Q`;
- * `num_heads=1, framebuffer=12288M ...`, in GVT-g a line each): facts.
+ * The name of the directory is the name of the type. `name` and `description` are for people (`GRID T4-4Q`;
+ * `num_heads=4, framebuffer=4096M ...`, in GVT-g a line each): facts.
  */
 function collectType(type: string, node: Sysfs): Findings {
 	const found = collectAttributes(node);

@@ -1,4 +1,4 @@
-import { commandOf, handlesOf, objectOf, textOf } from "../tools.ts";
+import { commandOf, handlesOf, objectOf, portQuestion, type QuestionName, type Told, textOf } from "../tools.ts";
 import { type ClassCollector, hasDriver } from "./collector.ts";
 import { firmwareVersions } from "./devlink.ts";
 import { vfNumbers } from "./sriov.ts";
@@ -9,30 +9,28 @@ const NAMES = ["migratable", "roce", "ipsec_crypto", "ipsec_packet", "max_io_eqs
  * VFs of ConnectX and BlueField. The PF's devlink instance has a port of flavour `pcivf` for each VF while its eswitch is in
  * mode switchdev, with what the VF may do as `function`: `enable`, `disable` or a number. In legacy mode there is no such port,
  * and these attributes are absent; so are those that the installed iproute2 does not know (migratable: 6.2, ipsec: 6.6,
- * max_io_eqs: 6.10).
+ * max_io_eqs: 6.10). On hosts with very many VFs each PF has an answer of its own.
  *
  * Verified in Documentation/networking/devlink/devlink-port.rst and iproute2's devlink/devlink.c, `pr_out_port_function`.
  */
 export const mlx5: ClassCollector = (host) => {
-	const ports = handlesOf(host.told, "devlink port show", "port");
-	const source = commandOf("devlink port show");
 	const numberOf = vfNumbers(host);
 	const addFirmware = firmwareVersions(host);
-	const functions = new Map<string, ReturnType<typeof objectOf>>();
-	if (ports !== undefined && !("errno" in ports)) {
-		for (const [handle, port] of ports) {
-			const [, pf] = /^pci\/([^/]+)\/\d+$/.exec(handle) ?? [];
-			// The VF of another controller belongs to the host that a SmartNIC is plugged into.
-			if (port["flavour"] !== "pcivf" || port["external"] === true) continue;
-			functions.set(`${pf} ${textOf(port["vfnum"])}`, objectOf(port["function"]));
-		}
+	const known = new Map<QuestionName, Ports>();
+	function portsOf(pf: string): Ports {
+		const own = portQuestion(pf);
+		const question = host.told.answers?.[own] === undefined ? "devlink port show" : own;
+		const ports = known.get(question) ?? readPorts(host.told, question);
+		known.set(question, ports);
+		return ports;
 	}
 	return (device) => {
 		const { id, parent, found } = device;
 		if (!hasDriver(device, "mlx5_vfio_pci") || parent === undefined) return;
 		addFirmware(device);
-		if (ports !== undefined && "errno" in ports) {
-			for (const name of NAMES) found.record(name, ports, source);
+		const { functions, source } = portsOf(parent);
+		if ("errno" in functions) {
+			for (const name of NAMES) found.record(name, functions, source);
 			return;
 		}
 		const own = functions.get(`${parent} ${numberOf(parent, id)}`);
@@ -42,3 +40,23 @@ export const mlx5: ClassCollector = (host) => {
 		}
 	};
 };
+
+/** What an answer says that VFs may do, by PF and number: `0000:06:00.0 2`. */
+interface Ports {
+	readonly functions: ReadonlyMap<string, ReturnType<typeof objectOf>> | { readonly errno: string };
+	readonly source: string;
+}
+
+function readPorts(told: Told, question: QuestionName): Ports {
+	const source = commandOf(question);
+	const ports = handlesOf(told, question, "port") ?? new Map<string, Readonly<Record<string, unknown>>>();
+	if ("errno" in ports) return { functions: ports, source };
+	const functions = new Map<string, ReturnType<typeof objectOf>>();
+	for (const [handle, port] of ports) {
+		const [, pf] = /^pci\/([^/]+)\/\d+$/.exec(handle) ?? [];
+		// The VF of another controller belongs to the host that a SmartNIC is plugged into.
+		if (port["flavour"] !== "pcivf" || port["external"] === true) continue;
+		functions.set(`${pf} ${textOf(port["vfnum"])}`, objectOf(port["function"]));
+	}
+	return { functions, source };
+}

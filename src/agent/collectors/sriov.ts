@@ -1,5 +1,8 @@
 import type { Host } from "./collector.ts";
 
+/** Links of a PF to its VFs. */
+export const VF_LINK = /^virtfn\d+$/;
+
 /**
  * The number of a VF within its PF, from 0, as the links `virtfn<N>` of the PF have it
  * (Documentation/ABI/testing/sysfs-bus-pci). The links of a PF are read once in a scan.
@@ -8,7 +11,7 @@ export function vfNumbers({ sysfs }: Host): (pf: string, vf: string) => number |
 	const known = new Map<string, ReadonlyMap<string, number>>();
 	function numbersOf(pf: string): ReadonlyMap<string, number> {
 		const node = sysfs.directory(`bus/pci/devices/${pf}`);
-		const links = (node?.list() ?? []).filter((name) => /^virtfn\d+$/.test(name));
+		const links = (node?.list() ?? []).filter((name) => VF_LINK.test(name));
 		return new Map(
 			links.flatMap((name) => {
 				const address = node?.link(name);

@@ -17,7 +17,7 @@ function deviceOf(
 	const { sysfs, libvirt } = temporaryHost();
 	CLASS_HOSTS[name]?.populate(sysfs);
 	change(sysfs);
-	const told = { answers: Object.fromEntries(Object.entries(answers).map(([key, text]) => [key, { text }])) };
+	const told = { answers: Object.fromEntries(Object.entries(answers).map(([key, text = ""]) => [key, { text }])) };
 	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
 	const found = devices.find((device) => device.id === id);
 	if (found === undefined)
@@ -144,7 +144,7 @@ const ROWS: readonly Row[] = [
 		"nvidia-vgpu-mdev",
 		MDEV,
 		remove(`${BOARD}/${MDEV}/nvidia`),
-		{ vgpu_params: undefined, mdev_type: "nvidia-558" },
+		{ vgpu_params: undefined, mdev_type: "nvidia-232" },
 		{},
 	],
 	[
@@ -427,7 +427,7 @@ describe("what is told of a type of mdevs", () => {
 	});
 
 	test("its name", () => {
-		expect(deviceOf("nvidia-vgpu-mdev", MDEV).facts).toMatchObject({ name: "NVIDIA A40-12Q" });
+		expect(deviceOf("nvidia-vgpu-mdev", MDEV).facts).toMatchObject({ name: "GRID T4-4Q" });
 	});
 
 	test("a type without either, and one of which they cannot be read", () => {
@@ -448,7 +448,7 @@ describe("what is told of a type of mdevs", () => {
 describe("the driver of NVIDIA in /proc", () => {
 	/** the file of the board; the fact, or errno */
 	const FILES: readonly (readonly [text: string | undefined, firmware: string | undefined, errno?: string])[] = [
-		["Model: \t\t NVIDIA A40\nGPU Firmware: \t 580.65.06\nGPU Excluded:\t No", "580.65.06"],
+		["Model: \t\t NVIDIA H200\nGPU Firmware: \t 580.65.06\nGPU Excluded:\t No", "580.65.06"],
 		["GSP Firmware: \t 470.01", "470.01"],
 		["GPU Firmware: \t N/A", "disabled"],
 		["GPU Firmware: \t ", undefined],
