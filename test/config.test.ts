@@ -219,6 +219,16 @@ describe("a mistake in the configuration is named with its place", () => {
 			/agent_networks\.0: got "192\.0\.2\.0", expected a network such as 192\.0\.2\.0\/24/,
 		],
 		["transport_url: memory://\nagent_tls: { ca: a, cert: b }\n", "2:12", /agent_tls\.key/],
+		[
+			"transport_url: memory://\nagent_networks: [192.0.2.0/24]\nagents:\n  a: http://127.1:1\n",
+			"4:6",
+			/agents\.a: 127\.0\.0\.1 is outside of agent_networks, expected one in 192\.0\.2\.0\/24/,
+		],
+		[
+			"transport_url: memory://\nagents:\n  a: http://127.0.0.1:1\n  b: 'http://[::1]:1'\nagent_networks: [127.0.0.0/8, '2001:db8::/32']\n",
+			"4:6",
+			/agents\.b: ::1 is outside of agent_networks, expected one in 127\.0\.0\.0\/8, 2001:db8::\/32/,
+		],
 		["transport_url: memory://\nagents:\n  -cmp: http://h:1\n", "3:3", /agents\.-cmp: .*expected a Nova host name/],
 		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: .*expected number.*, got "soon"/],
 		["transport_url: memory://\nmax_check_time: 0\n", "2:17", /max_check_time/],

@@ -41,6 +41,9 @@ describe("an agent that does not answer", () => {
 		["agent.timeout", { overrides: [override({ target_host: "b", code: "agent.timeout" })] }, true],
 		["agent.timeout", { overrides: [override({ target_host: "c" })] }, false],
 		["agent.timeout", { overrides: [override({ device: "d" })] }, false],
+		["snapshot.stale", { unknown: { "*": "accept" } }, false],
+		["snapshot.stale", { unknown: { "snapshot.stale": "accept" } }, false],
+		["snapshot.stale", { overrides: [override({ code: "snapshot.stale" })] }, true],
 		["agent.identity", { unknown: { "*": "accept" }, overrides: [override({ source_host: "a" })] }, false],
 		["agent.bad_reply", { unknown: { "agent.*": "accept" }, overrides: [override({ code: "agent.*" })] }, false],
 	];

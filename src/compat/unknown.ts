@@ -8,6 +8,8 @@ export const TAMPERING: ReadonlySet<string> = new Set([
 	"agent.tls",
 	"agent.identity",
 ]);
+/** What no word of a policy accepts as it is. An agent that is stuck tells what was; `accept_stale` says for how long that does. */
+const NEVER_ACCEPTED: ReadonlySet<string> = new Set([...TAMPERING, "snapshot.stale"]);
 /** Where an older snapshot of the host can take the place of what could not be had. */
 export const STALE_CAUSES: ReadonlySet<string> = new Set([
 	"agent.unreachable",
@@ -18,7 +20,7 @@ export const STALE_CAUSES: ReadonlySet<string> = new Set([
 
 /** Whether a migration may go on despite a reason that nobody can tell: the class of the device is asked first. */
 export function isTolerated({ code, device_class }: Reason, policy: Policy): boolean {
-	if (TAMPERING.has(code)) return false;
+	if (NEVER_ACCEPTED.has(code)) return false;
 	const ofClass = policy.classes.find(({ name }) => name === device_class)?.unknown ?? {};
 	return (mapped(ofClass, code) ?? mapped(policy.unknown, code)) === "accept";
 }

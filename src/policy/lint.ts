@@ -1,6 +1,6 @@
 import { fits } from "../compat/device-class.ts";
 import { expiredText, hasExpired } from "../compat/override.ts";
-import type { DeviceClass, Policy, Rule } from "../compat/policy.ts";
+import type { DeviceClass, Policy, Rule, UnknownPolicy } from "../compat/policy.ts";
 import { readYamlWithPlaces } from "../yaml.ts";
 import { PolicyFile } from "./policy.ts";
 
@@ -19,10 +19,12 @@ export function lintPolicy(file: string, now: number): readonly string[] {
 	const findings = [
 		...duplicateRules(rules, ["rules"]),
 		...unfiredRules(rules, ["rules"]),
+		...acceptedStale(policy.unknown, ["unknown"]),
 		...classes.flatMap((one, index) => [
 			...unreachable(one, classes.slice(0, index), index),
 			...duplicateRules(one.rules, ["classes", index, "rules"]),
 			...unfiredRules(one.rules, ["classes", index, "rules"], one),
+			...acceptedStale(one.unknown ?? {}, ["classes", index, "unknown"]),
 		]),
 		...expired(policy, now),
 	];
@@ -60,6 +62,15 @@ function unfiredRules(rules: readonly Rule[], path: Path, { match }: Partial<Dev
 		const kinds = match?.["kind"] ?? ["mdev"];
 		if (attribute !== "mdev_type" || kinds.some((one) => one.startsWith("mdev"))) return [];
 		return [{ path: at, message: "the rule can never fire: only mdevs have an mdev_type" }];
+	});
+}
+
+/** A policy of before this was so: it is read all the same, or a service would not start with it. */
+function acceptedStale(unknown: UnknownPolicy, path: Path): readonly Finding[] {
+	return ["snapshot.stale", "snapshot.*"].flatMap((key) => {
+		if (!Object.hasOwn(unknown, key) || unknown[key] !== "accept") return [];
+		const message = `${key} is read as reject: an agent that is stuck is never accepted; expected reject or accept_stale`;
+		return [{ path: [...path, key], message }];
 	});
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "../zod.ts";
 import { type AgentDirectory, parseUrlTemplate } from "./agent-address.ts";
+import { addressCheck } from "./agent-networks.ts";
 
 export const HostName = z
 	.string()
@@ -45,10 +46,17 @@ export type AgentOptions = z.infer<typeof AgentOptions>;
 
 /** Adds an issue for each option that contradicts another one. */
 export function checkAgentOptions(options: AgentOptions, context: z.RefinementCtx): void {
-	const { agents, agent_url_template, agent_hosts, agent_tls, allow_insecure } = options;
+	const { agents, agent_url_template, agent_hosts, agent_networks, agent_tls, allow_insecure } = options;
 	const issue = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
 	if ((agent_url_template === undefined) !== (agent_hosts.length === 0)) {
 		issue(["agent_hosts"], "expected agent_url_template together with agent_hosts, the hosts that it is for");
+	}
+	const permits = addressCheck(agent_networks);
+	for (const [host, { hostname }] of Object.entries(agents)) {
+		const address = hostname.replace(/^\[(.*)\]$/, "$1");
+		// An address is never looked up, which is when those of names are checked.
+		if (agent_networks.length === 0 || isIP(address) === 0 || permits(address)) continue;
+		issue(["agents", host], `${address} is outside of agent_networks, expected one in ${agent_networks.join(", ")}`);
 	}
 	const template = agent_url_template ? [[["agent_url_template"], agent_url_template.base] as const] : [];
 	const urls = [...Object.entries(agents).map(([host, url]) => [["agents", host], url] as const), ...template];

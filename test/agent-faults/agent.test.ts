@@ -1,9 +1,8 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
@@ -23,6 +22,7 @@ import {
 	temporaryHost,
 } from "../support/sysfs.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { callsOf } from "./trace.ts";
 
 const VF = "0000:3b:10.0";
 const UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
@@ -200,19 +200,6 @@ row(62, "links in circles and out of the tree", "0 files outside opened", async 
 	expect(devices[0]?.unreadable).toMatchObject({ migration_version: "EXDEV", base_type: "EXDEV", pv_mode: "ELOOP" });
 });
 
-/** The calls of the agent, of its threads and of the scans that it starts, while `during` runs; strace's lines, descriptors with their paths. */
-async function callsOf(agent: AgentProcess, calls: string, during: () => Promise<unknown>): Promise<readonly string[]> {
-	const trace = join(mkdtempSync(join(tmpdir(), "novacompat-trace-")), "trace");
-	onTestFinished(() => rmSync(dirname(trace), { recursive: true }));
-	const strace = spawn("strace", ["-f", "-y", "-o", trace, "-e", `trace=${calls}`, "-p", String(agent.pid)]);
-	stopWithTest(strace);
-	await once(strace.stderr, "data");
-	await during();
-	strace.kill("SIGINT");
-	await once(strace, "exit");
-	return readFileSync(trace, "utf8").trimEnd().split("\n");
-}
-
 row(
 	"SEC-30",
 	"scans of all kinds of devices, and every path asked",
@@ -254,30 +241,6 @@ row(
 	},
 );
 
-row("SEC-31", "2,000 ids that are paths, in requests", "0 files opened", async (measure) => {
-	const agent = await AgentProcess.start(hostWithVf(), 3_600);
-	const parts = ["..", "%2e%2e", ".", "etc", "passwd", "%00", UUID, VF, "sys", "%2f", "\\..", "~root"];
-	const statuses: Record<number, number> = {};
-	const lines = await callsOf(agent, "%file", async () => {
-		for (let number = 0; number < 2_000; number++) {
-			const id = [number, number >> 2, number >> 5, number >> 8]
-				.map((turn) => parts[turn % parts.length])
-				.join(number % 3 ? "/" : "");
-			const { status } = await agent.ask(`/v1/instances/${id}/devices`);
-			statuses[status] = (statuses[status] ?? 0) + 1;
-		}
-		// Which opens /proc/self: the trace sees that.
-		process.kill(agent.pid, "SIGUSR2");
-		await expect.poll(() => agent.log()).toContain("state report");
-	});
-	const opened = lines.filter((line) => /\bopen(at2?)?\(/.test(line));
-	const others = opened.filter((line) => !line.includes('"/proc/self/'));
-	measure(`${others.length} opened, answers ${JSON.stringify(statuses)}`);
-	expect(others).toEqual([]);
-	expect(opened.length).toBeGreaterThan(0);
-	expect(Object.keys(statuses)).toEqual(["400", "404"]);
-});
-
 row(63, "attribute of 64 MB", "EFBIG, at most 4,097 bytes read", async (measure) => {
 	const { sysfs, libvirt, node } = hostWithVf();
 	const file = join(node, "software_version");
@@ -316,13 +279,14 @@ function sequentialRead(root: string): number {
 row(
 	65,
 	"4,096 VFs and 512 mdevs",
-	"a scan < 1 s (or 2x find -exec cat), < 150 MB, and within the interval",
+	"a scan < 1 s, < 2x find -exec cat, < 150 MB, and within the interval",
 	async (measure) => {
 		const host = temporaryHost();
 		populateComputeNode(host.sysfs, { vfs: 4096, mdevs: 512 });
-		// A machine on which the reading alone takes half a second has no second to give.
 		const read = sequentialRead(host.sysfs);
-		const bound = Math.max(1_000, 2 * read);
+		// A machine on which the reading alone takes half a second has no second to give; the table says so.
+		const hasSecond = read <= 500;
+		const bound = hasSecond ? Math.min(1_000, 2 * read) : 2 * read;
 		const scans: OneScan[] = [];
 		const took = await leastOf(5, bound, async () => {
 			scans.push(oneScan(join(MAIN, "../../agent/scan-child.js"), host.sysfs));
@@ -335,9 +299,12 @@ row(
 		const each = ((await agent.metric("novacompat_agent_scan_seconds_total")) / (await done())) * 1000;
 		const { devices } = Snapshot.parse(JSON.parse((await agent.ask("/v1/snapshot")).body));
 		measure(
-			`${devices.length} devices in ${seconds(took)} (cat ${seconds(read)}), ${megabytes.toFixed(0)} MB; by the agent in ${seconds(each)}`,
+			`${devices.length} devices in ${seconds(took)}, ${(took / read).toFixed(2)}x cat, ${megabytes.toFixed(0)} MB`,
 		);
-		expect(took).toBeLessThan(bound);
+		measure(`by the agent in ${seconds(each)}`);
+		if (!hasSecond) measure(`1 s not judged: cat alone takes ${seconds(read)}`);
+		expect(took / read).toBeLessThan(2);
+		if (hasSecond) expect(took).toBeLessThan(1_000);
 		expect(megabytes).toBeLessThan(150);
 		expect(each).toBeLessThan(10_000);
 		expect(devices.length).toBe(4096 + 16 + 16 + 512 + 16);

@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { readReplies } from "./replies.ts";
 
 /** As many connections as a careless client may have, each of which asks again as soon as it is answered. */
 const CONNECTIONS = 500;
@@ -13,20 +14,13 @@ for (let number = 0; number < CONNECTIONS; number++) {
 		socket.write(REQUEST);
 		if (++open === CONNECTIONS) process.stdout.write("flooding\n");
 	});
-	let text = "";
-	socket.on("data", (chunk: Buffer) => {
-		text += chunk.toString("latin1");
-		for (;;) {
-			const end = text.indexOf("\r\n\r\n");
-			if (end < 0) return;
-			const [, length = "0"] = /content-length: (\d+)/i.exec(text.slice(0, end)) ?? [];
-			if (text.length < end + 4 + Number(length)) return;
-			const status = text.slice(9, 12);
+	socket.on(
+		"data",
+		readReplies((status) => {
 			counts[status] = (counts[status] ?? 0) + 1;
-			text = text.slice(end + 4 + Number(length));
 			socket.write(REQUEST);
-		}
-	});
+		}),
+	);
 	socket.on("error", () => {
 		counts["broken"] = (counts["broken"] ?? 0) + 1;
 	});

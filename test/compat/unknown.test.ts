@@ -28,3 +28,16 @@ test("where there is no older snapshot, accept_stale is reject", () => {
 test("no older snapshot takes the place of what may be a lie", () => {
 	expect([...STALE_CAUSES].filter((code) => TAMPERING.has(code))).toEqual([]);
 });
+
+/** What an agent has not read for a minute is nothing that is known of its host: to go by it is what accept_stale is for. */
+const STALE_ACCEPT: readonly UnknownPolicy[] = [
+	{ "*": "accept" },
+	{ "snapshot.*": "accept" },
+	{ "snapshot.stale": "accept" },
+];
+test.each(STALE_ACCEPT)("an agent that is stuck is never accepted: %j", (unknown) => {
+	const policy = { ...DEFAULT_POLICY, unknown };
+	expect(isTolerated(reason("snapshot.stale", "r", "m"), policy)).toBe(false);
+	const ofClass = { ...DEFAULT_POLICY, classes: [{ name: "c", match: {}, unknown, rules: [] }] };
+	expect(isTolerated(reason("snapshot.stale", "r", "m", { device_class: "c" }), ofClass)).toBe(false);
+});

@@ -124,6 +124,9 @@ describe("lint", () => {
 			/the class is unreachable: "a" before it/,
 		],
 		["classes:\n  - { name: a, match: {} }\n  - { name: b, match: { driver: x } }\n", "3:13", /unreachable/],
+		["unknown: { snapshot.stale: accept }\n", "1:28", /snapshot\.stale is read as reject: .*or accept_stale/],
+		['unknown:\n  "snapshot.*": accept\n', "2:17", /snapshot\.\* is read as reject/],
+		["classes: [{ name: a, match: {}, unknown: { snapshot.stale: accept } }]\n", "1:60", /is read as reject/],
 		[override("{ device: d }"), "2:5", /the override of jane has expired \(2026-08-21T20:00:00Z\): remove it/],
 	];
 	test.each(FINDINGS)("%j at %s", (text, place, message) => {
@@ -144,6 +147,8 @@ describe("lint", () => {
 		"classes: [{ name: a, match: { kind: mdev }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		"classes: [{ name: a, match: { x: y }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T01:00:00Z"),
+		"unknown: accept\n",
+		"unknown: { snapshot.stale: accept_stale, agent.timeout: accept }\n",
 	];
 	test.each(GOOD)("%j", (text) => expect(lintPolicy(file(text), NOW)).toEqual([]));
 
