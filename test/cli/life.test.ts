@@ -92,6 +92,25 @@ describe("SIGHUP", () => {
 		expect(lines[0]).toMatch(why);
 	});
 
+	test("takes no file that has lost the `...` at its end: whoever writes it has stopped at the end of a line", async () => {
+		const whole = "direction: both\nnewer_source: reject\n...\n";
+		const { write, reload } = await serve({
+			"serve.yaml": `${SERVE}policy_file: policy.yaml\n...\n`,
+			"policy.yaml": whole,
+		});
+		const refused = (place: string) => [
+			`ERROR novacompat.serve [-] configuration not reloaded, everything stays as it was: ${place}: expected "..." at the end as before: is the file only half written?`,
+		];
+		write("policy.yaml", "direction: both\n");
+		expect(await reload()).toEqual(refused("DIR/policy.yaml:2"));
+		write("policy.yaml", whole);
+		write("serve.yaml", SERVE);
+		expect(await reload()).toEqual(refused("DIR/serve.yaml:3"));
+		write("serve.yaml", `${SERVE}policy_file: other.yaml\n...\n`);
+		write("other.yaml", "direction: both\n");
+		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
+	});
+
 	test("takes certificates, and refuses those that do not go together", async () => {
 		const [first, second] = [ca.issue("service", "DNS:service"), ca.issue("service", "DNS:service")];
 		const tls = ({ cert, key }: typeof first) => `${SERVE}agent_tls: { ca: ${ca.ca}, cert: ${cert}, key: ${key} }\n`;
