@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { fileVersions } from "../snapshot/agent-tls.ts";
-import { ConfigError } from "../yaml.ts";
+import { ConfigError, isClosed } from "../yaml.ts";
 
 /** Files are not read while somebody writes them: until nothing has changed for so long, but no longer than that. */
 const QUIET_MS = 500;
@@ -33,6 +33,8 @@ export interface ReloadsOptions {
 export class Reloads {
 	readonly #options: ReloadsOptions;
 	#config: Config;
+	/** Files that ended with YAML's end marker when they were taken. */
+	#closed: ReadonlySet<string>;
 	#success = 0;
 	#failure = 0;
 	#lastSuccess = Date.now();
@@ -42,6 +44,7 @@ export class Reloads {
 	constructor(options: ReloadsOptions) {
 		this.#options = options;
 		this.#config = options.config;
+		this.#closed = closedOf(textsOf(options.files(), options.config).filter(isRegular));
 	}
 
 	get counts(): ReloadCounts {
@@ -76,14 +79,15 @@ export class Reloads {
 		await untilQuiet(this.#options.files());
 		const files = this.#options.files();
 		const config = read();
-		const { policy_file, agent_tls } = config;
-		const texts = policy_file === undefined ? files : [...files, policy_file];
-		const named = [...texts, ...Object.values(agent_tls ?? {})];
+		const texts = textsOf(files, config);
+		const named = [...texts, ...Object.values(config.agent_tls ?? {})];
 		const version = await untilQuiet(named);
-		for (const file of texts) checkEnd(file);
+		for (const file of texts) checkEnd(file, this.#closed.has(file));
+		const closed = closedOf(texts);
 		const takes = prepare.map((one) => one(config));
 		if (fileVersions(named) !== version) throw new ConfigError("files were written while they were read");
 		for (const take of takes) take();
+		this.#closed = closed;
 		this.#config = { ...this.#config, ...this.#tell(config) };
 	}
 
@@ -120,12 +124,25 @@ async function untilQuiet(files: readonly string[]): Promise<string> {
 	throw new ConfigError(`${files.join(", ")}: still being written after ${PATIENCE_MS / 1000} s`);
 }
 
-/** Whoever was interrupted while he wrote a file hardly ever stopped behind a line. */
-function checkEnd(file: string): void {
+function textsOf(files: readonly string[], { policy_file }: Config): readonly string[] {
+	return policy_file === undefined ? files : [...files, policy_file];
+}
+
+/** A pipe can be read only once, which was the start. */
+function isRegular(file: string): boolean {
+	return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function closedOf(files: readonly string[]): ReadonlySet<string> {
+	return new Set(files.filter((file) => isClosed(readFileSync(file, "utf8"))));
+}
+
+/** Whoever was interrupted while he wrote a file hardly ever stopped behind a line, and never behind YAML's end marker. */
+function checkEnd(file: string, wasClosed: boolean): void {
 	const text = readFileSync(file, "utf8");
-	if (text.endsWith("\n")) return;
-	const line = text.split("\n").length;
-	throw new ConfigError(`${file}:${line}: expected a newline at the end: is the file only half written?`);
+	if (text.endsWith("\n") && (!wasClosed || isClosed(text))) return;
+	const expected = text.endsWith("\n") ? '"..." at the end as before' : "a newline at the end";
+	throw new ConfigError(`${file}:${text.split("\n").length}: expected ${expected}: is the file only half written?`);
 }
 
 /** Complete, so that what is shown alike is alike. */

@@ -29,7 +29,7 @@ describe("novacompat config check", () => {
 	});
 
 	test("1: what is odd or unsafe, with its place, in the policy too", () => {
-		const policy = "rules: [{ attribute: base_type, kind: equal }]\n";
+		const policy = "rules: [{ attribute: base_type, kind: equal }]\n...\n";
 		const text = `${SOUND}policy_file: policy.yaml\nallow_insecure: true\nrecording: { file: x }\n`;
 		expect(check(text, { "policy.yaml": policy }, 0o644)).toEqual({
 			status: 1,
