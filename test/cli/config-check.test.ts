@@ -1,6 +1,7 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
 import { novacompat } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -52,22 +53,57 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 		});
 	});
 
-	/** mode of the key of the client certificate, option that names its file, what is said */
-	const KEYS: readonly (readonly [number, string, string])[] = [
-		[0o600, "ssl_key_file", "novacompat.yaml: ok\n"],
-		[0o640, "ssl_key_file", "novacompat.yaml: ok\n"],
-		[0o644, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
-		[0o660, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0660, expected 0600 or 0640\n"],
-		[0o644, "ssl_cert_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
+	/** mode of the key of the client certificate for RabbitMQ, files by option, what serve would not start with */
+	const KEYS: readonly (readonly [number, () => Readonly<Record<string, string>>, RegExp | undefined])[] = [
+		[0o600, () => pair(mine), undefined],
+		[0o640, () => pair(mine), undefined],
+		[0o644, () => pair(mine), /^ssl_key_file: KEY has mode 0644, expected 0600 or 0640$/],
+		[0o660, () => pair(mine), /^ssl_key_file: KEY has mode 0660, expected 0600 or 0640$/],
+		[0o600, () => ({ ssl_cert_file: inOne }), undefined],
+		[0o644, () => ({ ssl_cert_file: inOne }), /^ssl_key_file: \S+one\.pem has mode 0644, expected 0600 or 0640$/],
+		[0o600, () => ({ ssl_cert_file: mine.cert }), /^ssl_key_file: \S+\.pem has mode 0644/],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_key_file: other.key }),
+			/^ssl_key_file: \S+2\.key is not the key of \S+1\.pem$/,
+		],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_cert_file: "none" }),
+			/^ssl_cert_file: none cannot be used \(ENOENT\), expected a cert/,
+		],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_key_file: "none" }),
+			/^ssl_key_file: none cannot be used \(ENOENT\), expected a private/,
+		],
+		[
+			0o600,
+			() => ({ ssl_ca_file: mine.key }),
+			/^ssl_ca_file: KEY cannot be used \(ERR_OSSL\w*\), expected certificates in PEM$/,
+		],
 	];
-	test.each(KEYS)("a key of RabbitMQ with mode %o, named by %s", (mode, option, said) => {
-		const directory = temporaryDirectory();
-		const key = join(directory, "key");
-		writeFileSync(key, "");
-		chmodSync(key, mode);
-		const files = { ssl_ca_file: key, ssl_cert_file: option === "ssl_cert_file" ? key : "cert", [option]: key };
-		const { stdout } = check(`${SOUND}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`);
-		expect(stdout.replace(`${directory}/`, "")).toBe(said);
+	let ca: TestCa;
+	let mine: Certificate;
+	let other: Certificate;
+	let inOne: string;
+	beforeAll(() => {
+		ca = createCa();
+		[mine, other] = [ca.issue("nova", "DNS:nova"), ca.issue("nova", "DNS:nova")];
+		inOne = `${mine.cert}.one.pem`;
+		writeFileSync(inOne, readFileSync(mine.cert, "utf8") + readFileSync(mine.key, "utf8"));
+	});
+	afterAll(() => ca?.remove());
+	const pair = ({ cert, key }: Certificate) => ({ ssl_cert_file: cert, ssl_key_file: key });
+	test.each(KEYS)("with a key for RabbitMQ of mode %o: row %#", (mode, files, says) => {
+		for (const file of [mine.key, inOne]) chmodSync(file, mode);
+		const { status, stdout, stderr } = check(
+			`${SOUND}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files() })}\n`,
+		);
+		if (!says) return expect({ status, stdout }).toEqual({ status: 0, stdout: "novacompat.yaml: ok\n" });
+		expect(status).toBe(78);
+		const [, said = ""] = /^novacompat: novacompat\.yaml:1:16: (.*)\n$/.exec(stderr) ?? [];
+		expect(said.replaceAll(mine.key, "KEY")).toMatch(says);
 	});
 
 	/** what is added to a sound configuration, other files, what is said */

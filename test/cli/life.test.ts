@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { createCa } from "../support/certificates.ts";
@@ -122,6 +122,27 @@ describe("SIGHUP", () => {
 			expect.stringMatching(/^INFO .* Config option agent_tls changed from .*1\.pem.* to .*2\.pem/),
 			"INFO novacompat.serve [-] configuration reloaded",
 		]);
+	});
+
+	test("takes nothing when the files for the broker cannot be used at the next connection", async () => {
+		const [first, second] = [ca.issue("nova", "DNS:nova"), ca.issue("nova", "DNS:nova")];
+		const files = { ssl_ca_file: ca.ca, ssl_cert_file: first.cert, ssl_key_file: first.key };
+		const yaml = `${SERVE}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`;
+		const { write, reload } = await serve({ "serve.yaml": yaml });
+		write("serve.yaml", `${yaml}debug: true\n`);
+		const refused = async () => {
+			const lines = await reload();
+			expect(lines).toHaveLength(1);
+			expect(lines[0]).toMatch(/^ERROR .* configuration not reloaded, everything stays as it was: transport_url: ssl_/);
+			return lines[0];
+		};
+		copyFileSync(second.cert, first.cert);
+		expect(await refused()).toContain(`ssl_key_file: ${first.key} is not the key of ${first.cert}`);
+		copyFileSync(second.key, first.key);
+		chmodSync(first.key, 0o604);
+		expect(await refused()).toContain(`ssl_key_file: ${first.key} has mode 0604, expected 0600 or 0640`);
+		chmodSync(first.key, 0o600);
+		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
 	});
 
 	test("an override of the policy is told with its author, scope and end", async () => {
