@@ -4,6 +4,7 @@ import { readNovaConf } from "../nova-conf.ts";
 import { lintPolicy } from "../policy/lint.ts";
 import { InvalidTlsFiles, TlsMaterial } from "../snapshot/agent-tls.ts";
 import { ConfigError, type Placed } from "../yaml.ts";
+import { checkBrokerTls } from "./broker-tls.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { lintConfig } from "./config-lint.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
@@ -19,7 +20,8 @@ export function configCheck(
 	const files = configFiles({ configFile: named, configDir });
 	if (files.length === 0) throw new UsageError("which configuration? expected a file or --config-dir");
 	const { value: config, placeOf } = readConfigWithPlaces(files, readNovaConf(novaConf));
-	checkTlsFiles(config, placeOf);
+	checkAgentTls(config, placeOf);
+	checkBrokerTls(config, placeOf);
 	const warnings = [
 		...files.flatMap(readableByOthers),
 		...lintConfig(config).map(({ path, message }) => `${placeOf(path)}: ${message}`),
@@ -31,7 +33,7 @@ export function configCheck(
 	return EXIT.accept;
 }
 
-function checkTlsFiles({ agent_tls }: Config, placeOf: Placed<Config>["placeOf"]): void {
+function checkAgentTls({ agent_tls }: Config, placeOf: Placed<Config>["placeOf"]): void {
 	if (!agent_tls) return;
 	try {
 		new TlsMaterial(agent_tls, () => undefined);

@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { fileVersions } from "../snapshot/agent-tls.ts";
 import { ConfigError, isClosed } from "../yaml.ts";
+import { brokerTlsFiles } from "./broker-tls.ts";
 
 /** Files are not read while somebody writes them: until nothing has changed for so long, but no longer than that. */
 const QUIET_MS = 500;
@@ -80,7 +81,7 @@ export class Reloads {
 		const files = this.#options.files();
 		const config = read();
 		const texts = textsOf(files, config);
-		const named = [...texts, ...Object.values(config.agent_tls ?? {})];
+		const named = [...texts, ...Object.values(config.agent_tls ?? {}), ...brokerTlsFiles(config)];
 		const version = await untilQuiet(named);
 		for (const file of texts) checkEnd(file, this.#closed.has(file));
 		const closed = closedOf(texts);

@@ -26,8 +26,8 @@ import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { checkBrokerTls } from "./broker-tls.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
-import { openKeys } from "./config-lint.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
@@ -56,7 +56,7 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	const format = config.use_json ? osloJson : ofRequest || ofOthers ? lineFormat(ofRequest, ofOthers) : osloLine;
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, format);
-	for (const { message } of openKeys(config)) log.warning(message);
+	checkBrokerTls(config);
 	const current = new CurrentPolicy(config.policy_file, log);
 	const policy = current.policy;
 	const monitor = new Monitor({ name: config.host, policy, log });
@@ -80,6 +80,11 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 				},
 			({ policy_file }) => current.prepare(policy_file),
 			({ agent_tls }) => prepareTls(snapshots, agent_tls),
+			// Each connection reads them; what cannot be used would be noticed at the next one.
+			(next) => {
+				checkBrokerTls(next);
+				return () => undefined;
+			},
 		],
 		log,
 	});
