@@ -77,7 +77,7 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 	const values = parseWords(words);
 	if (values["help"]) return "help";
 	if (values["version"]) return "version";
-	const files = configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
+	const files = filesOf(values);
 	const written = files.length === 0 ? {} : readFiles(files);
 	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
 	const flags = AGENT_OPTIONS.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
@@ -87,6 +87,15 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, expected ${OPTIONS[name].kind.expected}`);
 	});
 	return { ...Object.fromEntries(defaults), ...written, ...Object.fromEntries(flags) };
+}
+
+/** Paths of the files that these words name, as they are now. Throws ConfigError. */
+export function agentConfigFiles(words: readonly string[]): readonly string[] {
+	return filesOf(parseWords(words));
+}
+
+function filesOf(values: Words): readonly string[] {
+	return configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
 }
 
 export function agentHelp(): string {

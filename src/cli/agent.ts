@@ -5,11 +5,12 @@ import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
-import { createLogger, type Logger, osloJson, osloLine } from "../log.ts";
-import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
+import { createLogger, type LevelledLogger, osloJson, osloLine } from "../log.ts";
+import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
 import { UsageError } from "./exit-codes.ts";
 import { endOnCrash } from "./life.ts";
+import { Reloads } from "./reload.ts";
 import { untilSignal } from "./signals.ts";
 import { reportState } from "./state-report.ts";
 import { serviceManager } from "./systemd.ts";
@@ -27,7 +28,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const { host, listen, debug, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
-	const log: Logger = createLogger("novacompat.agent", debug, write, options.use_json ? osloJson : osloLine);
+	const log: LevelledLogger = createLogger("novacompat.agent", debug, write, options.use_json ? osloJson : osloLine);
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	await readOverlays(overlayDir);
@@ -36,10 +37,9 @@ export async function agent(words: readonly string[]): Promise<void> {
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
 	endOnCrash(log);
-	process.on("SIGHUP", () =>
-		log.info("nothing to do on SIGHUP: new certificates and overlays are taken without, options at a start"),
-	);
-	process.on("SIGUSR2", () => reportState({ scans: scanner.state() }, log));
+	const reloads = reloadsOf(words, options, log);
+	process.on("SIGHUP", () => reloads.request());
+	process.on("SIGUSR2", () => reportState({ scans: scanner.state(), reloads: { ...reloads.counts } }, log));
 	const stopped = untilSignal();
 	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({
@@ -56,6 +56,28 @@ export async function agent(words: readonly string[]): Promise<void> {
 	await stopped;
 	manager.stopping();
 	await Promise.all([server.close(), scanner.stop()]);
+}
+
+/** New certificates and overlays are taken without being asked; of the options the log level is. */
+function reloadsOf(words: readonly string[], options: AgentOptions, log: LevelledLogger): Reloads<AgentOptions> {
+	return new Reloads({
+		config: options,
+		files: () => agentConfigFiles(words),
+		read: () => {
+			const read = readAgentOptions(words);
+			return typeof read === "string" ? options : read;
+		},
+		prepare: [
+			(next) => {
+				tlsFilesOf(next);
+				return () => {
+					log.level = next.debug ? "debug" : "info";
+				};
+			},
+		],
+		isMutable: (option) => option === "debug",
+		log,
+	});
 }
 
 /** Undefined for plain HTTP, which is only for this machine unless the operator says that he means it. */

@@ -1,18 +1,17 @@
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
-import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { fileVersions } from "../snapshot/agent-tls.ts";
 import { ConfigError, isClosed } from "../yaml.ts";
-import { brokerTlsFiles } from "./broker-tls.ts";
+import { UsageError } from "./exit-codes.ts";
 
 /** Files are not read while somebody writes them: until nothing has changed for so long, but no longer than that. */
 const QUIET_MS = 500;
 const PATIENCE_MS = 10_000;
 
 /** Reads what the configuration names, and returns what takes it into use. Throws ConfigError; nothing has changed then. */
-type Prepare = (config: Config) => () => void;
+type Prepare<Config> = (config: Config) => () => void;
 
 export interface ReloadCounts {
 	readonly success: number;
@@ -21,18 +20,29 @@ export interface ReloadCounts {
 	readonly last_success: number;
 }
 
-export interface ReloadsOptions {
+/** Paths of files. */
+interface Named {
+	/** Of text that ends with a newline. */
+	readonly texts: readonly string[];
+	readonly others: readonly string[];
+}
+
+export interface ReloadsOptions<Config> {
 	readonly config: Config;
 	/** Of the configuration itself, as they are now. */
 	readonly files: () => readonly string[];
 	readonly read: () => Config;
-	readonly prepare: readonly Prepare[];
+	/** What else is read with a configuration. */
+	readonly named?: (config: Config) => Named;
+	readonly prepare: readonly Prepare<Config>[];
+	/** What is taken while the process runs. None of it is a secret, nor are the paths in it. */
+	readonly isMutable: (option: keyof Config, from: Config, to: Config) => boolean;
 	readonly log: Logger;
 }
 
 /** Takes a changed configuration whole or not at all, as `mutate_config_files` of oslo.config does. */
-export class Reloads {
-	readonly #options: ReloadsOptions;
+export class Reloads<Config extends object> {
+	readonly #options: ReloadsOptions<Config>;
 	#config: Config;
 	/** Files that ended with YAML's end marker when they were taken. */
 	#closed: ReadonlySet<string>;
@@ -42,10 +52,10 @@ export class Reloads {
 	#work: Promise<void> | undefined;
 	#isAskedAgain = false;
 
-	constructor(options: ReloadsOptions) {
+	constructor(options: ReloadsOptions<Config>) {
 		this.#options = options;
 		this.#config = options.config;
-		this.#closed = closedOf(textsOf(options.files(), options.config).filter(isRegular));
+		this.#closed = closedOf(this.#named(options.files(), options.config).texts.filter(isRegular));
 	}
 
 	get counts(): ReloadCounts {
@@ -70,7 +80,8 @@ export class Reloads {
 			log.info("configuration reloaded");
 		} catch (error) {
 			this.#failure++;
-			const text = error instanceof ConfigError ? error.message : inspect(error);
+			const isTheirs = error instanceof ConfigError || error instanceof UsageError;
+			const text = isTheirs ? error.message : inspect(error);
 			log.error(`configuration not reloaded, everything stays as it was: ${text.replaceAll("\n", "; ")}`);
 		}
 	}
@@ -80,8 +91,8 @@ export class Reloads {
 		await untilQuiet(this.#options.files());
 		const files = this.#options.files();
 		const config = read();
-		const texts = textsOf(files, config);
-		const named = [...texts, ...Object.values(config.agent_tls ?? {}), ...brokerTlsFiles(config)];
+		const { texts, others } = this.#named(files, config);
+		const named = [...texts, ...others];
 		const version = await untilQuiet(named);
 		for (const file of texts) checkEnd(file, this.#closed.has(file));
 		const closed = closedOf(texts);
@@ -92,25 +103,25 @@ export class Reloads {
 		this.#config = { ...this.#config, ...this.#tell(config) };
 	}
 
+	#named(files: readonly string[], config: Config): Named {
+		const { texts, others } = this.#options.named?.(config) ?? { texts: [], others: [] };
+		return { texts: [...files, ...texts], others };
+	}
+
 	/** What has changed, in the words of oslo.config; returns the options that were taken. */
 	#tell(to: Config): Partial<Config> {
-		const { log } = this.#options;
+		const { log, isMutable } = this.#options;
 		const from = this.#config;
 		const options = [...new Set([...Object.keys(from), ...Object.keys(to)])] as (keyof Config)[];
 		const changed = options.filter((option) => shown(from[option]) !== shown(to[option]));
 		const taken = changed.filter((option) => isMutable(option, from, to));
 		for (const option of changed) {
-			if (!taken.includes(option)) log.warning(`Ignoring change to immutable option ${option}: it needs a restart`);
-			else log.info(`Config option ${option} changed from ${shown(from[option])} to ${shown(to[option])}`);
+			if (!taken.includes(option))
+				log.warning(`Ignoring change to immutable option ${String(option)}: it needs a restart`);
+			else log.info(`Config option ${String(option)} changed from ${shown(from[option])} to ${shown(to[option])}`);
 		}
-		return Object.fromEntries(taken.map((option) => [option, to[option]]));
+		return Object.fromEntries(taken.map((option) => [option, to[option]])) as Partial<Config>;
 	}
-}
-
-/** What a service takes while it runs. None of it is a secret, nor are the paths in it. */
-function isMutable(option: keyof Config, from: Config, to: Config): boolean {
-	if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
-	return option === "debug" || option === "policy_file";
 }
 
 /** Of paths; returns their version. Throws ConfigError when somebody goes on writing. */
@@ -123,10 +134,6 @@ async function untilQuiet(files: readonly string[]): Promise<string> {
 		version = now;
 	}
 	throw new ConfigError(`${files.join(", ")}: still being written after ${PATIENCE_MS / 1000} s`);
-}
-
-function textsOf(files: readonly string[], { policy_file }: Config): readonly string[] {
-	return policy_file === undefined ? files : [...files, policy_file];
 }
 
 /** A pipe can be read only once, which was the start. */

@@ -26,7 +26,7 @@ import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
-import { checkBrokerTls } from "./broker-tls.ts";
+import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -73,6 +73,10 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 		config,
 		files: () => [...files(), ...novaConf],
 		read,
+		named: (next) => ({
+			texts: next.policy_file === undefined ? [] : [next.policy_file],
+			others: [...Object.values(next.agent_tls ?? {}), ...brokerTlsFiles(next)],
+		}),
 		prepare: [
 			({ debug }) =>
 				() => {
@@ -86,6 +90,10 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 				return () => undefined;
 			},
 		],
+		isMutable: (option, from, to) => {
+			if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
+			return option === "debug" || option === "policy_file";
+		},
 		log,
 	});
 	const state = () => ({
