@@ -3,12 +3,11 @@ import { readOverlays } from "../agent/overlay-file.ts";
 import { Scanner } from "../agent/scanner.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
-import { AgentTls, type TlsFiles } from "../agent/tls.ts";
+import { AgentTls } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { createLogger, type LevelledLogger, osloJson, osloLine } from "../log.ts";
-import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions } from "./agent-options.ts";
+import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions, tlsFilesOf } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
-import { UsageError } from "./exit-codes.ts";
 import { endOnCrash } from "./life.ts";
 import { Reloads } from "./reload.ts";
 import { untilSignal } from "./signals.ts";
@@ -78,17 +77,4 @@ function reloadsOf(words: readonly string[], options: AgentOptions, log: Levelle
 		isMutable: (option) => option === "debug",
 		log,
 	});
-}
-
-/** Undefined for plain HTTP, which is only for this machine unless the operator says that he means it. */
-function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
-	const { tls_cert: certificate, tls_key: key, tls_client_ca: clientCa, listen, allow_insecure } = options;
-	if (certificate !== undefined && key !== undefined && clientCa !== undefined) return { certificate, key, clientCa };
-	if (certificate !== undefined || key !== undefined || clientCa !== undefined) {
-		throw new UsageError("tls_cert, tls_key and tls_client_ca are only used together");
-	}
-	if (isLoopback(listen.address) || allow_insecure) return undefined;
-	throw new UsageError(
-		`listen is ${listen.address}, which others can reach: expected tls_cert, tls_key and tls_client_ca, or allow_insecure`,
-	);
 }

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
@@ -124,5 +124,114 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 	];
 	test.each(UNUSABLE)("78: with %j serve would not start", (text, others, says) => {
 		expect(check(SOUND + text, others)).toMatchObject({ status: 78, stdout: "", stderr: expect.stringMatching(says) });
+	});
+});
+
+describe("novacompat config check --agent", () => {
+	const directory = temporaryDirectory(afterAll);
+	const overlays = join(directory, "overlay.d");
+	let ca: TestCa;
+	beforeAll(() => {
+		ca = createCa();
+		mkdirSync(overlays);
+	});
+	afterAll(() => ca?.remove());
+
+	/** Checks a file with these options, which has no overlays beside it. */
+	function checkAgent(options: Readonly<Record<string, unknown>>) {
+		const file = join(directory, "agent.yaml");
+		const lines = Object.entries({ overlay_dir: overlays, host: "cmp-01", ...options }).map((pair) => pair.join(": "));
+		writeFileSync(file, `${lines.join("\n")}\n`);
+		const { status, stdout, stderr } = novacompat("config", "check", "--agent", file);
+		return { status, said: (stdout + stderr).replaceAll(`${directory}/`, "") };
+	}
+	const tls = ({ cert, key }: Certificate) => ({ tls_cert: cert, tls_key: key, tls_client_ca: ca.ca });
+	const OPEN = { listen: "0.0.0.0:9301" };
+
+	/** options, exit code, what is said */
+	const ROWS: readonly (readonly [() => Readonly<Record<string, unknown>>, number, RegExp])[] = [
+		[() => ({}), 0, /^agent\.yaml: ok\n$/],
+		[() => ({ ...OPEN, ...tls(ca.issue("a", "DNS:cmp-01", 90)) }), 0, /^agent\.yaml: ok\n$/],
+		[
+			() => ({ ...OPEN, ...tls(ca.issue("a", "DNS:cmp-01", 90)), allow_insecure: true }),
+			1,
+			/^agent\.yaml:7:17: allow_insecure is not needed: there is TLS\n$/,
+		],
+		[
+			() => ({ allow_insecure: true }),
+			1,
+			/^agent\.yaml:3:17: allow_insecure is not needed: 127\.0\.0\.1 is loopback\n$/,
+		],
+		[
+			() => ({ ...OPEN, allow_insecure: true }),
+			1,
+			/^agent\.yaml:4:17: allow_insecure is in use: .* reaches 0\.0\.0\.0 can /,
+		],
+		[() => tls(ca.issue("a", "DNS:cmp-01")), 1, /^agent\.yaml:3:11: the certificate expires on [^\n]+\n$/],
+		[
+			() => tls(ca.issue("a", "DNS:cmp-02", 90)),
+			1,
+			/^agent\.yaml:3:11: the certificate has DNS:cmp-02, expected DNS:cmp-01: /,
+		],
+		[() => OPEN, 78, /^novacompat: agent\.yaml:3:9: listen is 0\.0\.0\.0, which others can reach: expected tls_cert/],
+		[
+			() => ({ tls_key: "k" }),
+			78,
+			/^novacompat: agent\.yaml:3:10: tls_cert, tls_key and tls_client_ca are only used together/,
+		],
+		[
+			() => ({ ...tls(ca.issue("a", "DNS:cmp-01", 90)), tls_key: "none.key" }),
+			78,
+			/^novacompat: agent\.yaml:4:10: none\.key cannot be used \(ENOENT\)/,
+		],
+		[
+			() => ({ ...tls(ca.issue("a", "DNS:cmp-01", 90)), tls_client_ca: ca.ca.replace("ca.pem", "ca.key") }),
+			78,
+			/^novacompat: agent\.yaml:5:16: /,
+		],
+		[
+			() => {
+				const issued = ca.issue("a", "DNS:cmp-01", 90);
+				chmodSync(issued.key, 0o644);
+				return tls(issued);
+			},
+			78,
+			/^novacompat: agent\.yaml:4:10: \S+ has mode 0644, expected 0600, or 0640 where it belongs to root\n$/,
+		],
+		[
+			() => ({ scan_interval: 0 }),
+			78,
+			/^novacompat: agent\.yaml:3:16: scan_interval: expected seconds from 1 to 3600, got 0\n$/,
+		],
+	];
+	test.each(ROWS)("row %#", (options, status, says) => {
+		const checked = checkAgent(options());
+		expect(checked.said).toMatch(says);
+		expect(checked.status).toBe(status);
+	});
+
+	test("overlays are checked, too", () => {
+		const overlays = temporaryDirectory();
+		writeFileSync(join(overlays, "x.yaml"), "devices: 1\n");
+		const { status, said } = checkAgent({ overlay_dir: overlays });
+		expect({ status, said }).toEqual({ status: 78, said: expect.stringContaining(`${overlays}/x.yaml`) });
+	});
+
+	test("the sample that is shipped", () => {
+		const sample = "config/agent.yaml.sample";
+		expect(novacompat("config", "check", "--agent", sample)).toMatchObject({ status: 0, stdout: `${sample}: ok\n` });
+	});
+
+	test("without it, options of the agent are known for what they are", () => {
+		expect(check(`${SOUND}debugg: true\nlisten: 127.0.0.1:0\n`)).toMatchObject({
+			status: 78,
+			stderr: expect.stringMatching(
+				/^novacompat: .*"debugg"\n.*unknown option "listen"\nlisten is an option of the agent: expected --agent\?\n$/,
+			),
+		});
+	});
+
+	test("it has no nova.conf", () => {
+		expect(novacompat("config", "check", "--agent", "config/agent.yaml.sample", "--nova-conf", "x").status).toBe(64);
 	});
 });
