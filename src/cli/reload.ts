@@ -58,6 +58,11 @@ export class Reloads<Config extends object> {
 		this.#closed = closedOf(this.#named(options.files(), options.config).texts.filter(isRegular));
 	}
 
+	/** As it is in force. */
+	get config(): Config {
+		return this.#config;
+	}
+
 	get counts(): ReloadCounts {
 		return { success: this.#success, failure: this.#failure, last_success: this.#lastSuccess / 1000 };
 	}

@@ -27,6 +27,7 @@ import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
 import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
+import { certificateEnds } from "./certificates.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -106,7 +107,8 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
 	if (config.http) {
 		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
-		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
+		const certificates = () => certificateEnds(reloads.config);
+		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, certificates, lost });
 	}
 	const unchecked = (unmade: UnmadeCheck) => {
 		journal?.record(unmade);

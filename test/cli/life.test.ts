@@ -145,6 +145,29 @@ describe("SIGHUP", () => {
 		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
 	});
 
+	test("metrics say when the certificates in use end", async () => {
+		const [agents, broker, renewed] = [20, 5, 30].map((days) => ca.issue("service", "DNS:service", days));
+		const yaml = (cert = "", key = "") =>
+			`${SERVE}http: { listen: "127.0.0.1:0" }\nagent_tls: { ca: ${ca.ca}, cert: ${cert}, key: ${key} }\noslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ssl_cert_file: broker?.cert, ssl_key_file: broker?.key })}\n`;
+		const { write, reload, log } = await serve({ "serve.yaml": yaml(agents?.cert, agents?.key) });
+		const [, url = ""] = /health and metrics on (\S+)/.exec(log()) ?? [];
+		const daysLeft = async () => {
+			const page = await (await fetch(`${url}/metrics`)).text();
+			const ends = page.matchAll(/^novacompat_certificate_expiry_timestamp_seconds\{peer="(\w+)"\} (\d+)$/gm);
+			return Array.from(ends, ([, peer, end]) => [peer, Math.round((Number(end) - Date.now() / 1000) / 86_400)]);
+		};
+		expect(await daysLeft()).toEqual([
+			["agents", 20],
+			["broker", 5],
+		]);
+		write("serve.yaml", yaml(renewed?.cert, renewed?.key));
+		expect((await reload()).at(-1)).toContain("configuration reloaded");
+		expect(await daysLeft()).toEqual([
+			["agents", 30],
+			["broker", 5],
+		]);
+	});
+
 	test("an override of the policy is told with its author, scope and end", async () => {
 		const { write, reload } = await serve({
 			"serve.yaml": `${SERVE}policy_file: policy.yaml\n`,
