@@ -53,6 +53,11 @@ export function readYamlWithPlaces<T>(
 	);
 }
 
+/** That the last line of a text is YAML's document end marker, `...`: nothing of it has been cut off then. */
+export function isClosed(text: string): boolean {
+	return text.trimEnd().split("\n").at(-1) === "...";
+}
+
 function read(file: string, flavour: "core" | "failsafe"): Written {
 	let text: string;
 	try {
@@ -73,7 +78,7 @@ function read(file: string, flavour: "core" | "failsafe"): Written {
 }
 
 function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
-	const result = schema.safeParse(written.map(({ document }) => document.toJS() ?? {}).reduce(merged, {}));
+	const result = schema.safeParse(written.map(contentOf).reduce(merged, {}));
 	const place = (path: Path, part: "key" | "value") => {
 		const { document, at } = sourceOf(written, path);
 		return at(offsetOf(document.contents, path, part));
@@ -99,6 +104,12 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 		return [`${place(issue.path, "value")}: ${name}${issue.message}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
+}
+
+/** A file of comments says nothing; with the end marker, the failsafe flavour makes an empty text of that. */
+function contentOf({ document }: Written): unknown {
+	const content: unknown = document.toJS();
+	return content === "" ? {} : (content ?? {});
 }
 
 /** The last file that has what is at the path; or the most of the way to it, and then the first. */

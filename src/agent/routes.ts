@@ -26,6 +26,8 @@ export interface Sources {
 const ROUTES: Routes<Sources> = {
 	"/": { GET: () => json(VERSIONS) },
 	"/v1/snapshot": { GET: snapshot },
+	"/livez": healthcheck(() => undefined),
+	"/readyz": healthcheck(ailment),
 	"/healthcheck": healthcheck(ailment, details),
 	"/metrics": { GET: metrics },
 };

@@ -105,6 +105,11 @@ function readMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
 	return { context, certificate: leaf };
 }
 
+/** What is odd about files that can be used. @throws {TlsError} when they cannot */
+export function lintTlsFiles(files: TlsFiles, host: string): readonly string[] {
+	return warningsOf(readMaterial(files), host);
+}
+
 /** What an operator should know of a certificate that can be used all the same. */
 function warningsOf({ certificate }: TlsMaterial, host: string): readonly string[] {
 	const warnings: string[] = [];

@@ -2,10 +2,11 @@ import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
-import { type Listen, parseListen } from "../http/listen.ts";
+import type { TlsFiles } from "../agent/tls.ts";
+import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
 import { DEFAULT_DATE_FORMAT, type LogOptions, problemOfFormat } from "../log.ts";
 import { problemOfDateFormat } from "../strftime.ts";
-import { readYamlWithPlaces, type Schema } from "../yaml.ts";
+import { type Placed, readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -97,16 +98,50 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 	const values = parseWords(words);
 	if (values["help"]) return "help";
 	if (values["version"]) return "version";
-	const files = configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
-	const written = files.length === 0 ? {} : readFiles(files);
-	const defaults = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
+	const files = filesOf(values);
+	const written = files.length === 0 ? {} : readFiles(files).value;
 	const flags = AGENT_OPTIONS.filter((name) => values[flagOf(name)] !== undefined).map((name) => {
 		const value = values[flagOf(name)];
 		const option = OPTIONS[name].kind.parse(value);
 		if (option !== undefined) return [name, option];
 		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, ${problemOf(OPTIONS[name].kind, value)}`);
 	});
-	return { ...Object.fromEntries(defaults), ...written, ...Object.fromEntries(flags) };
+	return { ...defaults(), ...written, ...Object.fromEntries(flags) };
+}
+
+/** What files say alone, with the place of each option. Throws ConfigError. */
+export function readAgentFiles(
+	files: readonly string[],
+): { readonly options: AgentOptions } & Pick<Placed<Given>, "placeOf"> {
+	const { value, placeOf } = readFiles(files);
+	return { options: { ...defaults(), ...value }, placeOf };
+}
+
+function defaults(): AgentOptions {
+	const preset = AGENT_OPTIONS.map((name) => [name, OPTIONS[name].kind.parse(OPTIONS[name].default?.() ?? false)]);
+	return Object.fromEntries(preset);
+}
+
+/** Undefined for plain HTTP, which is only for this machine unless the operator says that he means it. */
+export function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
+	const { tls_cert: certificate, tls_key: key, tls_client_ca: clientCa, listen, allow_insecure } = options;
+	if (certificate !== undefined && key !== undefined && clientCa !== undefined) return { certificate, key, clientCa };
+	if (certificate !== undefined || key !== undefined || clientCa !== undefined) {
+		throw new UsageError("tls_cert, tls_key and tls_client_ca are only used together");
+	}
+	if (isLoopback(listen.address) || allow_insecure) return undefined;
+	throw new UsageError(
+		`listen is ${listen.address}, which others can reach: expected tls_cert, tls_key and tls_client_ca, or allow_insecure`,
+	);
+}
+
+/** Paths of the files that these words name, as they are now. Throws ConfigError. */
+export function agentConfigFiles(words: readonly string[]): readonly string[] {
+	return filesOf(parseWords(words));
+}
+
+function filesOf(values: Words): readonly string[] {
+	return configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
 }
 
 export function agentHelp(): string {
@@ -148,14 +183,15 @@ function parseWords(words: readonly string[]): Words {
 }
 
 /** Paths in a file are relative to it. */
-function readFiles(files: readonly string[]): Given {
-	const { value: written, fileOf } = readYamlWithPlaces(files, FILE, "core");
-	return Object.fromEntries(
+function readFiles(files: readonly string[]): Placed<Given> {
+	const { value: written, placeOf, fileOf } = readYamlWithPlaces(files, FILE, "core");
+	const value = Object.fromEntries(
 		Object.entries(written).map(([name, value]) => {
 			const isPath = isOption(name) && OPTIONS[name].kind === PATH;
 			return [name, isPath ? resolve(dirname(fileOf([name])), String(value)) : value];
 		}),
 	);
+	return { value, placeOf, fileOf };
 }
 
 const FILE: Schema<Given> = {

@@ -3,13 +3,13 @@ import { readOverlays } from "../agent/overlay-file.ts";
 import { Scanner } from "../agent/scanner.ts";
 import { startAgentServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
-import { AgentTls, type TlsFiles } from "../agent/tls.ts";
+import { AgentTls } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
-import { createLogger, type Logger, logFormat } from "../log.ts";
-import { type AgentOptions, agentHelp, readAgentOptions } from "./agent-options.ts";
+import { createLogger, type LevelledLogger, logFormat } from "../log.ts";
+import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions, tlsFilesOf } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
-import { UsageError } from "./exit-codes.ts";
 import { endOnCrash } from "./life.ts";
+import { Reloads } from "./reload.ts";
 import { untilSignal } from "./signals.ts";
 import { reportState } from "./state-report.ts";
 import { serviceManager } from "./systemd.ts";
@@ -27,7 +27,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const { host, listen, debug, detailed, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
-	const log: Logger = createLogger("novacompat.agent", debug, write, logFormat(options));
+	const log: LevelledLogger = createLogger("novacompat.agent", debug, write, logFormat(options));
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	await readOverlays(overlayDir);
@@ -36,10 +36,9 @@ export async function agent(words: readonly string[]): Promise<void> {
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
 	endOnCrash(log);
-	process.on("SIGHUP", () =>
-		log.info("nothing to do on SIGHUP: new certificates and overlays are taken without, options at a start"),
-	);
-	process.on("SIGUSR2", () => reportState({ scans: scanner.state() }, log));
+	const reloads = reloadsOf(words, options, log);
+	process.on("SIGHUP", () => reloads.request());
+	process.on("SIGUSR2", () => reportState({ scans: scanner.state(), reloads: { ...reloads.counts } }, log));
 	const stopped = untilSignal();
 	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({
@@ -58,15 +57,24 @@ export async function agent(words: readonly string[]): Promise<void> {
 	await Promise.all([server.close(), scanner.stop()]);
 }
 
-/** Undefined for plain HTTP, which is only for this machine unless the operator says that he means it. */
-function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
-	const { tls_cert: certificate, tls_key: key, tls_client_ca: clientCa, listen, allow_insecure } = options;
-	if (certificate !== undefined && key !== undefined && clientCa !== undefined) return { certificate, key, clientCa };
-	if (certificate !== undefined || key !== undefined || clientCa !== undefined) {
-		throw new UsageError("tls_cert, tls_key and tls_client_ca are only used together");
-	}
-	if (isLoopback(listen.address) || allow_insecure) return undefined;
-	throw new UsageError(
-		`listen is ${listen.address}, which others can reach: expected tls_cert, tls_key and tls_client_ca, or allow_insecure`,
-	);
+/** New certificates and overlays are taken without being asked; of the options the log level is. */
+function reloadsOf(words: readonly string[], options: AgentOptions, log: LevelledLogger): Reloads<AgentOptions> {
+	return new Reloads({
+		config: options,
+		files: () => agentConfigFiles(words),
+		read: () => {
+			const read = readAgentOptions(words);
+			return typeof read === "string" ? options : read;
+		},
+		prepare: [
+			(next) => {
+				tlsFilesOf(next);
+				return () => {
+					log.level = next.debug ? "debug" : "info";
+				};
+			},
+		],
+		isMutable: (option) => option === "debug",
+		log,
+	});
 }

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { TransportUrl } from "../messaging/transport-url.ts";
 import { insecureAgents } from "../snapshot/agent-options.ts";
-import { openKeyMode } from "../snapshot/agent-tls.ts";
+import { busesOf } from "./broker-tls.ts";
 
 type Path = readonly PropertyKey[];
 
@@ -18,7 +17,6 @@ type Check = (config: Config) => readonly Finding[];
 /** One for each subject. */
 const CHECKS: readonly Check[] = [
 	weakBuses,
-	openKeys,
 	standIns,
 	recording,
 	insecure,
@@ -32,24 +30,6 @@ const CHECKS: readonly Check[] = [
 /** What is odd or unsafe about a configuration that can be used, each with its path in it. */
 export function lintConfig(config: Config): readonly Finding[] {
 	return CHECKS.flatMap((check) => check(config));
-}
-
-/** Of the service and of each cell in the shadow. */
-function busesOf({ transport_url, oslo_messaging_rabbit: section, shadow }: Config) {
-	const cells = Object.entries(shadow).map(([cell, { transport_url: url, oslo_messaging_rabbit }]) => {
-		return { path: ["shadow", cell, "transport_url"], url, section: { ...section, ...oslo_messaging_rabbit } };
-	});
-	return [...(transport_url ? [{ path: ["transport_url"], url: transport_url, section }] : []), ...cells];
-}
-
-/** Keys for RabbitMQ that others can read. Nova is content with them: `serve` says it and goes on. */
-export function openKeys(config: Config): readonly Finding[] {
-	return busesOf(config).flatMap(({ path, url, section }) => {
-		const { ssl, ssl_cert_file, ssl_key_file = ssl_cert_file } = rabbitOptions(section, url.query);
-		if (!ssl || ssl_key_file === undefined || !existsSync(ssl_key_file)) return [];
-		const message = openKeyMode(ssl_key_file);
-		return message ? [{ path, message: `ssl_key_file: ${message}` }] : [];
-	});
 }
 
 function weakBuses(config: Config): readonly Finding[] {

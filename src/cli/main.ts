@@ -108,10 +108,11 @@ program
 	.description(
 		"say what is wrong, odd or unsafe about a configuration of `serve`: 0 nothing, 1 warnings, 78 it cannot be used",
 	)
+	.option("--agent", "of the agent instead")
 	.option("--config-dir <dir>", "all *.yaml in it, after the files; may be repeated", collect)
 	.addOption(repeatable("--nova-conf <file>", "nova.conf, as `serve` gets it", []))
 	.action(async (files, options) => {
-		process.exitCode = (await import("./config-check.ts")).configCheck(files, options);
+		process.exitCode = await (await import("./config-check.ts")).configCheck(files, options);
 	});
 
 const policy = program.command("policy").description("work with policy files");

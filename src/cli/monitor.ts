@@ -42,6 +42,7 @@ interface Shadowing {
 interface Watched {
 	readonly agents: Pick<AgentSnapshots, "hosts" | "state">;
 	readonly reloads: () => ReloadCounts;
+	readonly certificates: () => MetricsSources["certificates"];
 	readonly lost: () => MetricsSources["lost"];
 }
 
@@ -93,9 +94,9 @@ export class Monitor {
 			notReady: () => this.#notReady(),
 			details: () => (detailed ? detailsOf(this.#state().buses) : undefined),
 			metrics: () => {
-				const { agents, reloads, lost } = watched;
+				const { agents, reloads, certificates, lost } = watched;
 				const { systemic } = agents.state();
-				const service = { systemic, reloads: reloads(), lost: lost() };
+				const service = { systemic, reloads: reloads(), certificates: certificates(), lost: lost() };
 				return this.metrics.render({ ...this.#state(), hosts: agents.hosts(), ...service });
 			},
 			page: status_page ? () => this.#pageOf(() => watched.agents.hosts()) : undefined,

@@ -1,17 +1,17 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
-import type { Config } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { fileVersions } from "../snapshot/agent-tls.ts";
-import { ConfigError } from "../yaml.ts";
+import { ConfigError, isClosed } from "../yaml.ts";
+import { UsageError } from "./exit-codes.ts";
 
 /** Files are not read while somebody writes them: until nothing has changed for so long, but no longer than that. */
 const QUIET_MS = 500;
 const PATIENCE_MS = 10_000;
 
 /** Reads what the configuration names, and returns what takes it into use. Throws ConfigError; nothing has changed then. */
-type Prepare = (config: Config) => () => void;
+type Prepare<Config> = (config: Config) => () => void;
 
 export interface ReloadCounts {
 	readonly success: number;
@@ -20,28 +20,47 @@ export interface ReloadCounts {
 	readonly last_success: number;
 }
 
-export interface ReloadsOptions {
+/** Paths of files. */
+interface Named {
+	/** Of text that ends with a newline. */
+	readonly texts: readonly string[];
+	readonly others: readonly string[];
+}
+
+export interface ReloadsOptions<Config> {
 	readonly config: Config;
 	/** Of the configuration itself, as they are now. */
 	readonly files: () => readonly string[];
 	readonly read: () => Config;
-	readonly prepare: readonly Prepare[];
+	/** What else is read with a configuration. */
+	readonly named?: (config: Config) => Named;
+	readonly prepare: readonly Prepare<Config>[];
+	/** What is taken while the process runs. None of it is a secret, nor are the paths in it. */
+	readonly isMutable: (option: keyof Config, from: Config, to: Config) => boolean;
 	readonly log: Logger;
 }
 
 /** Takes a changed configuration whole or not at all, as `mutate_config_files` of oslo.config does. */
-export class Reloads {
-	readonly #options: ReloadsOptions;
+export class Reloads<Config extends object> {
+	readonly #options: ReloadsOptions<Config>;
 	#config: Config;
+	/** Files that ended with YAML's end marker when they were taken. */
+	#closed: ReadonlySet<string>;
 	#success = 0;
 	#failure = 0;
 	#lastSuccess = Date.now();
 	#work: Promise<void> | undefined;
 	#isAskedAgain = false;
 
-	constructor(options: ReloadsOptions) {
+	constructor(options: ReloadsOptions<Config>) {
 		this.#options = options;
 		this.#config = options.config;
+		this.#closed = closedOf(this.#named(options.files(), options.config).texts.filter(isRegular));
+	}
+
+	/** As it is in force. */
+	get config(): Config {
+		return this.#config;
 	}
 
 	get counts(): ReloadCounts {
@@ -66,7 +85,8 @@ export class Reloads {
 			log.info("configuration reloaded");
 		} catch (error) {
 			this.#failure++;
-			const text = error instanceof ConfigError ? error.message : inspect(error);
+			const isTheirs = error instanceof ConfigError || error instanceof UsageError;
+			const text = isTheirs ? error.message : inspect(error);
 			log.error(`configuration not reloaded, everything stays as it was: ${text.replaceAll("\n", "; ")}`);
 		}
 	}
@@ -76,36 +96,37 @@ export class Reloads {
 		await untilQuiet(this.#options.files());
 		const files = this.#options.files();
 		const config = read();
-		const { policy_file, agent_tls } = config;
-		const texts = policy_file === undefined ? files : [...files, policy_file];
-		const named = [...texts, ...Object.values(agent_tls ?? {})];
+		const { texts, others } = this.#named(files, config);
+		const named = [...texts, ...others];
 		const version = await untilQuiet(named);
-		for (const file of texts) checkEnd(file);
+		for (const file of texts) checkEnd(file, this.#closed.has(file));
+		const closed = closedOf(texts);
 		const takes = prepare.map((one) => one(config));
 		if (fileVersions(named) !== version) throw new ConfigError("files were written while they were read");
 		for (const take of takes) take();
+		this.#closed = closed;
 		this.#config = { ...this.#config, ...this.#tell(config) };
+	}
+
+	#named(files: readonly string[], config: Config): Named {
+		const { texts, others } = this.#options.named?.(config) ?? { texts: [], others: [] };
+		return { texts: [...files, ...texts], others };
 	}
 
 	/** What has changed, in the words of oslo.config; returns the options that were taken. */
 	#tell(to: Config): Partial<Config> {
-		const { log } = this.#options;
+		const { log, isMutable } = this.#options;
 		const from = this.#config;
 		const options = [...new Set([...Object.keys(from), ...Object.keys(to)])] as (keyof Config)[];
 		const changed = options.filter((option) => shown(from[option]) !== shown(to[option]));
 		const taken = changed.filter((option) => isMutable(option, from, to));
 		for (const option of changed) {
-			if (!taken.includes(option)) log.warning(`Ignoring change to immutable option ${option}: it needs a restart`);
-			else log.info(`Config option ${option} changed from ${shown(from[option])} to ${shown(to[option])}`);
+			if (!taken.includes(option))
+				log.warning(`Ignoring change to immutable option ${String(option)}: it needs a restart`);
+			else log.info(`Config option ${String(option)} changed from ${shown(from[option])} to ${shown(to[option])}`);
 		}
-		return Object.fromEntries(taken.map((option) => [option, to[option]]));
+		return Object.fromEntries(taken.map((option) => [option, to[option]])) as Partial<Config>;
 	}
-}
-
-/** What a service takes while it runs. None of it is a secret, nor are the paths in it. */
-function isMutable(option: keyof Config, from: Config, to: Config): boolean {
-	if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
-	return option === "debug" || option === "policy_file";
 }
 
 /** Of paths; returns their version. Throws ConfigError when somebody goes on writing. */
@@ -120,12 +141,21 @@ async function untilQuiet(files: readonly string[]): Promise<string> {
 	throw new ConfigError(`${files.join(", ")}: still being written after ${PATIENCE_MS / 1000} s`);
 }
 
-/** Whoever was interrupted while he wrote a file hardly ever stopped behind a line. */
-function checkEnd(file: string): void {
+/** A pipe can be read only once, which was the start. */
+function isRegular(file: string): boolean {
+	return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function closedOf(files: readonly string[]): ReadonlySet<string> {
+	return new Set(files.filter((file) => isClosed(readFileSync(file, "utf8"))));
+}
+
+/** Whoever was interrupted while he wrote a file hardly ever stopped behind a line, and never behind YAML's end marker. */
+function checkEnd(file: string, wasClosed: boolean): void {
 	const text = readFileSync(file, "utf8");
-	if (text.endsWith("\n")) return;
-	const line = text.split("\n").length;
-	throw new ConfigError(`${file}:${line}: expected a newline at the end: is the file only half written?`);
+	if (text.endsWith("\n") && (!wasClosed || isClosed(text))) return;
+	const expected = text.endsWith("\n") ? '"..." at the end as before' : "a newline at the end";
+	throw new ConfigError(`${file}:${text.split("\n").length}: expected ${expected}: is the file only half written?`);
 }
 
 /** Complete, so that what is shown alike is alike. */

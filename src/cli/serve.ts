@@ -26,8 +26,9 @@ import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
 import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
 import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
+import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
+import { certificateEnds } from "./certificates.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
-import { openKeys } from "./config-lint.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
@@ -55,7 +56,7 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	const config = read();
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, logFormat(config));
-	for (const { message } of openKeys(config)) log.warning(message);
+	checkBrokerTls(config);
 	const current = new CurrentPolicy(config.policy_file, log);
 	const policy = current.policy;
 	const monitor = new Monitor({ name: config.host, policy, log });
@@ -72,6 +73,10 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 		config,
 		files: () => [...files(), ...novaConf],
 		read,
+		named: (next) => ({
+			texts: next.policy_file === undefined ? [] : [next.policy_file],
+			others: [...Object.values(next.agent_tls ?? {}), ...brokerTlsFiles(next)],
+		}),
 		prepare: [
 			({ debug }) =>
 				() => {
@@ -79,7 +84,16 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 				},
 			({ policy_file }) => current.prepare(policy_file),
 			({ agent_tls }) => prepareTls(snapshots, agent_tls),
+			// Each connection reads them; what cannot be used would be noticed at the next one.
+			(next) => {
+				checkBrokerTls(next);
+				return () => undefined;
+			},
 		],
+		isMutable: (option, from, to) => {
+			if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
+			return option === "debug" || option === "policy_file";
+		},
 		log,
 	});
 	const state = () => ({
@@ -92,7 +106,8 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	// Before a connection is made, so that an address that is taken ends the start, and a broker that is away does not delay it.
 	if (config.http) {
 		const lost = () => ({ logLines: stderr.dropped, journalEntries: journal?.state().lost });
-		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, lost });
+		const certificates = () => certificateEnds(reloads.config);
+		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, certificates, lost });
 	}
 	const unchecked = (unmade: UnmadeCheck) => {
 		journal?.record(unmade);

@@ -33,6 +33,8 @@ export interface MetricsSources {
 	/** Agents fail everywhere: see Outage. */
 	readonly systemic: boolean;
 	readonly reloads: ReloadCounts;
+	/** When the service's own end, in seconds since 1970, by whom it shows them to. */
+	readonly certificates: Readonly<Record<string, number>>;
 	/** What could not be written; undefined without a journal. */
 	readonly lost: { readonly logLines: number; readonly journalEntries: number | undefined };
 }
@@ -83,6 +85,7 @@ export class ServiceMetrics implements SnapshotWitness {
 		shadows,
 		systemic,
 		reloads,
+		certificates,
 		lost,
 	}: MetricsSources): Promise<string> {
 		const families = [
@@ -138,6 +141,12 @@ export class ServiceMetrics implements SnapshotWitness {
 				"novacompat_config_last_reload_success_timestamp_seconds",
 				"When the configuration was read well, in seconds since 1970.",
 				reloads.last_success,
+			),
+			gaugeBy(
+				"novacompat_certificate_expiry_timestamp_seconds",
+				"When the service's own certificates end, in seconds since 1970.",
+				"peer",
+				certificates,
 			),
 			...lostFamilies(lost),
 			family("novacompat_build_info", "gauge", "Always 1, with version and commit as labels.", [[{ ...build() }, 1]]),

@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import { fits } from "../compat/device-class.ts";
 import { expiredText, hasExpired } from "../compat/override.ts";
 import type { DeviceClass, Policy, Rule, UnknownPolicy } from "../compat/policy.ts";
-import { readYamlWithPlaces } from "../yaml.ts";
+import { isClosed, readYamlWithPlaces } from "../yaml.ts";
 import { PolicyFile } from "./policy.ts";
 
 type Path = readonly PropertyKey[];
@@ -28,7 +29,16 @@ export function lintPolicy(file: string, now: number): readonly string[] {
 		]),
 		...expired(policy, now),
 	];
-	return findings.map(({ path, message }) => `${placeOf(path)}: ${message}`);
+	return [...findings.map(({ path, message }) => `${placeOf(path)}: ${message}`), ...open(file)];
+}
+
+/** Cut at the end of a line, it would be a policy all the same. */
+function open(file: string): readonly string[] {
+	const text = readFileSync(file, "utf8");
+	if (isClosed(text)) return [];
+	return [
+		`${file}:${text.split("\n").length}:1: no "..." at the end: a reload cannot tell when this file is half written`,
+	];
 }
 
 function duplicateRules(rules: readonly Rule[], path: Path): readonly Finding[] {

@@ -397,3 +397,23 @@ row(69, "500 sockets that send a byte a second", "p99 of others < 100 ms, cut of
 	expect(p99).toBeLessThan(100);
 	expect(cut).toBeLessThan(12_000);
 });
+
+row(80, "no descriptor left (64): 200 connections that stay", "scans and answers back <= 5 s", async (measure) => {
+	const agent = await AgentProcess.start(hostWithVf());
+	const scans = async () => Number(/outcome="done"\} (\d+)/.exec((await agent.ask("/metrics")).body)?.[1]);
+	execFileSync("prlimit", ["--pid", String(agent.pid), "--nofile=64"]);
+	const sockets = Array.from({ length: 200 }, () => connect(agent.port, "127.0.0.1").on("error", () => undefined));
+	await sleep(5_000);
+	const failed = agent.log().split(" scan failed").length - 1;
+	for (const socket of sockets) socket.destroy();
+	const start = performance.now();
+	await expect
+		.poll(() => agent.ask("/v1/snapshot").then(({ status }) => status, String), { timeout: 10_000 })
+		.toBe(200);
+	const answered = performance.now() - start;
+	const before = await scans();
+	await expect.poll(scans, { timeout: 30_000 }).toBeGreaterThan(before);
+	const scanned = performance.now() - start;
+	measure(`${failed} scans failed; an answer after ${seconds(answered)}, a scan after ${seconds(scanned)}`);
+	expect(scanned).toBeLessThan(5_000);
+});

@@ -57,6 +57,11 @@ describe("real answers are as the document says", () => {
 		["/healthcheck", "get", "/healthcheck", json, never, 503],
 		["/healthcheck", "head", "/healthcheck", {}, now, 204],
 		["/healthcheck", "head", "/healthcheck", {}, never, 503],
+		["/livez", "get", "/livez", {}, never, 200],
+		["/livez", "head", "/livez", {}, never, 204],
+		["/readyz", "get", "/readyz", json, now, 200],
+		["/readyz", "get", "/readyz", {}, never, 503],
+		["/readyz", "head", "/readyz", {}, never, 503],
 		["/metrics", "get", "/metrics", {}, now, 200],
 	];
 	test.each(rows)("%s: %s %s %j", async (path, method, url, headers, latest, status) => {

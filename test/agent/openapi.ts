@@ -89,6 +89,28 @@ const responses = (own: Readonly<Record<number, ReturnType<typeof response>>>) =
 
 const ETAG = header("Changes with the body.", { type: "string", pattern: '^"[^"]+"$' });
 
+/** A path that says whether the agent is well, and if it can be that it is not. */
+function health(operationId: string, description: string, ill: readonly 503[]) {
+	const reasons = { ...text, ...body("Health") };
+	const notHealthy = response("Not healthy, and why; or as elsewhere.", {
+		...reasons,
+		...body("Problem", PROBLEM_TYPE),
+	});
+	const illAs = (answer: ReturnType<typeof response>) => Object.fromEntries(ill.map((status) => [status, answer]));
+	return {
+		get: {
+			operationId,
+			description,
+			responses: responses({ 200: response("Healthy.", reasons), ...illAs(notHealthy) }),
+		},
+		head: {
+			operationId: `${operationId}Status`,
+			description,
+			responses: responses({ 204: response("Healthy.", undefined), ...illAs(response("Not healthy.", undefined)) }),
+		},
+	};
+}
+
 /** The OpenAPI document of the agent; `maxVersion` is that of the snapshot's schema. */
 export function openApi(maxVersion: string) {
 	return {
@@ -134,23 +156,9 @@ export function openApi(maxVersion: string) {
 					}),
 				},
 			},
-			"/healthcheck": {
-				get: {
-					operationId: "healthcheck",
-					responses: responses({
-						200: response("Healthy.", { ...text, ...body("Health") }),
-						503: response("Not healthy, and why; or as elsewhere.", {
-							...text,
-							...body("Health"),
-							...body("Problem", PROBLEM_TYPE),
-						}),
-					}),
-				},
-				head: {
-					operationId: "healthcheckStatus",
-					responses: responses({ 204: response("Healthy.", undefined), 503: response("Not healthy.", undefined) }),
-				},
-			},
+			"/livez": health("livez", "As long as anything is answered at all.", []),
+			"/readyz": health("readyz", "With a scan that has ended in the last two minutes.", [503]),
+			"/healthcheck": health("healthcheck", "The same as /readyz.", [503]),
 			"/metrics": {
 				get: { operationId: "metrics", responses: responses({ 200: response("For Prometheus.", text) }) },
 			},

@@ -70,6 +70,8 @@ const rows: readonly [method: string, path: string, status: number, type: string
 	["DELETE", `/v1/instances/${UUID}/devices`, 405, "application/problem+json", /method-not-allowed/],
 	["GET", "/", 200, "application/json", /"min_version":"1.0","max_version":"1.3"/],
 	["GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", /^novacompat_agent_snapshot_age_seconds 1\./m],
+	["GET", "/livez", 200, "text/plain; charset=utf-8", "OK"],
+	["GET", "/readyz", 200, "text/plain; charset=utf-8", "OK"],
 	["GET", "/healthcheck", 200, "text/plain; charset=utf-8", "OK"],
 	["HEAD", "/healthcheck", 204, null, ""],
 	[

@@ -8,6 +8,7 @@ import { readAgentOptions } from "../../src/cli/agent-options.ts";
 import { createCa, type TestCa } from "../support/certificates.ts";
 import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
 import { populateDomain, populatePci, temporaryHost } from "../support/sysfs.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 import { unitOptions } from "../support/units.ts";
 
 const AGENT_MAIN = join(MAIN, "../agent-main.js");
@@ -153,15 +154,51 @@ describe("the running agent", () => {
 		expect(await once(child, "exit")).toEqual([0, null]);
 	});
 
-	test("SIGHUP and SIGUSR2 end nothing: the one says what it is not for, the other reports", async () => {
+	test("SIGHUP takes another log level, says what needs a restart, and takes nothing of a file with a mistake", async () => {
+		const file = join(temporaryDirectory(), "agent.yaml");
+		const yaml = `listen: 127.0.0.1:0\nhost: cmp-01\n`;
+		writeFileSync(file, yaml);
+		const { child, log, url } = await start([process.execPath, AGENT_MAIN, "--config-file", file, ...SCAN]);
+		const reload = async (text: string) => {
+			writeFileSync(file, text);
+			const before = log().length;
+			child.kill("SIGHUP");
+			await expect.poll(() => log().slice(before), { timeout: 10_000 }).toMatch(/configuration (not )?reloaded.*\n/);
+			return log()
+				.slice(before)
+				.trimEnd()
+				.split("\n")
+				.filter((line) => !line.includes(" scan done,"))
+				.map((line) => line.replace(/^\S+ \S+ \d+ /, "").replaceAll(file, "FILE"));
+		};
+		const refused = "ERROR novacompat.agent [-] configuration not reloaded, everything stays as it was: ";
+		expect(await reload(`${yaml}debug: true\nscan_intervall: 30\n`)).toEqual([
+			`${refused}FILE:4:1: unknown option "scan_intervall"`,
+		]);
+		expect(await reload(`${yaml}debug: true\ntls_cert: agent.pem\n`)).toEqual([
+			`${refused}tls_cert, tls_key and tls_client_ca are only used together`,
+		]);
+		await fetch(`${url}/livez`);
+		expect(log()).not.toContain(" DEBUG ");
+		expect(await reload(`${yaml}debug: true\nscan_interval: 30\n`)).toEqual([
+			"WARNING novacompat.agent [-] Ignoring change to immutable option scan_interval: it needs a restart",
+			"INFO novacompat.agent [-] Config option debug changed from false to true",
+			"INFO novacompat.agent [-] configuration reloaded",
+		]);
+		await fetch(`${url}/livez`);
+		await expect.poll(log).toMatch(/ DEBUG novacompat\.agent .*GET "\/livez" 200/);
+	});
+
+	test("SIGUSR2 reports, and SIGHUP without a configuration ends nothing", async () => {
 		const { child, log } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
 		child.kill("SIGHUP");
-		await expect.poll(log).toMatch(/ INFO novacompat\.agent \[-\] nothing to do on SIGHUP: new certificates /);
+		await expect.poll(log, { timeout: 5_000 }).toMatch(/ INFO novacompat\.agent \[-\] configuration reloaded\n/);
 		child.kill("SIGUSR2");
 		await expect.poll(log).toMatch(/ state report: process: node v\d+\S*, uptime_s \d+, rss_mib \d+, /);
 		await expect
 			.poll(log)
 			.toMatch(/ state report: scans: done 1, failed 0, overrun 0, abandoned 0, generation 1, age_s \d\n/);
+		await expect.poll(log).toMatch(/ state report: reloads: success 1, failure 0, last_success \d+/);
 		child.kill("SIGTERM");
 		expect(await once(child, "exit")).toEqual([0, null]);
 	});

@@ -1,6 +1,7 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
 import { novacompat } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -29,7 +30,7 @@ describe("novacompat config check", () => {
 	});
 
 	test("1: what is odd or unsafe, with its place, in the policy too", () => {
-		const policy = "rules: [{ attribute: base_type, kind: equal }]\n";
+		const policy = "rules: [{ attribute: base_type, kind: equal }]\n...\n";
 		const text = `${SOUND}policy_file: policy.yaml\nallow_insecure: true\nrecording: { file: x }\n`;
 		expect(check(text, { "policy.yaml": policy }, 0o644)).toEqual({
 			status: 1,
@@ -52,22 +53,57 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 		});
 	});
 
-	/** mode of the key of the client certificate, option that names its file, what is said */
-	const KEYS: readonly (readonly [number, string, string])[] = [
-		[0o600, "ssl_key_file", "novacompat.yaml: ok\n"],
-		[0o640, "ssl_key_file", "novacompat.yaml: ok\n"],
-		[0o644, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
-		[0o660, "ssl_key_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0660, expected 0600 or 0640\n"],
-		[0o644, "ssl_cert_file", "novacompat.yaml:1:16: ssl_key_file: key has mode 0644, expected 0600 or 0640\n"],
+	/** mode of the key of the client certificate for RabbitMQ, files by option, what serve would not start with */
+	const KEYS: readonly (readonly [number, () => Readonly<Record<string, string>>, RegExp | undefined])[] = [
+		[0o600, () => pair(mine), undefined],
+		[0o640, () => pair(mine), undefined],
+		[0o644, () => pair(mine), /^ssl_key_file: KEY has mode 0644, expected 0600 or 0640$/],
+		[0o660, () => pair(mine), /^ssl_key_file: KEY has mode 0660, expected 0600 or 0640$/],
+		[0o600, () => ({ ssl_cert_file: inOne }), undefined],
+		[0o644, () => ({ ssl_cert_file: inOne }), /^ssl_key_file: \S+one\.pem has mode 0644, expected 0600 or 0640$/],
+		[0o600, () => ({ ssl_cert_file: mine.cert }), /^ssl_key_file: \S+\.pem has mode 0644/],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_key_file: other.key }),
+			/^ssl_key_file: \S+2\.key is not the key of \S+1\.pem$/,
+		],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_cert_file: "none" }),
+			/^ssl_cert_file: none cannot be used \(ENOENT\), expected a cert/,
+		],
+		[
+			0o600,
+			() => ({ ...pair(mine), ssl_key_file: "none" }),
+			/^ssl_key_file: none cannot be used \(ENOENT\), expected a private/,
+		],
+		[
+			0o600,
+			() => ({ ssl_ca_file: mine.key }),
+			/^ssl_ca_file: KEY cannot be used \(ERR_OSSL\w*\), expected certificates in PEM$/,
+		],
 	];
-	test.each(KEYS)("a key of RabbitMQ with mode %o, named by %s", (mode, option, said) => {
-		const directory = temporaryDirectory();
-		const key = join(directory, "key");
-		writeFileSync(key, "");
-		chmodSync(key, mode);
-		const files = { ssl_ca_file: key, ssl_cert_file: option === "ssl_cert_file" ? key : "cert", [option]: key };
-		const { stdout } = check(`${SOUND}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`);
-		expect(stdout.replace(`${directory}/`, "")).toBe(said);
+	let ca: TestCa;
+	let mine: Certificate;
+	let other: Certificate;
+	let inOne: string;
+	beforeAll(() => {
+		ca = createCa();
+		[mine, other] = [ca.issue("nova", "DNS:nova"), ca.issue("nova", "DNS:nova")];
+		inOne = `${mine.cert}.one.pem`;
+		writeFileSync(inOne, readFileSync(mine.cert, "utf8") + readFileSync(mine.key, "utf8"));
+	});
+	afterAll(() => ca?.remove());
+	const pair = ({ cert, key }: Certificate) => ({ ssl_cert_file: cert, ssl_key_file: key });
+	test.each(KEYS)("with a key for RabbitMQ of mode %o: row %#", (mode, files, says) => {
+		for (const file of [mine.key, inOne]) chmodSync(file, mode);
+		const { status, stdout, stderr } = check(
+			`${SOUND}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files() })}\n`,
+		);
+		if (!says) return expect({ status, stdout }).toEqual({ status: 0, stdout: "novacompat.yaml: ok\n" });
+		expect(status).toBe(78);
+		const [, said = ""] = /^novacompat: novacompat\.yaml:1:16: (.*)\n$/.exec(stderr) ?? [];
+		expect(said.replaceAll(mine.key, "KEY")).toMatch(says);
 	});
 
 	/** what is added to a sound configuration, other files, what is said */
@@ -88,5 +124,114 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 	];
 	test.each(UNUSABLE)("78: with %j serve would not start", (text, others, says) => {
 		expect(check(SOUND + text, others)).toMatchObject({ status: 78, stdout: "", stderr: expect.stringMatching(says) });
+	});
+});
+
+describe("novacompat config check --agent", () => {
+	const directory = temporaryDirectory(afterAll);
+	const overlays = join(directory, "overlay.d");
+	let ca: TestCa;
+	beforeAll(() => {
+		ca = createCa();
+		mkdirSync(overlays);
+	});
+	afterAll(() => ca?.remove());
+
+	/** Checks a file with these options, which has no overlays beside it. */
+	function checkAgent(options: Readonly<Record<string, unknown>>) {
+		const file = join(directory, "agent.yaml");
+		const lines = Object.entries({ overlay_dir: overlays, host: "cmp-01", ...options }).map((pair) => pair.join(": "));
+		writeFileSync(file, `${lines.join("\n")}\n`);
+		const { status, stdout, stderr } = novacompat("config", "check", "--agent", file);
+		return { status, said: (stdout + stderr).replaceAll(`${directory}/`, "") };
+	}
+	const tls = ({ cert, key }: Certificate) => ({ tls_cert: cert, tls_key: key, tls_client_ca: ca.ca });
+	const OPEN = { listen: "0.0.0.0:9301" };
+
+	/** options, exit code, what is said */
+	const ROWS: readonly (readonly [() => Readonly<Record<string, unknown>>, number, RegExp])[] = [
+		[() => ({}), 0, /^agent\.yaml: ok\n$/],
+		[() => ({ ...OPEN, ...tls(ca.issue("a", "DNS:cmp-01", 90)) }), 0, /^agent\.yaml: ok\n$/],
+		[
+			() => ({ ...OPEN, ...tls(ca.issue("a", "DNS:cmp-01", 90)), allow_insecure: true }),
+			1,
+			/^agent\.yaml:7:17: allow_insecure is not needed: there is TLS\n$/,
+		],
+		[
+			() => ({ allow_insecure: true }),
+			1,
+			/^agent\.yaml:3:17: allow_insecure is not needed: 127\.0\.0\.1 is loopback\n$/,
+		],
+		[
+			() => ({ ...OPEN, allow_insecure: true }),
+			1,
+			/^agent\.yaml:4:17: allow_insecure is in use: .* reaches 0\.0\.0\.0 can /,
+		],
+		[() => tls(ca.issue("a", "DNS:cmp-01")), 1, /^agent\.yaml:3:11: the certificate expires on [^\n]+\n$/],
+		[
+			() => tls(ca.issue("a", "DNS:cmp-02", 90)),
+			1,
+			/^agent\.yaml:3:11: the certificate has DNS:cmp-02, expected DNS:cmp-01: /,
+		],
+		[() => OPEN, 78, /^novacompat: agent\.yaml:3:9: listen is 0\.0\.0\.0, which others can reach: expected tls_cert/],
+		[
+			() => ({ tls_key: "k" }),
+			78,
+			/^novacompat: agent\.yaml:3:10: tls_cert, tls_key and tls_client_ca are only used together/,
+		],
+		[
+			() => ({ ...tls(ca.issue("a", "DNS:cmp-01", 90)), tls_key: "none.key" }),
+			78,
+			/^novacompat: agent\.yaml:4:10: none\.key cannot be used \(ENOENT\)/,
+		],
+		[
+			() => ({ ...tls(ca.issue("a", "DNS:cmp-01", 90)), tls_client_ca: ca.ca.replace("ca.pem", "ca.key") }),
+			78,
+			/^novacompat: agent\.yaml:5:16: /,
+		],
+		[
+			() => {
+				const issued = ca.issue("a", "DNS:cmp-01", 90);
+				chmodSync(issued.key, 0o644);
+				return tls(issued);
+			},
+			78,
+			/^novacompat: agent\.yaml:4:10: \S+ has mode 0644, expected 0600, or 0640 where it belongs to root\n$/,
+		],
+		[
+			() => ({ scan_interval: 0 }),
+			78,
+			/^novacompat: agent\.yaml:3:16: scan_interval: expected seconds from 1 to 3600, got 0\n$/,
+		],
+	];
+	test.each(ROWS)("row %#", (options, status, says) => {
+		const checked = checkAgent(options());
+		expect(checked.said).toMatch(says);
+		expect(checked.status).toBe(status);
+	});
+
+	test("overlays are checked, too", () => {
+		const overlays = temporaryDirectory();
+		writeFileSync(join(overlays, "x.yaml"), "devices: 1\n");
+		const { status, said } = checkAgent({ overlay_dir: overlays });
+		expect({ status, said }).toEqual({ status: 78, said: expect.stringContaining(`${overlays}/x.yaml`) });
+	});
+
+	test("the sample that is shipped", () => {
+		const sample = "config/agent.yaml.sample";
+		expect(novacompat("config", "check", "--agent", sample)).toMatchObject({ status: 0, stdout: `${sample}: ok\n` });
+	});
+
+	test("without it, options of the agent are known for what they are", () => {
+		expect(check(`${SOUND}debugg: true\nlisten: 127.0.0.1:0\n`)).toMatchObject({
+			status: 78,
+			stderr: expect.stringMatching(
+				/^novacompat: .*"debugg"\n.*unknown option "listen"\nlisten is an option of the agent: expected --agent\?\n$/,
+			),
+		});
+	});
+
+	test("it has no nova.conf", () => {
+		expect(novacompat("config", "check", "--agent", "config/agent.yaml.sample", "--nova-conf", "x").status).toBe(64);
 	});
 });

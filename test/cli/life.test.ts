@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { createCa } from "../support/certificates.ts";
@@ -92,6 +92,25 @@ describe("SIGHUP", () => {
 		expect(lines[0]).toMatch(why);
 	});
 
+	test("takes no file that has lost the `...` at its end: whoever writes it has stopped at the end of a line", async () => {
+		const whole = "direction: both\nnewer_source: reject\n...\n";
+		const { write, reload } = await serve({
+			"serve.yaml": `${SERVE}policy_file: policy.yaml\n...\n`,
+			"policy.yaml": whole,
+		});
+		const refused = (place: string) => [
+			`ERROR novacompat.serve [-] configuration not reloaded, everything stays as it was: ${place}: expected "..." at the end as before: is the file only half written?`,
+		];
+		write("policy.yaml", "direction: both\n");
+		expect(await reload()).toEqual(refused("DIR/policy.yaml:2"));
+		write("policy.yaml", whole);
+		write("serve.yaml", SERVE);
+		expect(await reload()).toEqual(refused("DIR/serve.yaml:3"));
+		write("serve.yaml", `${SERVE}policy_file: other.yaml\n...\n`);
+		write("other.yaml", "direction: both\n");
+		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
+	});
+
 	test("takes certificates, and refuses those that do not go together", async () => {
 		const [first, second] = [ca.issue("service", "DNS:service"), ca.issue("service", "DNS:service")];
 		const tls = ({ cert, key }: typeof first) => `${SERVE}agent_tls: { ca: ${ca.ca}, cert: ${cert}, key: ${key} }\n`;
@@ -102,6 +121,50 @@ describe("SIGHUP", () => {
 		expect(await reload()).toEqual([
 			expect.stringMatching(/^INFO .* Config option agent_tls changed from .*1\.pem.* to .*2\.pem/),
 			"INFO novacompat.serve [-] configuration reloaded",
+		]);
+	});
+
+	test("takes nothing when the files for the broker cannot be used at the next connection", async () => {
+		const [first, second] = [ca.issue("nova", "DNS:nova"), ca.issue("nova", "DNS:nova")];
+		const files = { ssl_ca_file: ca.ca, ssl_cert_file: first.cert, ssl_key_file: first.key };
+		const yaml = `${SERVE}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`;
+		const { write, reload } = await serve({ "serve.yaml": yaml });
+		write("serve.yaml", `${yaml}debug: true\n`);
+		const refused = async () => {
+			const lines = await reload();
+			expect(lines).toHaveLength(1);
+			expect(lines[0]).toMatch(/^ERROR .* configuration not reloaded, everything stays as it was: transport_url: ssl_/);
+			return lines[0];
+		};
+		copyFileSync(second.cert, first.cert);
+		expect(await refused()).toContain(`ssl_key_file: ${first.key} is not the key of ${first.cert}`);
+		copyFileSync(second.key, first.key);
+		chmodSync(first.key, 0o604);
+		expect(await refused()).toContain(`ssl_key_file: ${first.key} has mode 0604, expected 0600 or 0640`);
+		chmodSync(first.key, 0o600);
+		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
+	});
+
+	test("metrics say when the certificates in use end", async () => {
+		const [agents, broker, renewed] = [20, 5, 30].map((days) => ca.issue("service", "DNS:service", days));
+		const yaml = (cert = "", key = "") =>
+			`${SERVE}http: { listen: "127.0.0.1:0" }\nagent_tls: { ca: ${ca.ca}, cert: ${cert}, key: ${key} }\noslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ssl_cert_file: broker?.cert, ssl_key_file: broker?.key })}\n`;
+		const { write, reload, log } = await serve({ "serve.yaml": yaml(agents?.cert, agents?.key) });
+		const [, url = ""] = /health and metrics on (\S+)/.exec(log()) ?? [];
+		const daysLeft = async () => {
+			const page = await (await fetch(`${url}/metrics`)).text();
+			const ends = page.matchAll(/^novacompat_certificate_expiry_timestamp_seconds\{peer="(\w+)"\} (\d+)$/gm);
+			return Array.from(ends, ([, peer, end]) => [peer, Math.round((Number(end) - Date.now() / 1000) / 86_400)]);
+		};
+		expect(await daysLeft()).toEqual([
+			["agents", 20],
+			["broker", 5],
+		]);
+		write("serve.yaml", yaml(renewed?.cert, renewed?.key));
+		expect((await reload()).at(-1)).toContain("configuration reloaded");
+		expect(await daysLeft()).toEqual([
+			["agents", 30],
+			["broker", 5],
 		]);
 	});
 

@@ -27,6 +27,12 @@ test("what is odd about a policy is a warning with its place", () => {
 	expect(stdout).toMatch(/policy\.yaml:1:9: the rule can never fire: base_type is judged as the device's own/);
 });
 
+test("a policy that a reload could take half written is odd", () => {
+	const { status, stdout } = check("direction: both\n");
+	expect(status).toBe(1);
+	expect(stdout).toMatch(/policy\.yaml:2:1: no "\.\.\." at the end: a reload cannot tell /);
+});
+
 test("what is no policy cannot be used", () => {
 	const { status, stdout, stderr } = check("unknown: { agent.identity: accept }\n");
 	expect(status).toBe(78);

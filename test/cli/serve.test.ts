@@ -86,13 +86,14 @@ test("use_json: every line is JSON with the fields of oslo.log", { timeout: 60_0
 	expect(await once(child, "exit")).toEqual([0, null]);
 });
 
-test("a key for RabbitMQ that others can read is a WARNING, and no reason not to start", async () => {
+test("SEC-14: with a key for RabbitMQ that others can read it does not start", () => {
 	const key = file("open.key", "");
 	const tls = JSON.stringify({ ssl: true, ssl_cert_file: key, ssl_key_file: key });
 	const yaml = file("open-key.yaml", `transport_url: memory://\noslo_messaging_rabbit: ${tls}\n`);
-	const { lines } = await serve("--config-file", yaml);
-	expect(lines[0]).toContain(`WARNING novacompat.serve [-] ssl_key_file: ${key} has mode 0644, expected 0600 or 0640`);
-	expect(lines.at(-1)).toContain("serving ready");
+	expect(novacompat("serve", "--config-file", yaml)).toMatchObject({
+		status: 78,
+		stderr: `novacompat: transport_url: ssl_key_file: ${key} has mode 0644, expected 0600 or 0640\n`,
+	});
 });
 
 describe("who reads the log is no concern of a check", () => {

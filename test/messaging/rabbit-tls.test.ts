@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -102,6 +102,12 @@ function withClient({ cert, key }: Certificate): Options {
 describe("TLS", () => {
 	test("with ssl_ca_file and a client certificate: messages pass", async () => {
 		await roundTrip(open(tlsPort, { ssl: true, ssl_ca_file: ca.ca, ...withClient(client) }).transport);
+	});
+
+	test("with the key in the file of the certificate, as Python reads it", async () => {
+		const both = `${client.cert}.both`;
+		writeFileSync(both, readFileSync(client.cert, "utf8") + readFileSync(client.key, "utf8"));
+		await roundTrip(open(tlsPort, { ssl: true, ssl_ca_file: ca.ca, ssl_cert_file: both }).transport);
 	});
 
 	test("with ssl_verify false any certificate will do", async () => {

@@ -130,7 +130,7 @@ describe("lint", () => {
 		[override("{ device: d }"), "2:5", /the override of jane has expired \(2026-08-21T20:00:00Z\): remove it/],
 	];
 	test.each(FINDINGS)("%j at %s", (text, place, message) => {
-		const path = file(text);
+		const path = file(`${text}...\n`);
 		const findings = lintPolicy(path, NOW);
 		expect(findings).toHaveLength(1);
 		expect(findings[0]).toMatch(message);
@@ -150,7 +150,23 @@ describe("lint", () => {
 		"unknown: accept\n",
 		"unknown: { snapshot.stale: accept_stale, agent.timeout: accept }\n",
 	];
-	test.each(GOOD)("%j", (text) => expect(lintPolicy(file(text), NOW)).toEqual([]));
+	test.each(GOOD)("%j", (text) => expect(lintPolicy(file(`${text}...\n`), NOW)).toEqual([]));
+
+	test.each([
+		["", 1],
+		["rules: []\n", 2],
+		["rules: []\n...", undefined],
+		["rules: []\n...\n\n", undefined],
+		["rules: []\n...\n# the end\n", 4],
+		["rules: []\noverrides: []\n", 3],
+	])("%j has no end that a reload can look for: line %j", (text, line) => {
+		const path = file(text);
+		const expected =
+			line === undefined
+				? []
+				: [`${path}:${line}:1: no "..." at the end: a reload cannot tell when this file is half written`];
+		expect(lintPolicy(path, NOW)).toEqual(expected);
+	});
 
 	test("the policy that is shipped", () => expect(lintPolicy("config/policy.yaml", NOW)).toEqual([]));
 });

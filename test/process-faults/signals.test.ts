@@ -183,6 +183,41 @@ row(73, "an override in the policy, at SIGHUP", "in force <= 3 s, WARNING when u
 	expect(took).toBeLessThan(3_000);
 });
 
+row(
+	74,
+	"a policy whose writer stops at the end of a line, for good",
+	"refused; whole, it is taken",
+	async (measure) => {
+		const policy = join(temporaryDirectory(), "policy.yaml");
+		const lines = [...overriding().trimEnd().split("\n"), "rules:", "  - { attribute: x, kind: ignore }", "..."];
+		writeFileSync(policy, "direction: source-declares\n...\n");
+		const { service, caller, close } = await rig.apart({ options: { policy_file: policy } });
+		await caller.untilAnswered(rig.world.question(0));
+		const refused: string[] = [];
+		// The last two: without the rule, and without the end.
+		for (const count of [0, 1, lines.length - 2, lines.length - 1]) {
+			writeFileSync(
+				policy,
+				lines
+					.slice(0, count)
+					.map((line) => `${line}\n`)
+					.join(""),
+			);
+			const before = service.log.length;
+			service.signal("SIGHUP");
+			await expect.poll(() => service.log.slice(before), { timeout: 10_000 }).toMatch(/ configuration (not )?reloaded/);
+			refused.push(...(/ ERROR .*policy\.yaml:\d+/.exec(service.log.slice(before)) ?? []));
+		}
+		expect(service.log).not.toContain("policy changed");
+		writeFileSync(policy, `${lines.join("\n")}\n`);
+		service.signal("SIGHUP");
+		await service.says(/policy changed from .*[\s\S]* configuration reloaded/);
+		measure(`${refused.length} of 4 refused, with file:line; then taken`);
+		await close();
+		expect(refused).toHaveLength(4);
+	},
+);
+
 row(74, "a policy that is written while it is reloaded", "never a part of it", async (measure) => {
 	const policy = join(temporaryDirectory(), "policy.yaml");
 	const padding = Array.from({ length: 40 }, (_, index) => `  - { attribute: x${index}, kind: ignore }\n`).join("");

@@ -9,6 +9,7 @@
 #   faketime                  lets the wall clock of a process jump
 #   prometheus                its promtool checks the pages of metrics
 #   python3-oslo.middleware   whose healthcheck ours answers like
+#   systemd                   its systemd-analyze says how exposed the units are
 #   strace                    shows which files the agent opens
 #
 # Silent and quick when all are present. As root it calls apt-get, else sudo -n; when neither is possible it
@@ -28,6 +29,7 @@ missing() {
     [ -x /usr/bin/strace ] || echo strace
     [ -x /usr/bin/faketime ] || echo faketime
     [ -x /usr/bin/promtool ] || echo prometheus
+    [ -x /usr/bin/systemd-analyze ] || echo systemd
     # One interpreter start is enough when all are there.
     can_import 'nova.compute.rpcapi, nova.objects, oslo_middleware, placement, ddt, oslotest, requests_mock, wsgi_intercept, setuptools' && return
     can_import oslo_messaging || echo python3-oslo.messaging
@@ -49,6 +51,7 @@ why() {
     faketime) echo 'what lets the wall clock of a process jump' ;;
     prometheus) echo 'its promtool, which checks the pages of metrics' ;;
     python3-oslo.middleware) echo 'whose healthcheck ours answers like' ;;
+    systemd) echo 'its systemd-analyze, which says how exposed the units are' ;;
     strace) echo 'what shows which files the agent opens' ;;
     python3-nova) echo "Nova's own compute RPC client, objects and functional tests" ;;
     python3-setuptools) echo "what the package of Nova's hook is built with" ;;

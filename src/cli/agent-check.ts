@@ -1,0 +1,52 @@
+import { readOverlays } from "../agent/overlay-file.ts";
+import { lintTlsFiles, TlsError, type TlsFiles } from "../agent/tls.ts";
+import { isLoopback } from "../http/listen.ts";
+import { ConfigError } from "../yaml.ts";
+import { type AgentOptions, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
+import { UsageError } from "./exit-codes.ts";
+
+type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
+
+/** What is odd or unsafe about a configuration of the agent, each with its place; what it would not start with is a ConfigError. */
+export async function lintAgent(files: readonly string[]): Promise<readonly string[]> {
+	const { options, placeOf } = readAgentFiles(files);
+	const tls = tlsOf(options, placeOf);
+	const warnings = [...insecure(options, tls, placeOf), ...(tls ? certificate(tls, options, placeOf) : [])];
+	await readOverlays(options.overlay_dir);
+	return warnings;
+}
+
+function tlsOf(options: AgentOptions, placeOf: PlaceOf): TlsFiles | undefined {
+	try {
+		return tlsFilesOf(options);
+	} catch (error) {
+		if (!(error instanceof UsageError)) throw error;
+		const named = (["tls_cert", "tls_key", "tls_client_ca"] as const).find((name) => options[name] !== undefined);
+		throw new ConfigError(`${placeOf([named ?? "listen"])}: ${error.message}`, { cause: error });
+	}
+}
+
+function insecure(
+	{ allow_insecure, listen }: AgentOptions,
+	tls: TlsFiles | undefined,
+	placeOf: PlaceOf,
+): readonly string[] {
+	if (!allow_insecure) return [];
+	const place = placeOf(["allow_insecure"]);
+	if (tls) return [`${place}: allow_insecure is not needed: there is TLS`];
+	if (isLoopback(listen.address)) return [`${place}: allow_insecure is not needed: ${listen.address} is loopback`];
+	return [
+		`${place}: allow_insecure is in use: everybody who reaches ${listen.address} can read what this host has, or pass for it`,
+	];
+}
+
+function certificate(tls: TlsFiles, { host }: AgentOptions, placeOf: PlaceOf): readonly string[] {
+	try {
+		return lintTlsFiles(tls, host).map((warning) => `${placeOf(["tls_cert"])}: ${warning}`);
+	} catch (error) {
+		if (!(error instanceof TlsError)) throw error;
+		const named = [["tls_cert", tls.certificate] as const, ["tls_client_ca", tls.clientCa] as const];
+		const [option] = named.find(([, file]) => error.message.startsWith(`${file} `)) ?? ["tls_key"];
+		throw new ConfigError(`${placeOf([option])}: ${error.message}`, { cause: error });
+	}
+}
