@@ -157,8 +157,13 @@ function* partsOf(body: Buffer): Generator<Buffer> {
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
 	const ids = [request.headers["x-openstack-global-request-id"], request.headers["x-openstack-request-id"]];
 	const known = ids.filter((id) => typeof id === "string" && REQUEST_ID.test(id)).join(" ") || "-";
-	const target = JSON.stringify((request.url ?? "").slice(0, 100));
-	return `[${known}] ${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
+	return `[${known}] ${request.method} ${shownTarget(request.url ?? "")} ${status} in ${milliseconds.toFixed(1)} ms`;
+}
+
+/** The beginning of the path. A query may have a token, an absolute address a user's password: both are in no request that we answer. */
+function shownTarget(target: string): string {
+	const [path = ""] = /^\/[^?#]{0,99}/.exec(target) ?? [];
+	return JSON.stringify(path === target ? path : `${path}...`);
 }
 
 function urlOf(scheme: string, { address, family, port }: AddressInfo): string {
