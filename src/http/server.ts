@@ -166,8 +166,13 @@ function contextOf(headers: IncomingMessage["headers"]): LogContext {
 }
 
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	const target = JSON.stringify((request.url ?? "").slice(0, 100));
-	return `${request.method} ${target} ${status} in ${milliseconds.toFixed(1)} ms`;
+	return `${request.method} ${shownTarget(request.url ?? "")} ${status} in ${milliseconds.toFixed(1)} ms`;
+}
+
+/** The beginning of the path. A query may have a token, an absolute address a user's password: both are in no request that we answer. */
+function shownTarget(target: string): string {
+	const [path = ""] = /^\/[^?#]{0,99}/.exec(target) ?? [];
+	return JSON.stringify(path === target ? path : `${path}...`);
 }
 
 function urlOf(scheme: string, { address, family, port }: AddressInfo): string {

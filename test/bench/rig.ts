@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../../src/compat/decision.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/topic.ts";
+import { GUEST } from "../support/rabbitmq.ts";
 import { type Child, Children, freePort } from "./children.ts";
 import { type Callee, LoadGenerator, type Verified } from "./load.ts";
 import { checkRequest, echoed, plainRequest } from "./requests.ts";
@@ -39,7 +40,7 @@ export class Rig {
 		const script = join(ROOT, "test/support/rabbitmq.sh");
 		const directory = join(children.directory, "rabbitmq");
 		await children.start("rabbitmq", ["sh", script, directory, String(port), String(distPort)]);
-		const broker = `guest:guest@127.0.0.1:${port}/`;
+		const broker = `${GUEST}@127.0.0.1:${port}/`;
 		return new Rig(children, await LoadGenerator.start(`amqp://${broker}`), broker);
 	}
 

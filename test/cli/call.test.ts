@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { novacompat, novacompatWith } from "../support/cli.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 
 let broker: TestBroker;
 let python: ChildProcess;
@@ -192,11 +192,15 @@ describe("the broker", () => {
 		});
 	});
 
-	test("of an option goes before that of the environment", () => {
+	test("of an option goes before that of the environment", async () => {
 		const env = { NOVACOMPAT_TRANSPORT_URL: "rabbit://127.0.0.1:1/" };
 		const args = ["call", "oslo_rpc_server_ping", "--topic", "compute"];
-		expect(novacompatWith({ env }, ...args, "--transport-url", broker.url)).toMatchObject({ stdout: '"pong"\n' });
 		expect(novacompatWith({ env }, ...args, "--config-file", file(), "--exchange", "nova").stdout).toBe('"pong"\n');
+		// The only password that an option may have.
+		await broker.ctl("change_password", "guest", "guest");
+		onTestFinished(async () => void (await broker.ctl("change_password", "guest", PASSWORD)));
+		const url = `rabbit://127.0.0.1:${broker.port}/`;
+		expect(novacompatWith({ env }, ...args, "--transport-url", url)).toMatchObject({ stdout: '"pong"\n' });
 	});
 });
 

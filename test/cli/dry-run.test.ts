@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scanNow } from "../../src/agent/scan-result.ts";
@@ -14,6 +16,7 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { MAIN } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const SAMPLES = `${import.meta.dirname}/../../config/samples/hosts`;
 const HOSTS = ["test_compute0", "test_compute1", "cmp-01", "cmp-02"];
@@ -201,7 +204,9 @@ describe("no verdict", () => {
 			maxCallTime: 5,
 		});
 		await server.start();
-		const { status, stdout, stderr } = await run("precheck", ACCEPTED, "a", "b", "--transport-url", url);
+		const file = join(temporaryDirectory(), "strange.yaml");
+		writeFileSync(file, `transport_url: ${url}\n`);
+		const { status, stdout, stderr } = await run("precheck", ACCEPTED, "a", "b", "--config-file", file);
 		expect([status, stdout]).toEqual([3, ""]);
 		expect(stderr).toContain("the answer is no decision: is this service of another version?");
 		await server.stop();

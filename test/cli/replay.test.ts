@@ -15,7 +15,7 @@ import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { readRecording } from "../../src/recording/recording.ts";
 import { makeCheck, snapshot } from "../support/checks.ts";
-import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
+import { MAIN, novacompat, novacompatWith, REPOSITORY } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -155,11 +155,9 @@ describe("yesterday's checks, made again today", () => {
 	});
 
 	test("at a live service that has gone: what nobody answers is different", () => {
-		const { status, stdout } = novacompat(
-			"replay",
-			path("all.jsonl"),
-			...["--transport-url", broker.url, "--timeout", "0.5", "--concurrency", "20"],
-		);
+		const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };
+		const words = [path("all.jsonl"), "--live", "--timeout", "0.5", "--concurrency", "20"];
+		const { status, stdout } = novacompatWith({ env }, "replay", ...words);
 		expect(status).toBe(1);
 		expect(stdout).toMatch(/ {4}\+ "(MessagingTimeout|MessageUndeliverable)"\n/);
 	});

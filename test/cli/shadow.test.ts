@@ -12,12 +12,11 @@ import { newId, sealEnvelope } from "../../src/messaging/message.ts";
 import { readRecording } from "../../src/recording/recording.ts";
 import { MAIN, novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { addTapUser } from "../support/tap-user.ts";
 
 const SAMPLES = `${import.meta.dirname}/../../config/samples`;
 const FOLDERS = [`${SAMPLES}/recordings`, `${import.meta.dirname}/../recordings`];
-const PASSWORD = "t4p-s3cr3t";
 /** Prefix of everything in a message that nobody has a use for. */
 const CANARY = "canary-4c1d-";
 /** What stays of a message, by the name of the field. */
@@ -48,7 +47,7 @@ beforeAll(async () => {
 	);
 	nova = await joinAsNova();
 	const config = {
-		shadow: { cell1: { transport_url: await addTapUser(broker, "/", PASSWORD) } },
+		shadow: { cell1: { transport_url: await addTapUser(broker) } },
 		agents: { test_compute0: agents[0]?.url, test_compute1: agents[1]?.url },
 		journal: { directory: "journal" },
 		recording: { file: "recording.jsonl" },

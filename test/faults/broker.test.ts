@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { GUEST } from "../support/rabbitmq.ts";
 import { unanswered } from "./history.ts";
 import { Process } from "./processes.ts";
 import { FaultProxy } from "./proxy.ts";
@@ -136,7 +137,7 @@ row(4, "broker hung (SIGSTOP)", "noticed <= 16 s, back <= 5 s", async (measure) 
 row(5, "broker hung while connecting", "one attempt <= 3.5 s, then the next host", async (measure) => {
 	const [hung, healthy] = [await FaultProxy.start(rig.broker.port), await FaultProxy.start(rig.broker.port)];
 	hung.set({ lost: BOTH_WAYS });
-	const hosts = [hung, healthy].map(({ port }) => `guest:guest@127.0.0.1:${port}`);
+	const hosts = [hung, healthy].map(({ port }) => `${GUEST}@127.0.0.1:${port}`);
 	const serve = () => Process.serve({ transport_url: `rabbit://${hosts.join(",")}/`, host: "second" }).ready();
 	let service = await serve();
 	try {
@@ -167,7 +168,7 @@ for (const [number, fault, cutAt] of CUTS) {
 		// The first connection consumes, the second one publishes.
 		for (const [index, proxy] of proxies.entries()) proxy.cutNext(cuts[index] ?? {}, cuts[index] ?? {});
 		const servers = proxies.map(({ port }, index) => ({
-			url: `rabbit://guest:guest@127.0.0.1:${port}/`,
+			url: `rabbit://${GUEST}@127.0.0.1:${port}/`,
 			topic: `echo_${number}_${index}`,
 		}));
 		const echo = Process.echo(servers);

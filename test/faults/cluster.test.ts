@@ -6,7 +6,7 @@ import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { Replies } from "../../src/messaging/replies.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { recordingLog } from "../support/log.ts";
-import { startRabbitMqCluster, type TestBroker } from "../support/rabbitmq.ts";
+import { GUEST, startRabbitMqCluster, type TestBroker } from "../support/rabbitmq.ts";
 import { Caller, envelope, newId } from "./caller.ts";
 import { unanswered, violations } from "./history.ts";
 import { Process } from "./processes.ts";
@@ -86,7 +86,7 @@ row(
 	"every confirmed message is read",
 	async (measure) => {
 		const [first] = nodes;
-		const url = ({ address, port }: TestBroker) => `amqp://guest:guest@${address}:${port}/`;
+		const url = ({ address, port }: TestBroker) => `amqp://${GUEST}@${address}:${port}/`;
 		if (first === undefined) throw new Error("no nodes");
 		const connection = await amqp.connect(url(first));
 		const channel = await connection.createConfirmChannel();
@@ -115,7 +115,7 @@ const CALLERS = [
 ] as const;
 for (const [name, fault, place] of CALLERS) {
 	row(name, fault, "each confirmed call: one answer", async (measure) => {
-		const hosts = nodes.map(({ address, port }) => `guest:guest@${address}:${port}`).join(",");
+		const hosts = nodes.map(({ address, port }) => `${GUEST}@${address}:${port}`).join(",");
 		const service = Process.serve({
 			transport_url: `rabbit://${hosts}/`,
 			oslo_messaging_rabbit: { rabbit_quorum_queue: true, rabbit_transient_quorum_queue: true },

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type Certificate, createCa } from "../support/certificates.ts";
+import { GUEST, PASSWORD } from "../support/rabbitmq.ts";
 import { Process } from "./processes.ts";
 import { FaultProxy } from "./proxy.ts";
-import { PASSWORD, type Rig, startRig } from "./rig.ts";
+import { type Rig, startRig } from "./rig.ts";
 import { row, seconds } from "./rows.ts";
 
 const BACK_AFTER_QUEUE_DELETED = 2_000;
@@ -86,11 +87,11 @@ row(16, "access refused after a change of the password", "told, no password, bac
 	const before = proxy.attempts.length;
 	const refused = 6_000;
 	await rig.fault(async () => {
-		await rig.broker.ctl("change_password", "canary-user", "another");
+		await rig.broker.ctl("change_password", "novacompat", "another");
 		await rig.broker.ctl("close_all_connections", "-p", vhost, "test");
 		await service.says(/ACCESS[-_]REFUSED/);
 		await sleep(refused);
-		await rig.broker.ctl("change_password", "canary-user", PASSWORD);
+		await rig.broker.ctl("change_password", "novacompat", PASSWORD);
 	});
 	const attempts = proxy.attempts.length - before;
 	const back = await rig.back(40_000, caller);
@@ -140,7 +141,7 @@ function terminator({ cert, key }: Certificate): Server {
 /** Why a service cannot connect with TLS; nothing when it can. */
 async function refusal(port: number, caFile: string): Promise<string> {
 	const service = Process.serve({
-		transport_url: `rabbit://guest:guest@127.0.0.1:${port}/`,
+		transport_url: `rabbit://${GUEST}@127.0.0.1:${port}/`,
 		oslo_messaging_rabbit: { ssl: true, ssl_ca_file: caFile },
 		host: "tls",
 	});
@@ -240,7 +241,7 @@ async function facing(server: Server, duration: number) {
 	const sockets: Socket[] = [];
 	server.on("connection", (socket) => sockets.push(socket));
 	const port = await portOf(server);
-	const service = Process.serve({ transport_url: `rabbit://guest:guest@127.0.0.1:${port}/`, host: "odd" });
+	const service = Process.serve({ transport_url: `rabbit://${GUEST}@127.0.0.1:${port}/`, host: "odd" });
 	try {
 		await service.says(/ (WARNING|ERROR) /);
 		const before = { cpu: service.cpu(), rss: service.rss(), attempts: sockets.length };
@@ -262,7 +263,7 @@ async function facing(server: Server, duration: number) {
 row(21, "20 instances reconnect after a restart", "all <= 10 s, <= 5 attempts/s each, spread", async (measure) => {
 	const proxies = await Promise.all(Array.from({ length: 20 }, () => FaultProxy.start(rig.broker.port)));
 	const servers = proxies.map(({ port }, index) => ({
-		url: `rabbit://guest:guest@127.0.0.1:${port}/`,
+		url: `rabbit://${GUEST}@127.0.0.1:${port}/`,
 		topic: `herd_${index}`,
 	}));
 	// Four processes of five instances each, with connections and a back-off of their own.

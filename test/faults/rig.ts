@@ -1,12 +1,10 @@
 import { expect } from "vitest";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Caller, type Question } from "./caller.ts";
 import { type History, violations } from "./history.ts";
 import { type Launch, Process } from "./processes.ts";
 import { FaultProxy } from "./proxy.ts";
 import { CANARY, DESTINATIONS, startWorld, type World } from "./world.ts";
-
-export const PASSWORD = "canary-5b1e-password";
 
 /** What a file of the suite shares: a broker, the network to it, hosts with agents, a service and one who calls it. */
 export interface Rig {
@@ -58,8 +56,8 @@ const everything: Allow = (broker, user, vhost) => broker.ctl("set_permissions",
 /** `own`: options of the shared service. */
 export async function startRig(own: Readonly<Record<string, unknown>> = {}, allow = everything): Promise<Rig> {
 	const [broker, world] = await Promise.all([startRabbitMq(), startWorld()]);
-	const user = "canary-user";
-	await broker.ctl("add_user", user, PASSWORD);
+	const user = "novacompat";
+	await broker.addUser(user);
 	await allow(broker, user, "/");
 	const told = new Set<string>();
 	const faults: History["faults"][number][] = [];

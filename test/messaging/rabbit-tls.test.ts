@@ -10,7 +10,7 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
 import { recordingLog } from "../support/log.ts";
 import { askPython } from "../support/python.ts";
-import { freePort, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { freePort, GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -43,7 +43,7 @@ auth_mechanisms.3 = EXTERNAL
 `,
 		["rabbitmq_auth_mechanism_ssl"],
 	);
-	await broker.ctl("add_user", "nova", "unused");
+	await broker.addUser("nova");
 	await broker.ctl("set_permissions", "nova", ".*", ".*", ".*");
 });
 afterAll(async () => {
@@ -55,7 +55,7 @@ afterAll(async () => {
 function open(port: number, options: Options) {
 	const { log, lines } = recordingLog();
 	const transport = new RabbitTransport({
-		url: parseTransportUrl(`rabbit://guest:guest@127.0.0.1:${port}/`),
+		url: parseTransportUrl(`rabbit://${GUEST}@127.0.0.1:${port}/`),
 		options: RabbitOptions.parse(options),
 		connectionName: `novacompat-${newId()}`,
 		log,

@@ -15,7 +15,7 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { gate } from "../support/gate.ts";
 import { recordingLog } from "../support/log.ts";
 import { startProxy } from "../support/proxy.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
 import { transportContract } from "./transport-contract.ts";
 
@@ -47,7 +47,7 @@ function open(url = broker.url, options: Readonly<Record<string, unknown>> = {})
 }
 
 function urlOf(port: number): string {
-	return `rabbit://guest:guest@127.0.0.1:${port}/`;
+	return `rabbit://${GUEST}@127.0.0.1:${port}/`;
 }
 
 function newTarget(): ServerTarget {
@@ -60,7 +60,7 @@ function toNobody() {
 
 /** A channel of another program: what the broker has, without the code under test. */
 async function observe(): Promise<Channel> {
-	const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${broker.port}`);
+	const connection = await amqp.connect(`amqp://${GUEST}@127.0.0.1:${broker.port}`);
 	connection.on("error", () => undefined);
 	onTestFinished(() => connection.close().catch(() => undefined));
 	const channel = await connection.createChannel();
@@ -189,10 +189,10 @@ describe("what is declared", () => {
 		const target = newTarget();
 		const own = `${target.topic}([._].*)?`;
 		const user = `u_${newId()}`;
-		await broker.ctl("add_user", user, "secret");
+		const url = await broker.addUser(user);
 		const [configure, write, read] = [`^${own}$`, `^(amq\\.default|${own})$`, `^(${target.exchange}|${own})$`];
 		await broker.ctl("set_permissions", user, configure, write, read);
-		const { transport, lines } = open(broker.url.replace("guest:guest", `${user}:secret`));
+		const { transport, lines } = open(url);
 		const peer = await observe();
 		const inbox = new Inbox();
 		const listening = transport.listen(target, 64, inbox.ack);
@@ -563,7 +563,7 @@ describe("a broker that refuses", () => {
 		["the user", (port) => `rabbit://nobody:s3cr3t@127.0.0.1:${port}/`, /ACCESS[-_]REFUSED/],
 		[
 			"the virtual host",
-			(port) => `rabbit://guest:guest@127.0.0.1:${port}/s3cr3tless`,
+			(port) => `rabbit://${GUEST}@127.0.0.1:${port}/s3cr3tless`,
 			/the virtual host "s3cr3tless" does not exist, or guest may not use it/,
 		],
 	];
@@ -594,7 +594,7 @@ describe("a broker that refuses", () => {
 	});
 
 	test("the next host of the URL is tried", async () => {
-		const { transport } = open(`rabbit://guest:guest@127.0.0.1:1,guest:guest@127.0.0.1:${broker.port}/`);
+		const { transport } = open(`rabbit://${GUEST}@127.0.0.1:1,${GUEST}@127.0.0.1:${broker.port}/`);
 		const inbox = new Inbox();
 		const queue = `reply_${newId()}`;
 		await transport.listenForReplies(queue, inbox.ack);

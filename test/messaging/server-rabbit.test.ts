@@ -14,7 +14,7 @@ import { REPOSITORY } from "../support/cli.ts";
 import { gate } from "../support/gate.ts";
 import { recordingLog } from "../support/log.ts";
 import { startProxy } from "../support/proxy.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
 import type { Handler } from "./serving.ts";
 
@@ -92,7 +92,7 @@ test("P9: with ack before, a request whose connection breaks while it runs is no
 	const topic = newId();
 	const { port, shut } = await startProxy(broker.port);
 	const [started, forever] = [gate(), gate()];
-	const url = `rabbit://guest:guest@127.0.0.1:${port}/`;
+	const url = `rabbit://${GUEST}@127.0.0.1:${port}/`;
 	await serve(
 		topic,
 		() => {
@@ -284,7 +284,7 @@ test("row 12: a reply that the broker confirmed and returned is not taken for de
 	const { lines } = await serve(topic, async () => "ok", { missingQueuePatience: 0.5 });
 	const { send } = caller(topic);
 	const queues = Array.from({ length: 20 }, () => `reply_${newId()}`);
-	const connection = await amqp.connect(`amqp://guest:guest@127.0.0.1:${broker.port}`);
+	const connection = await amqp.connect(`amqp://${GUEST}@127.0.0.1:${broker.port}`);
 	onTestFinished(() => connection.close());
 	const peer = await connection.createChannel();
 	for (const queue of queues.slice(0, 10)) await peer.assertQueue(queue, { exclusive: true });

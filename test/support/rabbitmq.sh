@@ -3,7 +3,7 @@
 # with everything below DIR.
 #
 # The process that was started is the broker (exec all the way), so its pid is the one to end, and it ends with its
-# parent. Log in as guest:guest. The node is t<PORT>@localhost. It is ready when it sends AMQP Connection.Start, 4 to
+# parent. Log in as guest with the password below. The node is t<PORT>@localhost. It is ready when it sends AMQP Connection.Start, 4 to
 # 12 s after the start: an open port alone is too early. No epmd daemon is used, so none stays behind.
 #
 # Lines of DIR/extra.conf are added to its configuration; DIR/enabled_plugins, if there, is left as it is.
@@ -38,6 +38,7 @@ fi
 cat > "$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = $address:$port
 disk_free_limit.absolute = 1MB
+default_pass = canary-5b1e-password
 CONF
 [ ! -f "$dir/extra.conf" ] || cat "$dir/extra.conf" >> "$dir/rabbitmq.conf"
 [ -f "$dir/enabled_plugins" ] || echo '[].' > "$dir/enabled_plugins"

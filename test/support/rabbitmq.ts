@@ -17,6 +17,8 @@ export interface TestBroker {
 	readonly port: number;
 	/** Name of the Erlang node. */
 	readonly node: string;
+	/** Makes a user with the password of all; returns his URL of the virtual host "/", where he may do nothing yet. */
+	addUser(name: string): Promise<string>;
 	/** Runs `rabbitmqctl`, and returns what it prints. */
 	ctl(...command: readonly string[]): Promise<string>;
 	readonly running: boolean;
@@ -32,6 +34,10 @@ export interface TestBroker {
 }
 
 const SCRIPT = fileURLToPath(new URL("rabbitmq.sh", import.meta.url));
+/** Of every user of every broker, as rabbitmq.sh has it: it is in no output of any test, .ci/run looks. */
+export const PASSWORD = "canary-5b1e-password";
+/** What stands before the `@` of a URL. */
+export const GUEST = `guest:${PASSWORD}`;
 const START_TIMEOUT_MS = 60_000;
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -89,20 +95,31 @@ async function startNode(place: Place): Promise<TestBroker> {
 		const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
 		const options = ["-q", ...(place.address === undefined ? [] : ["--longnames"]), "-n", node, ...command];
 		const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
-		return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
+		try {
+			return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
+		} catch (error) {
+			// Its own words have all of the command, and so a password.
+			const { stderr } = error as { readonly stderr?: unknown };
+			throw new Error(`rabbitmqctl ${command[0]} failed on ${node}: ${stderr}`);
+		}
 	};
 	let commanded: ChildProcess | undefined;
+	const ctl = async (...command: readonly string[]) => {
+		// It speaks AMQP a moment before it takes commands.
+		if (commanded !== broker) await rabbitmqctl("await_startup");
+		commanded = broker;
+		return rabbitmqctl(...command);
+	};
 	return {
-		url: `rabbit://guest:guest@${address}:${port}/`,
+		url: `rabbit://${GUEST}@${address}:${port}/`,
 		address,
 		port,
 		node,
-		async ctl(...command) {
-			// It speaks AMQP a moment before it takes commands.
-			if (commanded !== broker) await rabbitmqctl("await_startup");
-			commanded = broker;
-			return rabbitmqctl(...command);
+		async addUser(name) {
+			await ctl("add_user", name, PASSWORD);
+			return `rabbit://${name}:${PASSWORD}@${address}:${port}/`;
 		},
+		ctl,
 		get running() {
 			return isRunning();
 		},

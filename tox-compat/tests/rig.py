@@ -44,8 +44,8 @@ UNIT = REPOSITORY / "config" / "novacompat-serve.service"
 RABBITMQ = REPOSITORY / "test" / "support" / "rabbitmq.sh"
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 GUIDE = REPOSITORY / "config" / "README.md"
-# Of every user that a service has here: it is in no output.
-PASSWORD = "canary-p4ssw0rd"
+# Of every user of every broker, as rabbitmq.sh has it: it is in no output, .ci/run looks.
+PASSWORD = "canary-5b1e-password"
 
 # The package of the hook, as if it were installed.
 sys.path.insert(0, str(REPOSITORY / "tox-compat"))
@@ -200,10 +200,13 @@ class Broker:
         """Runs one command of rabbitmqctl."""
         arguments = f"-dist_listen false -start_epmd false -erl_epmd_port {self._dist_port}"
         environment = dict(os.environ, HOME=str(self._folder), RABBITMQ_CTL_ERL_ARGS=arguments, ERL_CRASH_DUMP_SECONDS="0")
-        subprocess.run([RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost", *command],
-                       env=environment, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run([RABBITMQCTL, "-q", "-n", f"t{self.port}@localhost", *command],
+                              env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            # subprocess's own error has all of the command, and so a password.
+            raise AssertionError(f"rabbitmqctl {command[0]} failed: {done.stderr}")
 
-    def url(self, vhost, user="guest", password="guest"):
+    def url(self, vhost, user="guest", password=PASSWORD):
         return f"rabbit://{user}:{password}@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
 
     def allow(self, vhost, user, *changes):
@@ -486,7 +489,7 @@ class RawClient:
     """AMQP without oslo.messaging, to send what it never would and to see every frame of an answer."""
 
     def __init__(self, port, vhost):
-        self._connection = amqp.Connection(f"127.0.0.1:{port}", userid="guest", password="guest",
+        self._connection = amqp.Connection(f"127.0.0.1:{port}", userid="guest", password=PASSWORD,
                                            virtual_host=vhost)
         self._connection.connect()
         self.channel = self._connection.channel()

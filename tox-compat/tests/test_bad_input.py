@@ -231,7 +231,7 @@ class BadConfigurationTest(unittest.TestCase):
             threading.Thread(target=accept, daemon=True).start()
             file = rig.FOLDER / f"typo-{uuid.uuid4().hex}.yaml"
             port = listener.getsockname()[1]
-            file.write_text("\n".join([f"transport_url: rabbit://guest:guest@127.0.0.1:{port}/", *lines]) + "\n")
+            file.write_text("\n".join([f"transport_url: rabbit://guest:{rig.PASSWORD}@127.0.0.1:{port}/", *lines]) + "\n")
             done = subprocess.run(["node", rig.MAIN, "serve", "--config-file", file], capture_output=True, text=True,
                                   timeout=20)
             listener.shutdown(socket.SHUT_RDWR)

@@ -18,7 +18,7 @@ class PermissionsTest(unittest.TestCase):
         for host, device in [("cmp-01", world.seed_device()), ("cmp-02", world.target_device())]:
             cls.cloud.http_agent(host, lambda handler, host=host, device=device: rig.reply(
                 handler, rig.snapshot(host, device)))
-        cls.nova = cls.connect("guest", "guest")
+        cls.nova = cls.connect("guest", rig.PASSWORD)
         channel = cls.nova.channel()
         for queue in (OTHERS, "reply_of_nova"):
             channel.queue_declare(queue, auto_delete=False)

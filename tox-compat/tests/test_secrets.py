@@ -79,4 +79,4 @@ class SecretsTest(unittest.TestCase):
         self.assertIn(CONTEXT["request_id"], log, "an operator can follow the request through Nova's logs and ours")
         found = [line for line in log.splitlines() if CANARY in line]
         self.assertEqual([], found)
-        self.assertNotIn("guest:guest", log)
+        self.assertNotIn(rig.PASSWORD, log)

@@ -17,7 +17,7 @@ import test_nova
 import world
 
 # The user of config/README.md that may do nothing but listen in: configure, write, read.
-USER, PASSWORD = "novacompat-tap", "t4p-s3cr3t"
+USER = "novacompat-tap"
 PERMISSIONS = [r"^novacompat\..*", r"^novacompat\..*", r"^(nova|novacompat\..*)$"]
 TOKEN = "s3cr3t-token"
 
@@ -64,9 +64,9 @@ class ShadowTest(unittest.TestCase):
             cls.addClassCleanup(server.wait)
             cls.addClassCleanup(server.stop)
         control = cls.cloud.broker.control
-        control("add_user", USER, PASSWORD)
+        control("add_user", USER, rig.PASSWORD)
         control("set_permissions", "-p", cls.cloud.vhost, USER, *PERMISSIONS)
-        url = cls.cloud.url.replace("guest:guest", f"{USER}:{PASSWORD}")
+        url = cls.cloud.url.replace("guest:", f"{USER}:")
         cls.service = cls.cloud.serve(transport_url=None, shadow={"cell1": {"transport_url": url}})
 
     def migrate(self, uuid, *destinations):
@@ -105,7 +105,7 @@ class ShadowTest(unittest.TestCase):
         """Neither Nova's token nor the password of the broker is in the log."""
         self.migrate(world.TWO_MDEVS, "cmp-02")
         self.service.wait_for_log(rf"instance: {world.TWO_MDEVS}.*Nova accepted")
-        for secret in (TOKEN, PASSWORD):
+        for secret in (TOKEN, rig.PASSWORD):
             self.assertNotIn(secret, self.service.log())
 
     def heard(self, host, uuid):

@@ -28,7 +28,7 @@ class Responder:
         self._replies = {reply.name: reply for reply in REPLIES}
         self._later = []
         self._order = itertools.count()
-        self._connection = amqp.Connection(f"127.0.0.1:{cloud.broker.port}", userid="guest", password="guest",
+        self._connection = amqp.Connection(f"127.0.0.1:{cloud.broker.port}", userid="guest", password=rig.PASSWORD,
                                            virtual_host=cloud.vhost)
         self._connection.connect()
         self._channel = self._connection.channel()

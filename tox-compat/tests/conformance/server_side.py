@@ -28,7 +28,7 @@ class Recorder:
         # All that a server rejects goes here, with the application id that says which request it was.
         cloud.broker.control("set_policy", "-p", cloud.vhost, "--apply-to", "queues", DEAD_LETTERS, "^(python|ours)",
                              json.dumps({"dead-letter-exchange": "", "dead-letter-routing-key": DEAD_LETTERS}))
-        self._connection = amqp.Connection(f"127.0.0.1:{cloud.broker.port}", userid="guest", password="guest",
+        self._connection = amqp.Connection(f"127.0.0.1:{cloud.broker.port}", userid="guest", password=rig.PASSWORD,
                                            virtual_host=cloud.vhost)
         self._connection.connect()
         self.channel = self._connection.channel()

@@ -25,9 +25,6 @@ FITTING, TOO_NEW = "nvidia-558", "nvidia-559"
 MDEVS = {FITTING: "4f9a6c1e-1111-4a5c-9d35-0c5d2c5a0001", TOO_NEW: "4f9a6c1e-1111-4a5c-9d35-0c5d2c5a0002"}
 
 GUIDE = rig.REPOSITORY / "config" / "README.md"
-NOVA_PASSWORD = "n0va-canary-2b7e"
-# Of the users of novacompat.
-PASSWORD = "canary-51d0-password"
 
 HOOK = "[migration_compat]\nmode = enforce\ntimeout = 10\n"
 
@@ -47,20 +44,20 @@ class ControlPlane:
     def _add_users(self):
         """The URL of each user, and that of Nova on each vhost, by name."""
         control, at = self.broker.control, f"127.0.0.1:{self.broker.port}"
-        control("add_user", "nova", NOVA_PASSWORD)
+        control("add_user", "nova", rig.PASSWORD)
         for vhost in ("api", "cell1"):
             control("add_vhost", vhost)
             control("set_permissions", "-p", vhost, "nova", ".*", ".*", ".*")
-        urls = {vhost: f"rabbit://nova:{NOVA_PASSWORD}@{at}/{vhost}" for vhost in ("api", "cell1")}
+        urls = {vhost: f"rabbit://nova:{rig.PASSWORD}@{at}/{vhost}" for vhost in ("api", "cell1")}
         # The very lines that the guide tells operators to type, but for the passwords.
         for line in re.findall("^    rabbitmqctl (.*)$", GUIDE.read_text(), re.MULTILINE):
             command, *arguments = shlex.split(line)
             if command == "add_user":
-                control(command, arguments[0], PASSWORD)
+                control(command, arguments[0], rig.PASSWORD)
             else:
                 control(command, *arguments)
                 _, vhost, user, *_ = arguments
-                urls[user] = f"rabbit://{user}:{PASSWORD}@{at}/{vhost}"
+                urls[user] = f"rabbit://{user}:{rig.PASSWORD}@{at}/{vhost}"
         return urls
 
     def _build_hosts(self):

@@ -170,7 +170,7 @@ class ScenarioTest(unittest.TestCase):
     def test_7_secrets(self):
         """The user's token, what servers have in confidence and the brokers' passwords are in no log, no journal: nothing that is
         not configuration or Nova's."""
-        secrets = [identity.TOKEN, PASSWORD, USER_DATA, control_plane.NOVA_PASSWORD, control_plane.PASSWORD]
+        secrets = [identity.TOKEN, PASSWORD, USER_DATA, rig.PASSWORD]
         written = [file for file in rig.FOLDER.rglob("*") if file.is_file() and "broker-" not in str(file)
                    and not file.suffix.startswith((".conf", ".yaml", ".sqlite"))]
         self.assertGreater(len(written), 20)
