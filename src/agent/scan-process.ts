@@ -53,6 +53,7 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 		stdio: ["ignore", "pipe", "pipe", "pipe"],
 		env: {},
 	});
+	if (child.pid === undefined) return notStarted(child);
 	lowerPriority(child.pid);
 	const output: Buffer[] = [];
 	let complaint = "";
@@ -94,6 +95,13 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 			const cause = `the scan ended with ${killedBy ?? code}: ${complaint.trim().split("\n").at(-1) ?? ""}`;
 			return end({ kind: "failed", cause });
 		});
+	});
+}
+
+/** Without descriptors left there are not even pipes; why it has not started comes as an event. */
+function notStarted(child: ChildProcess): Promise<Outcome> {
+	return new Promise((resolve) => {
+		child.once("error", ({ message }) => resolve({ kind: "failed", cause: message }));
 	});
 }
 
