@@ -1,19 +1,21 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { LogContext, Logger } from "../log.ts";
 import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
-import { MAX_PER_SECOND, Pace } from "./pace.ts";
+import { MAX_HANDSHAKES_PER_SECOND, MAX_PER_SECOND, Pace } from "./pace.ts";
 import { problem, problemOfParser } from "./problems.ts";
 
 /** More than a flood of half-open ones that the time limits have not ended yet. */
 const MAX_CONNECTIONS = 1024;
 /** Answers that are on their way at once; who comes then shall ask again. */
 const MAX_ANSWERS = 64;
+/** Of what goes wrong with TLS, or who begins handshakes all the time fills the disk. */
+const MAX_LINES_PER_SECOND = 5;
 /** So long has one to wait who asks too often: a client that asks again at once would go round and round. */
 const HOLD_MS = 1_000;
 const LIMITS = {
@@ -22,7 +24,9 @@ const LIMITS = {
 	keepAliveTimeout: 30_000,
 	connectionsCheckingInterval: 1_000,
 };
-const MUTUAL = { handshakeTimeout: 5_000, requestCert: true, rejectUnauthorized: true };
+/** From the first byte to the last: Node's own limit begins anew with every byte. */
+const HANDSHAKE_MS = 5_000;
+const MUTUAL = { requestCert: true, rejectUnauthorized: true };
 /** So long may a client take nothing of its answer. */
 const INACTIVITY_MS = 60_000;
 /** How long `close()` waits for requests that are being answered. */
@@ -64,7 +68,7 @@ export interface HttpServer {
 /** Serves what is there to be read: no bodies, no compression, and limits on all that a client can do. */
 export async function startHttpServer({ listen, log, tls, answer }: HttpServerOptions): Promise<HttpServer> {
 	const answers = new Map<number, number>();
-	const pace = new Pace();
+	const pace = new Pace(MAX_PER_SECOND);
 	let open = 0;
 	let connections = 0;
 	const handle = async (request: IncomingMessage, response: ServerResponse) => {
@@ -91,7 +95,12 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	const server = tls
 		? createHttpsServer({ ...LIMITS, ...MUTUAL, ...tls.context }, listener)
 		: createHttpServer(LIMITS, listener);
-	if (server instanceof HttpsServer) tls?.watch((context) => server.setSecureContext(context));
+	const lines = new Pace(MAX_LINES_PER_SECOND);
+	const warn = (text: string) => lines.isExceeded("") || log.warning(text);
+	if (server instanceof HttpsServer) {
+		tls?.watch((context) => server.setSecureContext(context));
+		limitHandshakes(server, warn);
+	}
 	server.maxConnections = MAX_CONNECTIONS;
 	server.setTimeout(INACTIVITY_MS);
 	server.on("connection", (socket) => {
@@ -99,7 +108,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		socket.once("close", () => connections--);
 	});
 	server.on("tlsClientError", (error, socket) => {
-		log.warning(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
+		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
 	});
 	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
 		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
@@ -126,6 +135,40 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 				setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
 			}),
 	};
+}
+
+/** Closes connections: of an address that begins too many, before TLS has heard of them, and what is not secure in time. */
+function limitHandshakes(server: HttpsServer, warn: (text: string) => void): void {
+	const pace = new Pace(MAX_HANDSHAKES_PER_SECOND);
+	const begin = server.listeners("connection");
+	const underway = new Map<string, NodeJS.Timeout>();
+	const end = (peer: string) => {
+		clearTimeout(underway.get(peer));
+		underway.delete(peer);
+	};
+	server.removeAllListeners("connection");
+	server.on("connection", (socket: Socket) => {
+		const { remoteAddress = "" } = socket;
+		if (pace.isExceeded(remoteAddress)) {
+			socket.destroy();
+			return warn(
+				`${remoteAddress} began more than ${MAX_HANDSHAKES_PER_SECOND} connections in a second: the rest is closed`,
+			);
+		}
+		const peer = peerOf(socket);
+		underway.set(
+			peer,
+			setTimeout(() => socket.destroy(), HANDSHAKE_MS),
+		);
+		socket.once("close", () => end(peer));
+		for (const one of begin) one.call(server, socket);
+	});
+	server.on("secureConnection", (socket) => end(peerOf(socket)));
+}
+
+/** The same of a connection and of the TLS over it, which has another socket. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+	return `${remoteAddress} ${remotePort}`;
 }
 
 const TOO_MANY = overloaded(`at most ${MAX_ANSWERS} are answered at once`);

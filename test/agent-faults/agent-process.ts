@@ -2,8 +2,10 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { Agent, get, type IncomingHttpHeaders } from "node:http";
+import { get as getTls, Agent as TlsAgent } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
+import type { Mutual } from "../bench/agent-rig.ts";
 import { cpuSeconds } from "../bench/children.ts";
 import type { TestHost } from "../support/sysfs.ts";
 
@@ -24,15 +26,18 @@ export class AgentProcess {
 	/** All that it has said. */
 	readonly log: () => string;
 	readonly #child: ChildProcess;
-	readonly #connection = new Agent({ keepAlive: true, maxSockets: 1 });
+	readonly #connection: Agent;
 
 	static async start(
 		{ sysfs, libvirt }: Pick<TestHost, "sysfs" | "libvirt">,
 		interval = 1,
 		name = "cmp-01",
 		more: readonly string[] = [],
+		tls?: Mutual,
 	): Promise<AgentProcess> {
-		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...more];
+		const material = tls ? ["--tls-cert", tls.agent.cert, "--tls-key", tls.agent.key, "--tls-client-ca", tls.ca] : [];
+		const given = [...material, ...more];
+		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...given];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
 		const command = [AGENT_MAIN, ...options, ...host];
 		const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
@@ -42,14 +47,16 @@ export class AgentProcess {
 		});
 		for (const giveUp = performance.now() + PATIENCE_MS; performance.now() < giveUp; await sleep(20)) {
 			const [url] = /https?:\/\/\S+/.exec(log) ?? [];
-			if (url !== undefined && log.includes("scan done")) return new AgentProcess(child, url, () => log);
+			if (url !== undefined && log.includes("scan done"))
+				return new AgentProcess(child, url, () => log, connectionOf(name, tls));
 		}
 		child.kill("SIGKILL");
 		throw new Error(`no agent within ${PATIENCE_MS} ms:\n${log}`);
 	}
 
-	private constructor(child: ChildProcess, url: string, log: () => string) {
+	private constructor(child: ChildProcess, url: string, log: () => string, connection: Agent) {
 		this.log = log;
+		this.#connection = connection;
 		this.#child = child;
 		this.url = url;
 		onTestFinished(() => this.stop());
@@ -82,7 +89,8 @@ export class AgentProcess {
 		return new Promise((resolve, reject) => {
 			// No URL, which would make another path of `..`; and another address than that of who floods the agent.
 			const from = { localAddress: "127.0.0.2", agent: this.#connection };
-			get({ host: "127.0.0.1", port: this.port, path, ...from }, (response) => {
+			const asked = this.#connection instanceof TlsAgent ? getTls : get;
+			asked({ host: "127.0.0.1", port: this.port, path, ...from }, (response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));
 				response.on("end", () => {
@@ -105,4 +113,12 @@ export class AgentProcess {
 		this.#child.kill("SIGTERM");
 		await once(this.#child, "exit");
 	}
+}
+
+/** One connection, over TLS with the certificate of the service. */
+function connectionOf(servername: string, tls: Mutual | undefined): Agent {
+	const one = { keepAlive: true, maxSockets: 1 };
+	if (!tls) return new Agent(one);
+	const [ca, cert, key] = [tls.ca, tls.client.cert, tls.client.key].map((file) => readFileSync(file));
+	return new TlsAgent({ ...one, servername, ca, cert, key });
 }

@@ -16,8 +16,8 @@ afterAll(() => {
 	ca.remove();
 	strange.remove();
 });
-const server = ca.issue(HOST, `DNS:${HOST}`);
 const client = ca.issue("service", "DNS:service");
+const mutual = { ca: ca.ca, agent: ca.issue(HOST, `DNS:${HOST}`), client };
 const pem = ({ cert, key }: Certificate) => ({ cert: readFileSync(cert), key: readFileSync(key) });
 const only = (version: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"): ConnectionOptions => ({
 	minVersion: version,
@@ -75,8 +75,7 @@ row(
 	async (measure) => {
 		const host = temporaryHost();
 		populatePci(host.sysfs, { address: "0000:3b:10.0", driver: "mlx5_vfio_pci" });
-		const material = ["--tls-cert", server.cert, "--tls-key", server.key, "--tls-client-ca", ca.ca];
-		const agent = await AgentProcess.start(host, 1, HOST, material);
+		const agent = await AgentProcess.start(host, 1, HOST, [], mutual);
 		const answers: { readonly what: string; readonly may: boolean; readonly text: string }[] = [];
 		for (const [what, brings, may] of CLIENTS) answers.push({ what, may, text: await answerTo(agent.port, brings) });
 		const [allowed, refused] = [answers.filter(({ may }) => may), answers.filter(({ may }) => !may)];

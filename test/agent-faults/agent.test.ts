@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
@@ -327,75 +327,6 @@ row(66, "no sysfs, as in a container without /sys", "exit code 64 and a text", a
 	const { status: still, headers } = await running.ask("/v1/snapshot");
 	expect(still).toBe(200);
 	expect(Number(headers["collected-age-ms"])).toBeGreaterThan(500);
-});
-
-/** Milliseconds of requests over one connection, one after the other, for so long. */
-async function latencies(agent: AgentProcess, duration: number): Promise<readonly number[]> {
-	const times: number[] = [];
-	for (const end = performance.now() + duration; performance.now() < end; await sleep(5)) {
-		const { status, took } = await agent.ask("/v1/snapshot");
-		if (status === 200) times.push(took);
-	}
-	return times;
-}
-
-row(
-	68,
-	"500 connections that ask all the time",
-	"agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms",
-	async (measure) => {
-		const agent = await AgentProcess.start(hostWithVf());
-		const flood = spawn(process.execPath, [
-			`${import.meta.dirname}/../../dist/test/agent-faults/flood.js`,
-			String(agent.port),
-		]);
-		stopWithTest(flood);
-		await once(flood.stdout, "data");
-		const [cpu, scans] = [agent.cpu(), await agent.metric('novacompat_agent_scans_total{outcome="done"}')];
-		const started = performance.now();
-		const others = quantile(await latencies(agent, 10_000), 0.99);
-		const elapsed = (performance.now() - started) / 1000;
-		const done = (await agent.metric('novacompat_agent_scans_total{outcome="done"}')) - scans;
-		const cores = (agent.cpu() - cpu) / elapsed;
-		flood.stdin.end();
-		const [report] = (await once(flood.stdout, "data")) as [Buffer];
-		const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
-		measure(
-			`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, others ${others.toFixed(0)} ms, answers ${JSON.stringify(counts)}`,
-		);
-		expect(cores).toBeLessThanOrEqual(1);
-		expect(others).toBeLessThan(100);
-		expect(done).toBeGreaterThanOrEqual(7);
-		expect(Object.keys(counts).filter((status) => status !== "200" && status !== "503")).toEqual([]);
-		expect((await agent.ask("/v1/snapshot")).status).toBe(200);
-	},
-);
-
-row(69, "500 sockets that send a byte a second", "p99 of others < 100 ms, cut off", async (measure) => {
-	const agent = await AgentProcess.start(hostWithVf());
-	const sockets: Socket[] = [];
-	for (let number = 0; number < 500; number++) {
-		const socket = connect(agent.port, "127.0.0.1").on("error", () => undefined);
-		socket.write("GET /v1/snapshot HTTP/1.1\r\nHost: cmp-01\r\nX: ");
-		sockets.push(socket);
-	}
-	const drip = setInterval(() => {
-		for (const socket of sockets) if (socket.writable) socket.write("x");
-	}, 1_000);
-	onTestFinished(() => {
-		clearInterval(drip);
-		for (const socket of sockets) socket.destroy();
-	});
-	const started = performance.now();
-	const times = await latencies(agent, 4_000);
-	const waiting = await agent.metric("novacompat_agent_connections");
-	await expect.poll(() => agent.metric("novacompat_agent_connections"), { timeout: 20_000 }).toBe(1);
-	const cut = performance.now() - started;
-	const p99 = quantile(times, 0.99);
-	measure(`p99 ${milliseconds(p99)} of ${times.length} beside ${waiting - 1}; cut off after ${seconds(cut)}`);
-	expect(waiting).toBe(501);
-	expect(p99).toBeLessThan(100);
-	expect(cut).toBeLessThan(12_000);
 });
 
 row(80, "no descriptor left (64): 200 connections that stay", "scans and answers back <= 5 s", async (measure) => {

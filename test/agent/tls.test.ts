@@ -1,11 +1,13 @@
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { startAgentServer } from "../../src/agent/server.ts";
 import { AgentTls, TlsError, type TlsFiles } from "../../src/agent/tls.ts";
+import { MAX_HANDSHAKES_PER_SECOND } from "../../src/http/pace.ts";
 import { type Certificate, createCa } from "../support/certificates.ts";
 import { recordingLog } from "../support/log.ts";
 
@@ -109,6 +111,26 @@ describe("who may ask, and whom the service believes", () => {
 		const { url } = await agent(files());
 		await expect(fetch(`${url.replace("https", "http")}/v1/snapshot`)).rejects.toThrow();
 	});
+});
+
+test("who begins connections all the time is cut off before TLS, others are not; the log is told and stays short", async () => {
+	const { url, lines } = await agent(files());
+	const [from, attempts] = ["127.0.0.3", 3 * MAX_HANDSHAKES_PER_SECOND];
+	let closed = 0;
+	const sockets = Array.from({ length: attempts }, () =>
+		connect({ host: "127.0.0.1", port: Number(new URL(url).port), localAddress: from }).on("error", () => undefined),
+	);
+	for (const socket of sockets) socket.on("close", () => closed++);
+	// The attempts may have begun in two different seconds.
+	await expect.poll(() => closed).toBeGreaterThanOrEqual(MAX_HANDSHAKES_PER_SECOND);
+	expect(await ask(url, ca.issue("service", "DNS:service"), { localAddress: "127.0.0.4" })).toBe(200);
+	for (const socket of sockets) socket.destroy();
+	const told = lines.filter((line) =>
+		line.includes(`${from} began more than ${MAX_HANDSHAKES_PER_SECOND} connections`),
+	);
+	expect(told.length).toBeGreaterThan(0);
+	await expect.poll(() => closed).toBe(attempts);
+	expect(lines.length).toBeLessThan(attempts / 3);
 });
 
 describe("files that cannot be used are a fault of the start that names them", () => {

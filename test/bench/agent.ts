@@ -161,7 +161,7 @@ async function measureIdle(): Promise<void> {
 	const [idle, secured] = [await startAgent(host, 10), await startAgent(host, 10, { tls })];
 	await sleep(IDLE_MS);
 	lines.push({ what: "idle agent", value: idle.rss(), show: megabytes, below: 60 });
-	lines.push({ what: "  over mTLS", value: secured.rss(), show: megabytes });
+	lines.push({ what: "  over mTLS", value: secured.rss(), show: megabytes, below: 60 });
 	await idle.stop();
 	await secured.stop();
 	const trace = join(directory, "loaded");
