@@ -125,6 +125,7 @@ function mlx5(root: string): void {
 	);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index, index === 2 ? undefined : PRE_COPY);
 	populateModule(root, "mlx5_vfio_pci", { module: "mlx5_vfio_pci" });
+	writeFiles(join(root, "module/mlx5_vfio_pci"), { srcversion: "6A1F1D2B9E0C4D7F83B5A27" });
 }
 
 /** Two VFs may migrate, the third may not; another controller has a VF of the same number. */
@@ -158,7 +159,13 @@ const MLX5_INFO = JSON.stringify({
 
 function qat(root: string): void {
 	const board = { class: "0b4000", driver: "4xxx" };
-	const files = { "qat/state": "up", "qat/cfg_services": "sym;asym", "qat/num_rps": "64", "qat/auto_reset": "off" };
+	const files = {
+		"qat/state": "up",
+		"qat/cfg_services": "sym;asym",
+		"qat/num_rps": "64",
+		"qat/pm_idle_enabled": "1",
+		"qat/auto_reset": "off",
+	};
 	const [, vf] = populateSriov(root, { ...board, address: "0000:6b:00.0", device: "4940", files }, [
 		{ ...board, address: "0000:6b:00.1", device: "4941", driver: "qat_vfio_pci" },
 		{ ...board, address: "0000:6b:00.2", device: "4941", driver: "4xxxvf" },
@@ -253,6 +260,7 @@ function vfioCcw(root: string): void {
 	writeFiles(subchannel, {
 		type: "0",
 		modalias: "css:t0",
+		driver_override: "vfio_ccw",
 		chpids: "42 43 00 00 00 00 00 00",
 		pimpampom: "c0 c0 ff",
 	});
@@ -276,6 +284,8 @@ function vfioAp(root: string): void {
 		writeFiles(join(root, "devices/ap", card), { hwtype });
 		link(join(root, "bus/ap/devices", card), join(root, "devices/ap", card));
 	}
+	const others = `0xf9${"f".repeat(62)}`;
+	writeFiles(join(root, "bus/ap"), { apmask: others, aqmask: `0xf7fffffffffffffffe${"f".repeat(46)}` });
 	const type = populateMdevType(root, parent, {
 		type: "vfio_ap-passthrough",
 		available_instances: "65536",
@@ -346,7 +356,7 @@ export const CLASS_HOSTS: Readonly<Record<string, ClassHost>> = {
 			vdpa: `case "$2 $3" in
 				"mgmtdev show") echo '${JSON.stringify({ mgmtdev: { "auxiliary/mlx5_core.eth.2": { supported_classes: ["net"], max_supported_vqs: 257, dev_features: ["CSUM", "MTU", "MAC", "MQ"] } } })}';;
 				"dev show") echo '${JSON.stringify({ dev: { vdpa0: VDPA_DEVICE, vdpa1: VDPA_DEVICE } })}';;
-				"dev config") echo '${JSON.stringify({ config: { vdpa0: { mac: "52:54:00:00:00:01", "link ": "up", mtu: 1500, negotiated_features: ["CSUM", "MTU"] }, vdpa1: { mtu: 1500 } } })}';;
+				"dev config") echo '${JSON.stringify({ config: { vdpa0: { mac: "52:54:00:00:00:01", "link ": "up", max_vq_pairs: 2, mtu: 1500, negotiated_features: ["CSUM", "MTU"] }, vdpa1: { mtu: 1500 } } })}';;
 			esac`,
 		},
 	},

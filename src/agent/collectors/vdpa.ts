@@ -3,7 +3,7 @@ import { collectAttributes } from "../attributes.ts";
 import { readWhole } from "../read-whole.ts";
 import type { Reading } from "../reading.ts";
 import type { Sysfs } from "../sysfs.ts";
-import { commandOf, handlesOf, textOf } from "../tools.ts";
+import { commandOf, handlesOf, type QuestionName, textOf } from "../tools.ts";
 import type { Draft, Host } from "./collector.ts";
 import { driverVersions } from "./driver.ts";
 import { PCI_ADDRESS } from "./pci.ts";
@@ -11,18 +11,27 @@ import { PCI_ADDRESS } from "./pci.ts";
 /** A name that `vdpa dev add` was given; any other is skipped. */
 const VDPA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
-/** attribute, the question whose answer has it under the same name, the key of that answer */
-const TOLD = [
+/** attribute or fact, the question whose answer has it under the same name, the key of that answer */
+type Row = readonly [name: string, question: QuestionName, key: string];
+
+const ATTRIBUTES: readonly Row[] = [
 	["max_vqs", "vdpa dev show", "dev"],
 	["negotiated_features", "vdpa dev config show", "config"],
 	["dev_features", "vdpa mgmtdev show", "mgmtdev"],
 	["max_supported_vqs", "vdpa mgmtdev show", "mgmtdev"],
-] as const;
+];
+
+/** How a device was made, and of which classes its management device makes any. */
+const FACTS: readonly Row[] = [
+	["mtu", "vdpa dev config show", "config"],
+	["max_vq_pairs", "vdpa dev config show", "config"],
+	["supported_classes", "vdpa mgmtdev show", "mgmtdev"],
+];
 
 /**
  * Devices of the vdpa bus (Documentation/ABI/testing/sysfs-bus-vdpa), with what vdpa(8) says of each and of the management
  * device that made it: `max_vqs`, `negotiated_features` (while a guest drives it), `dev_features`, `max_supported_vqs`. Lists
- * have commas. Its MAC address is left out on purpose. Verified in vdpa-dev(8) and iproute2's vdpa/vdpa.c.
+ * have commas. `mtu`, `max_vq_pairs` and `supported_classes` are facts. Its MAC address is left out on purpose. Verified in vdpa-dev(8) and iproute2's vdpa/vdpa.c.
  */
 export function collectVdpa(host: Host): SnapshotDevice[] {
 	const bus = host.sysfs.directory("bus/vdpa/devices");
@@ -57,13 +66,18 @@ export function collectVdpa(host: Host): SnapshotDevice[] {
 
 function toldOf({ told }: Host): (device: Pick<Draft, "id" | "found">) => void {
 	const devices = handlesOf(told, "vdpa dev show", "dev");
-	const answers = TOLD.map(([name, question, key]) => ({ name, question, answer: handlesOf(told, question, key) }));
+	const answersTo = (rows: readonly Row[]) =>
+		rows.map(([name, question, key]) => ({ name, question, answer: handlesOf(told, question, key) }));
+	const [attributes, facts] = [answersTo(ATTRIBUTES), answersTo(FACTS)];
 	return ({ id, found }) => {
 		if (devices === undefined) return;
 		const management = "errno" in devices ? devices : textOf(devices.get(id)?.["mgmtdev"]);
-		for (const { name, question, answer } of answers) {
-			const handle = question === "vdpa mgmtdev show" ? management : id;
-			found.record(name, toldValue(name, handle, answer), commandOf(question));
+		const handleFor = (question: QuestionName) => (question === "vdpa mgmtdev show" ? management : id);
+		for (const { name, question, answer } of attributes) {
+			found.record(name, toldValue(name, handleFor(question), answer), commandOf(question));
+		}
+		for (const { name, question, answer } of facts) {
+			found.fact(name, toldValue(name, handleFor(question), answer), commandOf(question));
 		}
 	};
 }

@@ -6,7 +6,8 @@ import type { ClassCollector } from "./collector.ts";
  * Subchannels of s390 that vfio-ccw has: `subchannel_type` is `type` of the subchannel that is the parent
  * (Documentation/ABI/testing/sysfs-bus-css), `chpid_type` the types of its channel paths: `chpids` has eight ids of two
  * hexadecimal digits, of which those count whose bit is set in the PIM, the first number of `pimpampom`; the type of each is
- * `/sys/devices/css0/chp0.<id>/type`, hexadecimal (drivers/s390/cio/chp.c, `chp_type_show`).
+ * `/sys/devices/css0/chp0.<id>/type`, hexadecimal (drivers/s390/cio/chp.c, `chp_type_show`). Facts are `modalias`, which has the
+ * type once more, and `driver_override` of the subchannel, as of a PCI function.
  */
 export const vfioCcw: ClassCollector =
 	({ sysfs }) =>
@@ -15,6 +16,8 @@ export const vfioCcw: ClassCollector =
 		const subchannel = sysfs.directory(`bus/css/devices/${parent}`);
 		if (subchannel === undefined) return;
 		found.read("subchannel_type", subchannel, "type", (text) => text.trim());
+		found.readFact("modalias", subchannel);
+		found.readFact("driver_override", subchannel, "driver_override", (text) => (text === "(null)" ? "" : text));
 		found.record("chpid_type", pathTypes(sysfs, subchannel), `${subchannel.path}/chpids`);
 	};
 

@@ -355,6 +355,7 @@ describe("what vfio tells is told and not compared", () => {
 			numa_node: "1",
 			iommu_group: "60",
 			driver_override: "mlx5_vfio_pci",
+			driver_srcversion: "6A1F1D2B9E0C4D7F83B5A27",
 			vfio_dev: "vfio0",
 		});
 		expect(deviceOf("mlx5-vf", "0000:06:00.4").facts).not.toHaveProperty("migration_state");
@@ -410,6 +411,72 @@ describe("what vfio tells is told and not compared", () => {
 	test("an empty directory is no device", () => {
 		const change = remove("devices/pci0000:06/0000:06:00.2/vfio-dev/vfio0");
 		expect(deviceOf("mlx5-vf", "0000:06:00.2", change).facts).not.toHaveProperty("vfio_dev");
+	});
+});
+
+describe("what classes of devices tell beside what is compared", () => {
+	/** class, device, what is changed, facts afterwards (undefined: none) */
+	const FACTS: readonly (readonly [what: string, name: string, id: string, (root: string) => void, Texts])[] = [
+		[
+			"QAT: how the PF is run",
+			"qat-vf",
+			"0000:6b:00.1",
+			() => undefined,
+			{ num_rps: "64", pm_idle_enabled: "1", auto_reset: "off" },
+		],
+		[
+			"QAT: a kernel before 6.9",
+			"qat-vf",
+			"0000:6b:00.1",
+			remove("devices/pci0000:6b/0000:6b:00.0/qat/auto_reset"),
+			{ num_rps: "64", auto_reset: undefined },
+		],
+		["QAT: a VF that is not bound to vfio", "qat-vf", "0000:6b:00.2", () => undefined, { num_rps: undefined }],
+		["ccw: the subchannel", "vfio-ccw", CCW, () => undefined, { modalias: "css:t0", driver_override: "vfio_ccw" }],
+		[
+			"ccw: no override",
+			"vfio-ccw",
+			CCW,
+			write(`${CSS}/0.0.0313/driver_override`, "(null)"),
+			{ modalias: "css:t0", driver_override: undefined },
+		],
+		[
+			"ap: what the guest sees",
+			"vfio-ap",
+			MATRIX,
+			() => undefined,
+			{ guest_matrix: "05.0004,05.0047", control_domains: "0004,0047" },
+		],
+		[
+			"ap: a kernel without guest_matrix, no control domain",
+			"vfio-ap",
+			MATRIX,
+			(root) => {
+				remove(`${AP}/guest_matrix`)(root);
+				write(`${AP}/control_domains`, "")(root);
+			},
+			{ guest_matrix: undefined, control_domains: undefined },
+		],
+		[
+			"ap: a type has the masks of its host, and no queues",
+			"vfio-ap",
+			"matrix/vfio_ap-passthrough",
+			write("bus/ap/apmask", "0x00"),
+			{ apmask: "0x00", guest_matrix: undefined },
+		],
+		[
+			"a module without a checksum of its sources",
+			"mlx5-vf",
+			"0000:06:00.2",
+			remove("module/mlx5_vfio_pci/srcversion"),
+			{ driver_srcversion: undefined },
+		],
+	];
+	test.each(FACTS)("%s", (_what, name, id, change, facts) => {
+		const device = deviceOf(name, id, change);
+		const known: Texts = device.facts ?? {};
+		expect(Object.fromEntries(Object.keys(facts).map((key) => [key, known[key]]))).toEqual(facts);
+		for (const key of Object.keys(facts)) expect(device.attributes).not.toHaveProperty([key]);
 	});
 });
 
@@ -603,6 +670,19 @@ describe("vdpa", () => {
 			dev_features: "EBADMSG",
 			max_supported_vqs: "EBADMSG",
 		});
+	});
+
+	test("what the device was made with is told and not compared", () => {
+		const answers = {
+			"vdpa dev show": JSON.stringify({ dev: DEVICE }),
+			"vdpa dev config show": JSON.stringify({ config: { vdpa0: { mtu: 9000, max_vq_pairs: 4 } } }),
+			"vdpa mgmtdev show": JSON.stringify({
+				mgmtdev: { "auxiliary/mlx5_core.eth.2": { supported_classes: ["net", "block"] } },
+			}),
+		};
+		const { attributes, facts } = deviceOf("vdpa", "vdpa0", undefined, answers);
+		expect(facts).toMatchObject({ mtu: "9000", max_vq_pairs: "4", supported_classes: "net,block" });
+		expect(attributes).toEqual({ driver: "vhost_vdpa", max_vqs: "5" });
 	});
 
 	test("features that are no list of words are left out", () => {
