@@ -17,13 +17,13 @@ export function renderReplay(replayed: readonly Replayed[]): string {
 	return lines.map((line) => `${printable(line)}\n`).join("");
 }
 
-/** How many of each, and why that says little. */
-export function renderSummary(replayed: readonly Replayed[], problems: readonly string[]): string {
+/** How many of each, and why that says little. `others`: calls that were for other services. */
+export function renderSummary(replayed: readonly Replayed[], others: number, problems: readonly string[]): string {
 	const different = replayed.filter(({ differences = [] }) => differences.length > 0).length;
 	const unanswered = replayed.filter(({ differences }) => differences === undefined).length;
 	const same = replayed.length - different - unanswered;
 	const more = unanswered > 0 ? `, ${unanswered} without a recorded reply` : "";
-	const summary = `${replayed.length} replayed: ${same} as recorded, ${different} different${more}`;
+	const summary = `${replayed.length} replayed: ${same} as recorded, ${different} different${more}${others > 0 ? `, ${others} for other services` : ""}`;
 	return [summary, ...problems].map((line) => `${line}\n`).join("");
 }
 

@@ -6,8 +6,16 @@ import { toJson } from "../messaging/json.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { type ClientTarget, routingKey } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";
+import { ANSWERED_METHODS } from "../nova/methods.ts";
 import { reduceMessage } from "../recording/allow-list.ts";
-import { compareOutcomes, type Difference, type Outcome, outcomeOf } from "../recording/compare.ts";
+import {
+	compareOutcomes,
+	type Difference,
+	isOfNovaCompute,
+	type Outcome,
+	outcomeOf,
+	refusalOf,
+} from "../recording/compare.ts";
 import { type Conversation, conversationsOf } from "../recording/conversation.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
 import { JournalDamage } from "./basis.ts";
@@ -65,8 +73,9 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	const damage = new JournalDamage();
 	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
 	const entries = [...recorded, ...readJournals(options.journal ?? [], "--journal", damage.line)];
-	const conversations = conversationsOf(messages);
-	if (conversations.length === 0) throw new UsageError(`${files.join(", ")}: ${withoutCalls(messages)}`);
+	const calls = conversationsOf(messages);
+	if (calls.length === 0) throw new UsageError(`${files.join(", ")}: ${withoutCalls(messages)}`);
+	const conversations = calls.filter(isForUs);
 	const { live, transportUrl, configFile, configDir, novaConf } = options;
 	const isLive = [live, transportUrl, configFile, configDir, novaConf].some((given) => given !== undefined);
 	const transport = isLive ? connectTo(findBus(options), "novacompat-replay") : new MemoryTransport();
@@ -83,7 +92,9 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 			options,
 		);
 		const problems = [...problemsOf(replayed), ...damage.problems];
-		process.stdout.write(renderReplay(replayed) + renderSummary(replayed, problems));
+		process.stdout.write(
+			renderReplay(replayed) + renderSummary(replayed, calls.length - conversations.length, problems),
+		);
 		if (options.output !== undefined) {
 			ownerOnly(options.output);
 			writeFileSync(options.output, wireLines(replayed), { mode: 0o600 });
@@ -100,6 +111,13 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 		await service?.stop();
 		await transport.close();
 	}
+}
+
+/** A call that we answer, or that was answered as we do what we know nothing of: a capture of a bus has those of all services. */
+function isForUs({ request, reply }: Conversation): boolean {
+	const { failure } = reply ? outcomeOf(reply.message) : {};
+	const { class: type } = Object(failure) as Record<string, unknown>;
+	return ANSWERED_METHODS.has(request.message["method"]) || type === "NoSuchMethod";
 }
 
 /** Why there is nothing to send. */
@@ -180,10 +198,15 @@ async function sendAgain(
 	const now = await outcomeNow(client.send(targetOf(request), request.message, { timeout, onBody }));
 	const duration = (performance.now() - started) / 1000;
 	const then = was.get(conversation);
-	return { conversation, now, differences: then && compareOutcomes(then, now, shared), duration, body };
+	return { conversation, now, differences: then && differencesOf(conversation, then, now, shared), duration, body };
 }
 
 const UNIQUE_ID = /(?<=_unique_id\W+)[0-9a-f]{32}/g;
+
+function differencesOf({ request, reply }: Conversation, then: Outcome, now: Outcome, shared: boolean) {
+	const isOfNova = reply !== undefined && isOfNovaCompute(request.message["method"], reply.message);
+	return isOfNova ? compareOutcomes(refusalOf(then), refusalOf(now)) : compareOutcomes(then, now, shared);
+}
 
 /** Both ids of a call are others each time: `_msg_id` becomes that of the recorded call, `_unique_id` zeros. */
 function withIdsOf({ message }: Conversation["request"], body: Buffer, msgId: string): string {

@@ -47,6 +47,16 @@ const ping: Method<RequestContext> = {
 };
 const getBackdoorPort: Method<RequestContext> = { required: [], optional: [], handler: async () => null };
 
+/** Methods by name: what else is in a capture of a bus was for other services. */
+export const ANSWERED_METHODS: ReadonlySet<unknown> = new Set([
+	"check_live_migration",
+	"rank_destinations",
+	"check_can_live_migrate_destination",
+	"ping",
+	"get_backdoor_port",
+	"oslo_rpc_server_ping",
+]);
+
 /** Everything that can be called over RPC. */
 export function novaEndpoints(options: NovaMethodsOptions): readonly Endpoint<RequestContext>[] {
 	const checkLiveMigration: Method<RequestContext> = {

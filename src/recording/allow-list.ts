@@ -102,6 +102,9 @@ const REPLY: Kept = {
 /** Failures whose words are made of what is kept; those of other programs may have anything in them. */
 const SPOKEN: ReadonlySet<unknown> = new Set(["MigrationPreCheckError", "NoSuchMethod", "UnsupportedVersion"]);
 
+/** In the place of a traceback: ours have none, so it says that the failure is another service's. */
+const LEFT_OUT = "left out";
+
 /** A request or a reply, without anything that is not known to be harmless: before it is written anywhere. */
 export function reduceMessage(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
 	return keep(message, Object.hasOwn(message, "method") ? REQUEST : REPLY) as Record<string, unknown>;
@@ -155,13 +158,17 @@ function reduceFailure(value: unknown): string | null {
 	if (typeof value !== "string") return null;
 	const parsed = tryParse(value);
 	const failure = isObject(parsed) ? parsed : {};
-	const { class: type, module, message, args, kwargs } = failure;
+	const { class: type, module, message, tb, args, kwargs } = failure;
 	const words = SPOKEN.has(type) && {
 		message: scalar(message),
 		args: keep(args, [true]),
 		kwargs: keep(kwargs, { reason: true, code: true }),
 	};
-	return toJson({ class: scalar(type), module: scalar(module), tb: [], ...words });
+	return toJson({ class: scalar(type), module: scalar(module), tb: hasLines(tb) ? [LEFT_OUT] : [], ...words });
+}
+
+function hasLines(tb: unknown): boolean {
+	return Array.isArray(tb) && tb.length > 0;
 }
 
 function tryParse(text: string): unknown {

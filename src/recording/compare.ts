@@ -16,12 +16,33 @@ const VOLATILE = /^result\.(hosts\.\d+\.)?snapshots(\.|$)/;
 const DECISION_ID = / ?\[[0-9a-f]{12}\]/g;
 const IS_DECISION_ID = /^result\.(hosts\.\d+\.)?id$/;
 
+const CHECK_OF_NOVA = "check_can_live_migrate_destination";
+/** What a caller has when nothing came. */
+const NO_ANSWER: ReadonlySet<unknown> = new Set(["MessagingTimeout", "MessageUndeliverable"]);
+
 /** The outcome in a recorded reply. */
 export function outcomeOf(reply: Readonly<Record<string, unknown>>): Outcome {
 	const { failure, result = null } = reply;
 	if (typeof failure !== "string") return { result };
 	const { class: type, module, message, args, kwargs } = parseJson(failure) as Record<string, unknown>;
 	return { failure: { class: type, module, message, args, kwargs } };
+}
+
+/**
+ * Whether a nova-compute's own method has answered, not ours in its place: it returns an object, and fails with a traceback,
+ * of which `reduceMessage` says that it was there.
+ */
+export function isOfNovaCompute(method: unknown, { result, failure }: Readonly<Record<string, unknown>>): boolean {
+	if (method !== CHECK_OF_NOVA) return false;
+	if (typeof failure !== "string") return typeof result === "object" && result !== null;
+	const { tb } = parseJson(failure) as Record<string, unknown>;
+	return Array.isArray(tb) && tb.length > 0;
+}
+
+/** What of a nova-compute's answer can be compared with ours: whether it refused. What is no answer stays what it is. */
+export function refusalOf(outcome: Outcome): Outcome {
+	const { class: type } = Object(outcome["failure"]) as Record<string, unknown>;
+	return NO_ANSWER.has(type) ? outcome : { refused: outcome["failure"] !== undefined };
 }
 
 /** Every difference that is none of time; `shared`: ids of decisions are none either. */
