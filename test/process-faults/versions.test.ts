@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, expect } from "vitest";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { createPrecheck, type Precheck } from "../../src/precheck.ts";
@@ -149,3 +150,25 @@ row(
 		}
 	},
 );
+
+/**
+ * What services of older builds read: config/snapshot.schema.json of 3232c7e, 8571b5f and 78e0559, which a test compared with their
+ * reader. That drops what it does not know (z.object), as Ajv does here.
+ */
+const READERS = ["1.0", "1.1", "1.2"] as const;
+
+row(83, "today's snapshots, read by services of 1.0, 1.1 and 1.2", "100 % read", async (measure) => {
+	const texts: string[] = [];
+	for (const version of READERS) {
+		const schema = JSON.parse(readFileSync(`${import.meta.dirname}/older-services/${version}.schema.json`, "utf8"));
+		const reads = new Ajv2020({ strict: false, removeAdditional: true }).compile(schema);
+		const read = HOSTS.filter((host) => reads(snapshotOf(host)));
+		texts.push(`${version}: ${read.length} of ${HOSTS.length}`);
+		expect(read).toEqual(HOSTS);
+		expect(reads({ ...snapshotOf("cmp-01"), schema_version: "2.0" })).toBe(false);
+	}
+	measure(texts.join(", "));
+	// Or there would be nothing that they do not know.
+	const names = HOSTS.flatMap((host) => snapshotOf(host).devices.flatMap((device) => Object.keys(device)));
+	expect(names).toEqual(expect.arrayContaining(["alias", "guest_address", "path"]));
+});
