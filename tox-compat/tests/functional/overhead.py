@@ -36,7 +36,7 @@ class OverheadTest(case.Case):
 
         with mock.patch.object(hook, "check", measured):
             self.migrate(server, "host2")
-            rig.wait_until(lambda: len(times) == CHECKS, 120, f"{CHECKS} checks")
+            rig.wait_until(lambda: len(times) == CHECKS, 300, f"{CHECKS} checks")
             self.wait_for_migration(server, "completed")
         first, *cached = times
         quietest = min(statistics.median(cached[begin:begin + ROUND]) for begin in range(0, len(cached), ROUND))
