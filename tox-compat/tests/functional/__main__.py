@@ -9,7 +9,8 @@ import functional  # noqa: F401  before rig
 from functional import nova_on_rabbit  # noqa: F401
 from functional import report
 
-ALL = ["scenarios", "novas_own", "overhead", "files"]
+# Not overhead, which is a measurement: what a machine does meanwhile must not fail a test.
+ALL = ["scenarios", "novas_own", "files"]
 
 names = sys.argv[1:]
 tests = unittest.defaultTestLoader.loadTestsFromNames(f"functional.{name}" for name in names or ALL)

@@ -10,7 +10,6 @@ from unittest import mock
 
 import rig
 from functional import case
-from functional import report
 from novacompat import hook
 
 CHECKS = 200
@@ -45,4 +44,3 @@ class OverheadTest(case.Case):
         print(f"the hook takes, in ms: first {first:.1f} (agents are asked); with cached snapshots, {len(cached)} checks: "
               f"median {median:.1f}, p99 {p99:.1f}, max {cached[-1]:.1f}")
         self.assertLess(quietest, MAX_MEDIAN)
-        report.tell_times(self, f"median {median:.1f}, p99 {p99:.1f}")

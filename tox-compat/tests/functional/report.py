@@ -15,19 +15,12 @@ BEGIN, END = "<!-- functional -->\n", "<!-- end of functional -->"
 ABSENT = "-"
 
 _measured = {}
-_times = set()
 
 
 def tell(test, outcome, events):
     """Keeps what became of the instance, and the results of our events, under the test's docstring."""
     results = ", ".join(result for result, _ in events)
     _measured[test._testMethodDoc] = f"{outcome} ({results})" if results else outcome
-
-
-def tell_times(test, times):
-    """Keeps how long something took. No two runs agree: only that there is a value is compared."""
-    _measured[test._testMethodDoc] = times
-    _times.add(test._testMethodDoc)
 
 
 def check(whole):
@@ -46,12 +39,7 @@ def check(whole):
         return []
     names = dict.fromkeys([*(columns[COLUMN] if whole else []), *_measured])
     return [f"{name}: {COLUMN}: committed {columns[COLUMN].get(name)}, measured {_measured.get(name)}"
-            for name in names if not _is_same(name, columns[COLUMN].get(name, ABSENT))]
-
-
-def _is_same(name, committed):
-    measured = _measured.get(name, ABSENT)
-    return committed == measured or (name in _times and committed != ABSENT)
+            for name in names if columns[COLUMN].get(name, ABSENT) != _measured.get(name, ABSENT)]
 
 
 def _read(table):
