@@ -23,6 +23,8 @@ export interface Logger {
 	warning(message: string, context?: LogContext, extra?: LogExtra): void;
 	error(message: string, context?: LogContext, extra?: LogExtra): void;
 	critical(message: string, context?: LogContext, extra?: LogExtra): void;
+	/** At ERROR, what happened and the error that it is due to, with its stack; Python's `LOG.exception`. */
+	exception(message: string, error: unknown, context?: LogContext): void;
 }
 
 /** Lines below the level are not written; it may change at any time. */
@@ -38,9 +40,11 @@ export interface LogRecord {
 	readonly extra: LogExtra;
 	/** Milliseconds since 1970. */
 	readonly created: number;
+	/** Where in the code it happened, a line each; none but for an exception. */
+	readonly traceback?: readonly string[];
 }
 
-/** A record as one line, without its end. */
+/** A record as a line, without its end; of an exception there are more, each with what a line begins with. */
 export type LogFormat = (record: LogRecord) => string;
 
 /** Names and numbers of Python's logging module. */
@@ -72,8 +76,18 @@ export function createLogger(
 		warning: at("warning"),
 		error: at("error"),
 		critical: at("critical"),
+		exception(message, error, context = {}) {
+			const text = `${message}: ${String(error)}`;
+			const record = { name, level: "error", message: text, context, extra: {}, created: Date.now() } as const;
+			write(`${format({ ...record, traceback: tracebackOf(error) })}\n`);
+		},
 	};
 	return logger;
+}
+
+function tracebackOf(error: unknown): readonly string[] {
+	const stack = error instanceof Error ? (error.stack ?? "") : "";
+	return stack.split("\n").filter((line) => /^ {4}at /.test(line));
 }
 
 /** oslo.log's. */
@@ -90,13 +104,23 @@ export const osloJson = jsonLines(localTime);
  * `logging_user_identity_format` of oslo_log/_options.py). A line of DEBUG has no suffix: where in the code it is from.
  */
 function plainLines(time: Time): LogFormat {
-	return ({ name, level, message, context, created }) => {
+	return (record) => {
+		const { name, level, message, context, created } = record;
 		const { request_id, global_request_id, instance } = context;
 		const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
 		const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
 		const prefix = instance ? `[instance: ${instance}] ` : "";
-		return printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+		const line = printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+		return line + tracebackLines(record, time);
 	};
+}
+
+/** As oslo.log's `logging_exception_prefix` has them: `%(asctime)s.%(msecs)03d %(process)d ERROR %(name)s %(instance)s`. */
+function tracebackLines({ name, context: { instance }, created, traceback = [] }: LogRecord, time: Time): string {
+	if (traceback.length === 0) return "";
+	const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
+	const prefix = `${stamp} ${process.pid} ERROR ${name} ${instance ? `[instance: ${instance}] ` : ""}`;
+	return traceback.map((line) => `\n${printable(prefix + line)}`).join("");
 }
 
 /** What `%(name)s` stands for in a format, by oslo.log's names; numbers may be formatted with `d`. */
@@ -156,14 +180,14 @@ function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined,
 }
 
 function compiled(text: string, time: Time): LogFormat {
-	return (record) =>
-		printable(
-			text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
-				const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record, time) ?? "");
-				if (flag === "-") return value.padEnd(Number(width));
-				return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
-			}),
-		);
+	return (record) => {
+		const line = text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
+			const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record, time) ?? "");
+			if (flag === "-") return value.padEnd(Number(width));
+			return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
+		});
+		return printable(line) + tracebackLines(record, time);
+	};
 }
 
 /**
@@ -171,7 +195,7 @@ function compiled(text: string, time: Time): LogFormat {
  * of its source and threads is what Python itself says when it does not know.
  */
 function jsonLines(time: Time): LogFormat {
-	return ({ name, level, message, context, extra, created }) => {
+	return ({ name, level, message, context, extra, created, traceback = null }) => {
 		const [levelname, levelno] = LEVELS[level];
 		const { instance, traceparent, ...ids } = context;
 		return asciiJson({
@@ -194,7 +218,7 @@ function jsonLines(time: Time): LogFormat {
 			thread_name: "MainThread",
 			process_name: "MainProcess",
 			process: process.pid,
-			traceback: null,
+			traceback,
 			hostname: hostname(),
 			error_summary: "",
 			context: ids.request_id ? contextFields(ids) : {},

@@ -60,6 +60,7 @@ for option, text in question.get("formats", {}).items():
     conf.set_override(option, text)
 line = formatters.ContextFormatter(datefmt=conf.log_date_format, config=conf)
 json_formatter = formatters.JSONFormatter(datefmt=conf.log_date_format)
+class Error(Exception): pass
 def python_record(asked):
     # A context is that of the thread until another one is.
     oslo_context._request_store.__dict__.clear()
@@ -78,6 +79,10 @@ def python_record(asked):
             request_id=ids["request_id"], global_request_id=ids.get("global_request_id"),
             user_id=ids.get("user_id"), project_id=ids.get("project_id"), auth_token="s3cr3t")
     made.extra = asked["extra"]
+    if asked.get("traceback"):
+        made.exc_info = (Error, Error("x"), None)
+        # In the place of what Python would say of its own code.
+        formatters.traceback.print_exception = lambda *args: args[4].write("\\n".join(asked["traceback"]))
     return made
 def both(asked):
     return {"line": line.format(python_record(asked)), "json": json_formatter.format(python_record(asked))}
@@ -106,6 +111,21 @@ describe("oslo.log says the same of the same record", () => {
 		expect(RECORDS.map(([what, one]) => [what, osloLine(one)])).toEqual(
 			RECORDS.map(([what], index) => [what, expected[index]?.line]),
 		);
+	});
+
+	test("an exception, with where it was on lines of their own", () => {
+		const traceback = ["    at check (precheck.js:20:3)", "    at async serve (server.js:90:1)"];
+		const records = [
+			record({ request_id: REQUEST, instance: INSTANCE }, { level: "error", message: "failed", traceback }),
+			record({}, { level: "error", message: "crashed", traceback }),
+		];
+		const formats = { logging_default_format_string: "%(levelname)s %(message)s" };
+		const [plain, formed] = [oslo("Asia/Kolkata", records), oslo("Asia/Kolkata", records, formats)];
+		// It adds the error itself, as our loggers do.
+		const ours = records.map((one) => ({ ...one, message: `${one.message}: Error: x` }));
+		expect(ours.map(osloLine)).toEqual(plain.map(({ line }) => line));
+		expect(ours.map(logFormat({ ...DEFAULTS, ...formats }))).toEqual(formed.map(({ line }) => line));
+		expect(ours.map((one) => JSON.parse(osloJson(one)).traceback)).toEqual([traceback, traceback]);
 	});
 
 	const ALL =
@@ -265,6 +285,21 @@ describe("whatever a message holds", () => {
 			fc.property(anything, ({ message, instance, text }) => {
 				const line = format(record({ instance }, { message, extra: { text } }));
 				expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+			}),
+		);
+	});
+
+	test("an exception makes no line that looks like another record", () => {
+		fc.assert(
+			fc.property(anything, ({ message, instance }) => {
+				const written: string[] = [];
+				const log = createLogger("novacompat.serve", false, (text) => written.push(text));
+				log.exception("failed", new Error(message), { instance });
+				const [first = "", ...frames] = written.join("").trimEnd().split("\n");
+				expect(first).toMatch(/ ERROR novacompat\.serve \[-\] (\[instance: .*\] )?failed: Error/);
+				expect(frames.length).toBeGreaterThan(0);
+				for (const frame of frames) expect(frame).toMatch(/ ERROR novacompat\.serve (\[instance: .*\] )? {4}at /);
+				expect(frames.join("")).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
 			}),
 		);
 	});

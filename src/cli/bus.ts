@@ -40,7 +40,13 @@ const NOT_THE_BROKER = "is such a service running, on this broker and this virtu
 const NO_REPLY = "its queue is there, so the service is busy or gone; the method may still run";
 
 /** What RabbitTransport says while it connects is of interest when it does not work. */
-const CONNECTING: Log = { debug: () => undefined, info: () => undefined, warning: complain, error: complain };
+const CONNECTING: Log = {
+	debug: () => undefined,
+	info: () => undefined,
+	warning: complain,
+	error: complain,
+	exception: (text, error) => complain(`${text}: ${String(error)}`),
+};
 
 /** Connects in the background; what waits for it has a time of its own. */
 export function connectTo({ url, options }: Bus, connectionName: string): RabbitTransport {

@@ -24,7 +24,7 @@ export interface Life {
 export function endOnCrash(log: Logger): void {
 	// With --unhandled-rejections=strict, the default, those are here too.
 	process.on("uncaughtException", (error: unknown) => {
-		log.error(`crashed: ${error instanceof Error ? error.stack : String(error)}`);
+		log.exception("crashed", error);
 		process.exit(SERVE_EXIT.crashed);
 	});
 }

@@ -88,7 +88,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	};
 	const listener = (request: IncomingMessage, response: ServerResponse) => {
 		handle(request, response).catch((error: unknown) => {
-			log.error(`request failed: ${error instanceof Error ? error.stack : String(error)}`);
+			log.exception("request failed", error);
 			response.destroy();
 		});
 	};

@@ -4,4 +4,6 @@ export interface Log {
 	info(message: string): void;
 	warning(message: string): void;
 	error(message: string): void;
+	/** ... with the error that it is due to, and where in the code that was. */
+	exception(message: string, error: unknown): void;
 }

@@ -223,10 +223,7 @@ export class RpcServer<Context> {
 		try {
 			return resultReply(msgId, await this.#result(taken), taken.maxReply);
 		} catch (error) {
-			if (!(error instanceof RpcFailure)) {
-				const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-				this.#options.log.error(`${request.method} failed: ${text}`);
-			}
+			if (!(error instanceof RpcFailure)) this.#options.log.exception(`${request.method} failed`, error);
 			outcome = outcomeOfFailure(error);
 			return failureReply(msgId, error, taken.maxReply);
 		} finally {

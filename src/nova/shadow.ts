@@ -170,7 +170,7 @@ export class Shadow {
 			const signal = AbortSignal.timeout(maxCheckTime * 1000);
 			return await decide({ signal, request_id, global_request_id, traceparent });
 		} catch (error) {
-			log.error(`shadow ${cell}: check failed: ${error instanceof Error ? error.stack : String(error)}`);
+			log.exception(`shadow ${cell}: check failed`, error);
 			return undefined;
 		}
 	}

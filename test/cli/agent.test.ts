@@ -216,7 +216,7 @@ describe("the running agent", () => {
 		]);
 		child.kill("SIGWINCH");
 		expect(await once(child, "exit")).toEqual([70, null]);
-		expect(log()).toMatch(/ ERROR novacompat\.agent \[-\] crashed: Error: a bug\\u000a/);
+		expect(log()).toMatch(/ ERROR novacompat\.agent \[-\] crashed: Error: a bug\n.* ERROR novacompat\.agent {5}at /);
 	});
 
 	test("use_json: every line is JSON with the fields of oslo.log", async () => {

@@ -8,6 +8,7 @@ import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { novacompat, novacompatWith } from "../support/cli.ts";
+import { recordingLog } from "../support/log.ts";
 import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 
 let broker: TestBroker;
@@ -40,7 +41,7 @@ function call(...args: readonly string[]) {
 	return novacompatWith({ env }, "call", "--topic", "compute", "--server", "cmp-01", ...args);
 }
 
-const silent = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
+const { log: silent } = recordingLog();
 
 describe("a method of a Python server", () => {
 	test("answers: its result is JSON on standard output, and nothing else is said", () => {
