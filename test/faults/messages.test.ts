@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { deflateSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
-import { allowService } from "../support/service-user.ts";
 import { envelope, newId } from "./caller.ts";
 import { bodies } from "./mutations.ts";
 import { Process } from "./processes.ts";
@@ -19,7 +18,7 @@ const SEED = Number(process.env["FAULT_SEED"] ?? Date.now() % 1_000_000);
 let rig: Rig;
 let echo: Process;
 beforeAll(async () => {
-	rig = await startRig({}, allowService);
+	rig = await startRig();
 	await rig.caller.untilAnswered(rig.world.question(0));
 	echo = await Process.echo([{ url: rig.broker.url, topic: "echo" }]).ready();
 });

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { allowService } from "../support/service-user.ts";
 import { Caller, type Question } from "./caller.ts";
 import { type History, violations } from "./history.ts";
 import { type Launch, Process } from "./processes.ts";
@@ -47,18 +48,15 @@ interface Apart {
 	close(): Promise<void>;
 }
 
-/** Lets the user of the service do something in a virtual host. */
-type Allow = (broker: TestBroker, user: string, vhost: string) => Promise<unknown>;
-
-/** Where nobody else brings back Nova's exchange, which a broker forgets that was killed. */
-const everything: Allow = (broker, user, vhost) => broker.ctl("set_permissions", "-p", vhost, user, ".*", ".*", ".*");
-
-/** `own`: options of the shared service. */
-export async function startRig(own: Readonly<Record<string, unknown>> = {}, allow = everything): Promise<Rig> {
+/**
+ * `own`: options of the shared service. It may do what the guide lets its user do, and no more: Nova's exchange is the caller's, who brings
+ * it back, too, when a broker was killed and has forgotten it.
+ */
+export async function startRig(own: Readonly<Record<string, unknown>> = {}): Promise<Rig> {
 	const [broker, world] = await Promise.all([startRabbitMq(), startWorld()]);
 	const user = "novacompat";
 	await broker.addUser(user);
-	await allow(broker, user, "/");
+	await allowService(broker, user, "/");
 	const told = new Set<string>();
 	const faults: History["faults"][number][] = [];
 	const processes: Process[] = [];
@@ -104,7 +102,7 @@ export async function startRig(own: Readonly<Record<string, unknown>> = {}, allo
 			const vhost = `v${++vhosts}`;
 			await broker.ctl("add_vhost", vhost);
 			await broker.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*");
-			await allow(broker, user, vhost);
+			await allowService(broker, user, vhost);
 			const [own, line] = [await call(vhost), await network()];
 			await before?.(own, vhost);
 			const service = serve(line.port, vhost, options, launch);

@@ -38,11 +38,16 @@ function smallDisk(kibibytes: number) {
 	return { directory, fill, free: () => rmSync(filler, { force: true }) };
 }
 
-/** What calls see while something is as usual, and while it is not; what else the machine does makes p99 longer, never shorter. */
+/** Of 1.5 s each, of which the best counts: what else the machine does makes p99 longer, never shorter. */
+const TRIES = 8;
+const P99 = `p99 +5 % + 1 ms, best of ${TRIES}`;
+
+/** What calls see while something is as usual, and while it is not. */
 class Comparison {
 	readonly #caller: Rig["caller"];
 	usual = 0;
 	p99 = 0;
+	tries = 0;
 	lost = 0;
 
 	constructor(caller: Rig["caller"]) {
@@ -55,16 +60,20 @@ class Comparison {
 	}
 
 	async now(): Promise<void> {
-		this.p99 = await leastOf(8, this.bound, () => this.#p99(1_500));
+		this.p99 = await leastOf(TRIES, this.bound, () => {
+			this.tries++;
+			return this.#p99(1_500);
+		});
 	}
 
-	/** A millisecond is what one more collection takes. */
+	/** Milliseconds; one of them is what one more collection takes. */
 	get bound(): number {
 		return this.usual * 1.05 + 1;
 	}
 
 	get text(): string {
-		return `${this.lost} lost, p99 ${seconds(this.p99)} for ${seconds(this.usual)}`;
+		const { lost, p99, bound, usual, tries } = this;
+		return `${lost} lost, p99 ${p99.toFixed(1)} ms (${usual.toFixed(1)} before: at most ${bound.toFixed(1)}) at try ${tries}`;
 	}
 
 	async #p99(duration: number): Promise<number> {
@@ -74,7 +83,7 @@ class Comparison {
 	}
 }
 
-row(75, IS_ROOT ? "disk full: journal" : "disk full: journal (needs root)", "0 lost, p99 +5 %", async (measure) => {
+row(75, IS_ROOT ? "disk full: journal" : "disk full: journal (needs root)", `0 lost, ${P99}`, async (measure) => {
 	expect(IS_ROOT).toBe(true);
 	const disk = smallDisk(4096);
 	const { service, caller, close } = await rig.apart({ options: { journal: { directory: disk.directory } } });
@@ -94,7 +103,7 @@ row(75, IS_ROOT ? "disk full: journal" : "disk full: journal (needs root)", "0 l
 	expect(comparison.p99).toBeLessThan(comparison.bound);
 });
 
-row(75, IS_ROOT ? "disk full: log" : "disk full: log (needs root)", "0 lost, p99 +5 %", async (measure) => {
+row(75, IS_ROOT ? "disk full: log" : "disk full: log (needs root)", `0 lost, ${P99}`, async (measure) => {
 	expect(IS_ROOT).toBe(true);
 	const disk = smallDisk(2048);
 	const stderr = openSync(join(disk.directory, "serve.log"), "a");
@@ -135,7 +144,7 @@ for (const [fault, signal] of [
 	["goes away", "SIGKILL"],
 	["stands still", "SIGSTOP"],
 ] as const) {
-	row(76, `the log's reader ${fault}`, "0 lost, p99 +5 %, +16 MB, exit 0 in 12 s", async (measure) => {
+	row(76, `the log's reader ${fault}`, `0 lost, ${P99}, +16 MB, exit 0 in 12 s`, async (measure) => {
 		const { service, caller, child, close } = await piped();
 		const comparison = new Comparison(caller);
 		await comparison.asUsual();
