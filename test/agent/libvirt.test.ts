@@ -155,6 +155,21 @@ describe("a file that is not understood is a fault that names it", () => {
 		expect(() => readDomains(libvirt)).toThrow(path);
 	});
 
+	/** Each with the password of a console, as libvirt has it there. */
+	const DAMAGED = [
+		`<domain>${uuid}\n<graphics passwd=s3cret></domain>`,
+		`<domain>${uuid}\n<graphics passwd="s3cret" passwd="s3cret"/></domain>`,
+		`<domain>${uuid}\n<graphics pass&s3cret;/></domain>`,
+		`<domain>${uuid}\n<s3cret></domain>`,
+		`<domain>${uuid}\n<s3cret`,
+	];
+	test.each(DAMAGED)("%j: where, and nothing of what stands there", (content) => {
+		const { libvirt } = temporaryHost();
+		writeFileSync(join(libvirt, "instance-00000007.xml"), content);
+		const refusal = attempt(() => readDomains(libvirt));
+		expect(refusal).toMatch(/instance-00000007\.xml is not understood: line [12], column \d+: no well-formed XML$/);
+	});
+
 	test("a FIFO does not hold up, a link is not followed", () => {
 		const { libvirt } = temporaryHost();
 		execFileSync("mkfifo", [join(libvirt, "fifo.xml")]);
@@ -170,3 +185,12 @@ describe("a file that is not understood is a fault that names it", () => {
 		expect(() => readDomains(file)).toThrow(`libvirt directory ${file} cannot be listed`);
 	});
 });
+
+/** The message of what is thrown. */
+function attempt(work: () => unknown): string {
+	try {
+		return String(work());
+	} catch (error) {
+		return error instanceof LibvirtError ? error.message : String(error);
+	}
+}
