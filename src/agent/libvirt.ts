@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { DOMParser, type Element, onWarningStopParsing } from "@xmldom/xmldom";
+import { DOMParser, type Element, onWarningStopParsing, ParseError } from "@xmldom/xmldom";
 import { readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
@@ -88,9 +88,15 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 			.flatMap(devicesOf);
 		return { instance, devices };
 	} catch (error) {
-		const cause = error instanceof Error ? error.message : String(error);
-		throw new LibvirtError(`domain status ${path} is not understood: ${cause.split("\n")[0]}`, { cause: error });
+		throw new LibvirtError(`domain status ${path} is not understood: ${causeOf(error)}`);
 	}
+}
+
+/** The parser quotes what it cannot read, and there are passwords of consoles in such a file. */
+function causeOf(error: unknown): string {
+	if (!(error instanceof ParseError)) return error instanceof Error ? error.message : String(error);
+	const { lineNumber = 0, columnNumber = 0 } = (error.locator ?? {}) as { lineNumber?: number; columnNumber?: number };
+	return `line ${lineNumber}, column ${columnNumber}: no well-formed XML`;
 }
 
 function devicesOf(element: Element): readonly DomainDevice[] {
