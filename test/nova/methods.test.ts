@@ -2,8 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Checked } from "../../src/attempt.ts";
 import type { Decision } from "../../src/compat/decision.ts";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { PING_ENDPOINT } from "../../src/messaging/endpoint.ts";
 import type { RemoteError } from "../../src/messaging/errors.ts";
 import { sealEnvelope } from "../../src/messaging/message.ts";
+import { ANSWERED_METHODS, novaEndpoints } from "../../src/nova/methods.ts";
+import { recordingLog } from "../support/log.ts";
 import { startService } from "../support/service.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -486,3 +490,11 @@ async function instanceOf(host: string, type: string): Promise<string> {
 		""
 	);
 }
+
+test("what a replay takes for ours is what can be called", () => {
+	const never = () => new Promise<never>(() => undefined);
+	const { log } = recordingLog();
+	const endpoints = novaEndpoints({ precheck: never, rankDestinations: never, policy: () => DEFAULT_POLICY, log });
+	const names = [...endpoints, PING_ENDPOINT].flatMap(({ methods }) => [...methods.keys()]);
+	expect(new Set(names)).toEqual(ANSWERED_METHODS);
+});
