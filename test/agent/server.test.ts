@@ -38,7 +38,7 @@ async function agent(latest: AgentServerOptions["latest"] = result) {
 		"novacompat.test",
 		true,
 		(line) => lines.push(line.trimEnd()),
-		({ level, message }) => `${level} ${message}`,
+		({ level, message, traceback = [] }) => [`${level} ${message}`, ...traceback].join("\n"),
 	);
 	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, log });
 	onTestFinished(close);
