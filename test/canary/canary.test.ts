@@ -79,14 +79,13 @@ const UNREADABLE: readonly string[] = [
 const outputs = new Map<string, string>();
 const add = (name: string, text: string) => outputs.set(name, `${outputs.get(name) ?? ""}${text}\n`);
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 let broker: TestBroker;
 const children: ChildProcess[] = [];
 let nova: Channel;
 
 /** A broker whose password is a canary too, agents, and the service with everything on that writes anything. */
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
 	await broker.ctl("add_user", "novacompat", `${CANARY}broker`);
 	await broker.ctl("set_permissions", "novacompat", ".*", ".*", ".*");

@@ -8,9 +8,8 @@ import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const OTHER = "1d778c01-9557-4d25-9de2-46fa7dd38ba8";
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 	for (const way of Object.values(WAYS)) journal.record(await makeCheck(way));
 	journal.record(
@@ -63,9 +62,8 @@ describe("a journal of the shadow", () => {
 		["reject", "refused"],
 		["accept", "unseen"],
 	] as const;
-	let shadowed: string;
+	const shadowed = temporaryDirectory(afterAll);
 	beforeAll(async () => {
-		shadowed = temporaryDirectory(afterAll);
 		const journal = new Journal({ directory: shadowed, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 		for (const [way, nova] of CHECKS) {
 			const made = await makeCheck(WAYS[way] ?? expect.fail());
@@ -177,9 +175,8 @@ describe("journal why", () => {
 });
 
 describe("a decision that no check came to", () => {
-	let unmade: string;
+	const unmade = temporaryDirectory(afterAll);
 	beforeAll(async () => {
-		unmade = temporaryDirectory(afterAll);
 		const journal = new Journal({ directory: unmade, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 		journal.record(await makeCheck(WAYS["accept"] ?? expect.fail()));
 		journal.record(UNMADE);

@@ -26,7 +26,7 @@ const NOVA = readdirSync(`${SAMPLES}/recordings`).map((file) => `${SAMPLES}/reco
 const TOKEN = "gAAAAABcanary";
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi;
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 let broker: TestBroker;
 const path = (name: string) => join(directory, name);
 
@@ -91,7 +91,6 @@ const SAME = `${COUNT} replayed: ${COUNT} as recorded, 0 different\n`;
 const NOTHING = "nothing was compared: no request has a recorded reply, or a decision in the journal of the shadow";
 
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
 	for (const name of ["recording.jsonl", "all.jsonl"]) {
 		writeFileSync(path(name), "");

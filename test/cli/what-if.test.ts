@@ -7,10 +7,9 @@ import { novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 const ids = new Map<string, string>();
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 	for (const [name, way] of Object.entries(WAYS)) {
 		const made = await makeCheck(way);

@@ -57,11 +57,10 @@ const UNIT = [
 	"messaging/compression",
 ];
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 const nodeOf = (version: string) => join(directory, "node_modules", `node-${version}`, "bin/node");
 
 beforeAll(() => {
-	directory = temporaryDirectory(afterAll);
 	const platform = `${process.platform}-${process.arch}`;
 	const packages = VERSIONS.map((version) => `node-${version}@npm:node-${platform}@${version}`);
 	execFileSync("npm", ["install", "--no-save", "--ignore-scripts", "--silent", "--prefix", directory, ...packages]);

@@ -13,7 +13,7 @@ import { CleanDebian } from "./clean-debian.ts";
 
 const SAMPLES = "/usr/lib/novacompat/config/samples/hosts/test_compute0";
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 let debian: CleanDebian;
 let broker: TestBroker;
 let packages: readonly string[];
@@ -25,7 +25,6 @@ function build(name: string): string {
 }
 
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	packages = [build("first"), build("second")];
 	debian = new CleanDebian();
 	debian.take(packages[0] ?? "", "novacompat.deb");

@@ -16,7 +16,7 @@ const MOUNTS = "mount -t cgroup2 cgroup2 /sys/fs/cgroup && echo mounted && exec 
 /** No higher than those of any machine, for which podman's own may be too high. */
 const LIMITS = ["--cgroups=disabled", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];
 
-let directory: string;
+const directory = temporaryDirectory(afterAll);
 let broker: TestBroker;
 let mounts: ReturnType<typeof spawn>;
 
@@ -31,7 +31,6 @@ function podman(...words: readonly string[]): string {
 
 /** What the first line names comes from a registry as a rule; here it is made, under that name. */
 beforeAll(async () => {
-	directory = temporaryDirectory(afterAll);
 	broker = await startRabbitMq();
 	const words = ["--mount", "--propagation=private", "sh", "-c", MOUNTS];
 	mounts = spawn("unshare", words, { stdio: ["ignore", "pipe", "inherit"] });

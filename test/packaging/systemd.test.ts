@@ -18,9 +18,10 @@ const HOST = "/srv/test_compute0";
 let debian: BootedDebian;
 let broker: TestBroker;
 
+const output = temporaryDirectory(afterAll);
+
 /** One agent stands for the source, and is no destination: its host has another name. */
 beforeAll(async () => {
-	const output = temporaryDirectory(afterAll);
 	const file = execFileSync("sh", ["config/packaging/debian/build.sh", output], { cwd: REPOSITORY, encoding: "utf8" });
 	broker = await startRabbitMq();
 	debian = new BootedDebian();

@@ -29,8 +29,9 @@ const filesBelow = (folder: string, ending: string) =>
 
 let first: ReturnType<typeof pack>;
 let second: ReturnType<typeof pack>;
+const directory = temporaryDirectory(afterAll);
+
 beforeAll(() => {
-	const directory = temporaryDirectory(afterAll);
 	first = pack(join(directory, "first"));
 	second = pack(join(directory, "second"));
 });
