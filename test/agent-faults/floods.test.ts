@@ -54,7 +54,8 @@ const ANSWERS = ["200", "503", "broken", "handshakes", "cut off"];
 for (const [who, words, tls] of FLOODS) {
 	row(68, who, "agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms", async (measure) => {
 		const agent = await startAgent(tls);
-		const flood = spawn(process.execPath, [FLOOD, String(agent.port), ...words]);
+		// Who floods has a machine of his own: here he gets what nobody else wants, scans among them.
+		const flood = spawn("nice", ["-n", "19", process.execPath, FLOOD, String(agent.port), ...words]);
 		onTestFinished(() => void flood.kill("SIGKILL"));
 		await once(flood.stdout, "data");
 		const [cpu, scans] = [agent.cpu(), await agent.metric(SCANS)];
