@@ -108,18 +108,23 @@ function plainLines(time: Time): LogFormat {
 		const { name, level, message, context, created } = record;
 		const { request_id, global_request_id, instance } = context;
 		const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
-		const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
 		const prefix = instance ? `[instance: ${instance}] ` : "";
-		const line = printable(`${stamp} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`);
+		const line = printable(
+			`${stamp(created, time)} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`,
+		);
 		return line + tracebackLines(record, time);
 	};
+}
+
+/** `%(asctime)s.%(msecs)03d` */
+function stamp(created: number, time: Time): string {
+	return `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
 }
 
 /** As oslo.log's `logging_exception_prefix` has them: `%(asctime)s.%(msecs)03d %(process)d ERROR %(name)s %(instance)s`. */
 function tracebackLines({ name, context: { instance }, created, traceback = [] }: LogRecord, time: Time): string {
 	if (traceback.length === 0) return "";
-	const stamp = `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
-	const prefix = `${stamp} ${process.pid} ERROR ${name} ${instance ? `[instance: ${instance}] ` : ""}`;
+	const prefix = `${stamp(created, time)} ${process.pid} ERROR ${name} ${instance ? `[instance: ${instance}] ` : ""}`;
 	return traceback.map((line) => `\n${printable(prefix + line)}`).join("");
 }
 
