@@ -279,6 +279,32 @@ test("row 11: callers of 1000 dead queues do not slow down a live one", async ()
 	expect(beside).toBeLessThan(Math.max(4 * alone, 40));
 });
 
+test("row 11, bug 1905965: after an outage the callers come back after us: a reply waits longer for its queue", async () => {
+	const topic = newId();
+	const { port, cut } = await startProxy(broker.port);
+	const url = `rabbit://${GUEST}@127.0.0.1:${port}/`;
+	const [started, finish] = [gate(), gate()];
+	const handler = async () => {
+		started.open();
+		await finish.opened;
+		return "found meanwhile";
+	};
+	const { lines } = await serve(topic, handler, { ack: "before" }, url);
+	const { send, transport } = caller(topic);
+	const queue = `reply_${newId()}`;
+	await send(null, { _msg_id: "1", _reply_q: queue });
+	await started.opened;
+	cut();
+	finish.open();
+	await expect.poll(() => lines.filter((line) => line.includes("connected to")), { timeout: 5_000 }).toHaveLength(2);
+	// Seen of a broker that was killed on a busy machine: oslo.messaging was back 3 s after the service.
+	await sleep(3_000);
+	const inbox = new Inbox();
+	await transport.listenForReplies(queue, inbox.ack);
+	expect((await inbox.at(0)).body.toString()).toContain("found meanwhile");
+	expect(lines.join("")).not.toContain("dropping");
+});
+
 test("row 12: a reply that the broker confirmed and returned is not taken for delivered", async () => {
 	const topic = newId();
 	const { lines } = await serve(topic, async () => "ok", { missingQueuePatience: 0.5 });
