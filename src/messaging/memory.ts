@@ -32,6 +32,10 @@ export class MemoryTransport implements Transport {
 		return { connected: "memory", connections: 1, consuming, blocked: false };
 	}
 
+	resumedAt(): undefined {
+		return undefined;
+	}
+
 	async listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer> {
 		const fanoutQueue = `${fanoutExchange(target)}_${++this.#fanouts}`;
 		this.#bind(target.topic, `${target.exchange} ${target.topic}`);

@@ -49,6 +49,7 @@ export class RabbitTransport implements Transport {
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
 	#connections = 0;
+	#resumedAt: number | undefined;
 	/** Roles of connections that the broker takes no messages on. */
 	readonly #blocked = new Set<string>();
 	/** Resolves with the session, or with the next one. */
@@ -78,6 +79,10 @@ export class RabbitTransport implements Transport {
 			consuming: subscriptions.length > 0 && subscriptions.every(({ isConsuming }) => isConsuming),
 			blocked: this.#blocked.size > 0,
 		};
+	}
+
+	resumedAt(): number | undefined {
+		return this.#resumedAt;
 	}
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
@@ -204,7 +209,7 @@ export class RabbitTransport implements Transport {
 		signal.addEventListener("abort", dropped, { once: true });
 		this.#log.info(`connected to ${nameOf(session.host)}`);
 		this.#session = session;
-		this.#connections++;
+		if (this.#connections++ > 0) this.#resumedAt = performance.now();
 		this.#connected.resolve(session);
 		for (const subscription of this.#subscriptions) subscription.serve(session);
 	}

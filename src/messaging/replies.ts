@@ -12,6 +12,11 @@ const RETRY_MS = 250;
 const SHORTEST_TRY_MS = 50;
 const MISSING_QUEUES = { max: 200, ttl: 60_000 };
 const MAX_WAITING = 200;
+/**
+ * Whoever lost us the broker took it from the callers too, and they come back when they do: oslo.messaging sleeps up to 30 s between
+ * attempts (`rabbit_interval_max`). Within that time a queue is waited for as long as Python waits for any.
+ */
+const RETURN_MS = 60_000;
 
 export interface RepliesOptions {
 	readonly transport: Transport;
@@ -78,14 +83,16 @@ export class Replies {
 			this.#log.warning(`dropping a reply to ${queue}: it is missing, and ${many} (${this.counts.dropped} dropped)`);
 			return;
 		}
-		const waiting = this.#tryAgain(queue, reply, performance.now() + this.#patience)
+		const resumedAt = this.#transport.resumedAt() ?? Number.NEGATIVE_INFINITY;
+		const until = Math.max(performance.now() + this.#patience, resumedAt + RETURN_MS);
+		const waiting = this.#tryAgain(queue, reply, until)
 			.catch((error: unknown) => this.#log.error(`dropping a reply to ${queue}: ${String(error)}`))
 			.finally(() => this.#waiting.delete(waiting));
 		this.#waiting.add(waiting);
 	}
 
 	async #tryAgain(queue: string, reply: Buffer, until: number): Promise<void> {
-		for (let left = this.#patience; left > 0; left = until - performance.now()) {
+		for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
 			await sleep(Math.min(RETRY_MS, left));
 			if (this.#missing.has(queue)) break;
 			const outcome = await this.#try(queue, reply, Math.max(until - performance.now(), RETRY_MS));

@@ -34,7 +34,7 @@ export interface RpcServerOptions<Context> {
 	readonly ping?: boolean;
 	/** Bytes of a reply at most; left out, those of any message. */
 	readonly maxReply?: number;
-	/** Seconds that a reply waits for its queue (`kombu_missing_consumer_retry_timeout`); 2 when left out. */
+	/** Seconds that a reply waits for its queue (`kombu_missing_consumer_retry_timeout`); 2 when left out. Longer after an outage. */
 	readonly missingQueuePatience?: number;
 }
 

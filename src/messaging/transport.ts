@@ -58,6 +58,8 @@ export interface Transport {
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable">;
 	/** How it stands with the broker. */
 	state(): TransportState;
+	/** When the last connection was made, on the clock of `performance.now()`, if another one was lost before. */
+	resumedAt(): number | undefined;
 	close(): Promise<void>;
 }
 

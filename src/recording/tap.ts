@@ -49,6 +49,8 @@ export class Recorder {
 export class TappedTransport implements Transport {
 	readonly #inner: Transport;
 	readonly #recorder: Recorder;
+	/** A reply whose queue is missing is published again and again. */
+	readonly #recorded = new WeakSet<Buffer>();
 
 	constructor(inner: Transport, recorder: Recorder) {
 		this.#inner = inner;
@@ -73,7 +75,8 @@ export class TappedTransport implements Transport {
 	}
 
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
-		if (to.kind === "reply") {
+		if (to.kind === "reply" && !this.#recorded.has(body)) {
+			this.#recorded.add(body);
 			this.#recorder.record(
 				{ exchange: "", routing_key: to.queue },
 				{ body, contentType: "application/json", compression: undefined },
@@ -84,6 +87,10 @@ export class TappedTransport implements Transport {
 
 	state(): TransportState {
 		return this.#inner.state();
+	}
+
+	resumedAt(): number | undefined {
+		return this.#inner.resumedAt();
 	}
 
 	close(): Promise<void> {
