@@ -15,7 +15,7 @@ import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { readRecording } from "../recording/recording.ts";
 import { UsageError } from "./exit-codes.ts";
 import { renderDecision, terminalColour } from "./render.ts";
-import { createService } from "./serve.ts";
+import { createService } from "./service.ts";
 
 const SAMPLES = fileURLToPath(new URL("../../../config/samples", import.meta.url));
 const TIMEOUT = 10;

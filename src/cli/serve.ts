@@ -1,30 +1,19 @@
 import { statSync } from "node:fs";
-import type { Policy } from "../compat/policy.ts";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
 import { createLogger, type LevelledLogger, type Logger, logFormat } from "../log.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
-import { rabbitOptions } from "../messaging/rabbit-options.ts";
-import { RpcServer } from "../messaging/server.ts";
-import { type ServerTarget, serverKey } from "../messaging/target.ts";
+import { serverKey } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";
 import type { TransportUrl } from "../messaging/transport-url.ts";
-import { deserializeContext, type RequestContext } from "../nova/context.ts";
-import { novaEndpoints } from "../nova/methods.ts";
-import { checkNotifications, type NotifyCheck } from "../nova/notifications.ts";
-import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
+import { checkNotifications } from "../nova/notifications.ts";
 import { RateLimit } from "../nova/rate-limit.ts";
-import { MAX_REPLY_BYTES } from "../nova/reply-size.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { readNovaConf } from "../nova-conf.ts";
-import { createPrecheck, type UnmadeCheck, type Witness } from "../precheck.ts";
-import { createRanking } from "../ranking.ts";
+import type { UnmadeCheck, Witness } from "../precheck.ts";
 import { Recorder, TappedTransport } from "../recording/tap.ts";
-import { InvalidTlsFiles } from "../snapshot/agent-tls.ts";
-import { type AgentSnapshots, createSnapshots } from "../snapshot/agents.ts";
-import type { SnapshotSource, SnapshotWitness } from "../snapshot/source.ts";
 import { ConfigError } from "../yaml.ts";
 import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
 import { certificateEnds } from "./certificates.ts";
@@ -35,6 +24,14 @@ import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
 import { ownerOnly } from "./owner-only.ts";
 import { Reloads } from "./reload.ts";
+import {
+	agentSnapshots,
+	createService,
+	prepareTls,
+	rabbitOptionsOf,
+	type ServiceOptions,
+	standInTargets,
+} from "./service.ts";
 import type { Bus } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
@@ -196,72 +193,4 @@ export function boundLookups(): void {
 function createTransport(url: TransportUrl, config: Config, log: Logger): Transport {
 	if (url.driver === "memory") return new MemoryTransport();
 	return new RabbitTransport({ url, options: rabbitOptionsOf(config), connectionName: "novacompat-serve", log });
-}
-
-const rabbitOptionsOf = ({ oslo_messaging_rabbit, transport_url }: Config) =>
-	rabbitOptions(oslo_messaging_rabbit, transport_url?.query ?? new Map());
-
-/** Where nova-compute would listen on the hosts that the service stands in for. */
-function standInTargets({ control_exchange: exchange, stand_in_hosts }: Config): readonly ServerTarget[] {
-	return stand_in_hosts.flatMap((server) => COMPUTE_TOPICS.map((topic) => ({ exchange, topic, server })));
-}
-
-export interface ServiceOptions {
-	readonly config: Config;
-	readonly policy: () => Policy;
-	readonly transport: Transport;
-	readonly log: Logger;
-	/** Left out, those of the agents that the configuration names. */
-	readonly snapshots?: SnapshotSource;
-	/** Left out, the one that the configuration says. */
-	readonly rateLimit?: RateLimit;
-	readonly notifyCheck?: NotifyCheck;
-	readonly witness?: Witness;
-	readonly unchecked?: (unmade: UnmadeCheck) => void;
-}
-
-/** The service on any transport: the demo runs it in memory. */
-export function createService(options: ServiceOptions): RpcServer<RequestContext> {
-	const { config, policy, transport, log, notifyCheck, witness, unchecked } = options;
-	const { snapshots = agentSnapshots(config, log), rateLimit = new RateLimit(config, log) } = options;
-	const exchange = config.control_exchange;
-	return new RpcServer({
-		transport,
-		targets: [{ exchange, topic: MIGRATION_COMPAT_TOPIC, server: config.host }, ...standInTargets(config)],
-		endpoints: novaEndpoints({
-			precheck: createPrecheck(snapshots, policy, witness),
-			rankDestinations: createRanking(snapshots, policy),
-			policy,
-			log,
-			rateLimit,
-			notifyCheck,
-			unchecked,
-		}),
-		deserializeContext,
-		log,
-		maxInFlight: config.executor_thread_pool_size,
-		maxCallTime: config.max_check_time,
-		ack: config.ack,
-		ping: config.rpc_ping_enabled,
-		maxReply: MAX_REPLY_BYTES,
-		missingQueuePatience: rabbitOptionsOf(config).kombu_missing_consumer_retry_timeout,
-	});
-}
-
-function agentSnapshots(config: Config, log: Logger, witness?: SnapshotWitness): AgentSnapshots {
-	return withTlsFiles(() => createSnapshots(config, log, witness));
-}
-
-function prepareTls(snapshots: AgentSnapshots, files: Config["agent_tls"]): () => void {
-	return files ? withTlsFiles(() => snapshots.prepareTls(files)) : () => undefined;
-}
-
-/** Certificates that cannot be used are a mistake in the configuration. */
-function withTlsFiles<T>(work: () => T): T {
-	try {
-		return work();
-	} catch (error) {
-		if (error instanceof InvalidTlsFiles) throw new ConfigError(error.message, { cause: error });
-		throw error;
-	}
 }
