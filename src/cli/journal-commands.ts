@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
+import { busOptions } from "./bus-options.ts";
 import { URL_VARIABLE } from "./environment.ts";
 import { collect, outputOptions, repeatable } from "./output-options.ts";
 
@@ -30,14 +31,19 @@ export function addJournalCommands(program: Command): void {
 		.addOption(sinceOption())
 		.action(async (instance, options) => (await import("./journal.ts")).journalWhy(instance, options));
 
-	program
-		.command("record <file...>")
+	busOptions(program.command("record [file...]"))
 		.description(
-			"make one recording of captures, recordings and single messages, of what is known to be harmless in them",
+			"write down what passes on the bus, or make one recording of captures, recordings and single messages; of what is known to be harmless in them",
 		)
 		.addOption(repeatable("--journal <path>", "add what the decisions were made of, so that they can be made again"))
 		.option("--share", "put pseudonyms in the place of every UUID, and of ids of projects, users and messages")
 		.option("--output <file>", "where to (default: standard output)")
+		.addHelpText(
+			"after",
+			`
+Without files it listens in on the bus until SIGINT or SIGTERM, and takes nothing from anybody; nobody's replies pass there.
+Exit codes: 0 written, 64 usage, 78 configuration, 255 bug.`,
+		)
 		.action(async (files, options) => (await import("./record.ts")).record(files, options));
 
 	program

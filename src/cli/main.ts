@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
-import { URL_VARIABLE } from "./environment.ts";
+import { busOptions } from "./bus-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { addJournalCommands } from "./journal-commands.ts";
 import { collect, outputOptions, repeatable } from "./output-options.ts";
@@ -154,7 +154,7 @@ dryRunOptions(program.command("where-can-it-go <instance> <source> <dest...>"))
 		process.exitCode = await (await import("./where-can-it-go.ts")).whereCanItGo(instance, source, dests, options);
 	});
 
-busOptions(program.command("call <method> [argument...]"))
+callOptions(program.command("call <method> [argument...]"))
 	.description("call one RPC method of any service on the bus, and print its result as JSON")
 	.option("--topic <name>", "topic of the service", MIGRATION_COMPAT_TOPIC)
 	.option("--server <host>", "[DEFAULT]host of one service (default: whichever of the topic is free)")
@@ -184,23 +184,12 @@ Exit codes: 0 result printed or message sent, 2 the method failed, 3 no reply in
 		process.exitCode = await (await import("./call.ts")).call(method, words, options);
 	});
 
-function busOptions(command: Command): Command {
-	return command
-		.addOption(
-			new Option(
-				"--transport-url <url>",
-				`the broker, as in nova.conf; one with a password in the variable ${URL_VARIABLE}`,
-			).conflicts(["configFile", "configDir", "novaConf"]),
-		)
-		.option("--nova-conf <file>", "take the bus from nova.conf, as `serve` does; may be repeated", collect)
-		.option("--config-file <file>", "take the bus from a configuration of `serve`; may be repeated", collect)
-		.option("--config-dir <dir>", "... from the files *.yaml in it", collect)
-		.option("--exchange <name>", "topic exchange, control_exchange of the service (default: nova)")
-		.option("--timeout <seconds>", "how long to wait for the reply", seconds, 60);
+function callOptions(command: Command): Command {
+	return busOptions(command).option("--timeout <seconds>", "how long to wait for the reply", seconds, 60);
 }
 
 function dryRunOptions(command: Command): Command {
-	return outputOptions(busOptions(command))
+	return outputOptions(callOptions(command))
 		.option("--device <id>", "device on the source (default: those that the instance uses); may be repeated", collect)
 		.addHelpText(
 			"after",

@@ -5,12 +5,14 @@ import { sealLine } from "../journal/line.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import { Pseudonyms } from "../recording/pseudonyms.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
+import type { BusOptions } from "./bus.ts";
 import { complain } from "./complain.ts";
+import { UsageError } from "./exit-codes.ts";
 import { readJournals } from "./journals.ts";
 import { ownerOnly } from "./owner-only.ts";
 import { header, readRecordings } from "./recordings.ts";
 
-export interface RecordOptions {
+export interface RecordOptions extends BusOptions {
 	readonly journal?: readonly string[];
 	readonly share?: boolean;
 	readonly output?: string;
@@ -19,10 +21,18 @@ export interface RecordOptions {
 const STDOUT = 1;
 
 /**
- * `novacompat record`: makes one recording of captures, recordings and single messages, of which nothing is left but what is known
- * to be harmless, and adds from a journal what the decisions about their instances were made of, so that they can be made again.
+ * `novacompat record`: without files, of the bus; else makes one recording of captures, recordings and single messages, of which
+ * nothing is left but what is known to be harmless, and adds from a journal what the decisions about their instances were made of, so
+ * that they can be made again.
  */
-export function record(files: readonly string[], { journal = [], share = false, output }: RecordOptions): void {
+export async function record(files: readonly string[], options: RecordOptions): Promise<void> {
+	const { journal = [], share = false, output, ...bus } = options;
+	if (files.length === 0) {
+		if (share || journal.length > 0) throw new UsageError("which files? --share and --journal need what was recorded");
+		return (await import("./record-bus.ts")).recordBus(options);
+	}
+	if (Object.keys(bus).length > 0)
+		throw new UsageError(`files and a broker: expected one of them (${files.join(", ")})`);
 	const { messages, entries } = readRecordings(files, damaged);
 	const instances = new Set(messages.flatMap(({ message }) => instanceOf(message)));
 	// A decision that no check came to is made of nothing but the message.

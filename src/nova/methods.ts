@@ -47,10 +47,12 @@ const ping: Method<RequestContext> = {
 };
 const getBackdoorPort: Method<RequestContext> = { required: [], optional: [], handler: async () => null };
 
+/** Those that no service of Nova's has. */
+export const OWN_METHODS = ["check_live_migration", "rank_destinations"] as const;
+
 /** Methods by name: what else is in a capture of a bus was for other services. */
 export const ANSWERED_METHODS: ReadonlySet<unknown> = new Set([
-	"check_live_migration",
-	"rank_destinations",
+	...OWN_METHODS,
 	"check_can_live_migrate_destination",
 	"ping",
 	"get_backdoor_port",

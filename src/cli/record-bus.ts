@@ -1,0 +1,67 @@
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { OWN_METHODS } from "../nova/methods.ts";
+import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
+import { OBSERVED_METHODS } from "../nova/observed.ts";
+import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
+import { Recorder } from "../recording/tap.ts";
+import { type BusOptions, connectTo, findBus } from "./bus.ts";
+import { complain } from "./complain.ts";
+import { ownerOnly } from "./owner-only.ts";
+import { header } from "./recordings.ts";
+import { untilSignal } from "./signals.ts";
+
+export interface RecordBusOptions extends BusOptions {
+	readonly output?: string;
+}
+
+const METHODS: ReadonlySet<unknown> = new Set([...OWN_METHODS, ...OBSERVED_METHODS]);
+/** Nothing else is done meanwhile. */
+const PREFETCH = 64;
+
+/**
+ * `novacompat record` without files: requests as they pass on the bus, until SIGINT or SIGTERM, one line for each, of which nothing
+ * is left but what is known to be harmless. Replies go past a listener: they are in no exchange that could be bound to.
+ */
+export async function recordBus({ output, ...options }: RecordBusOptions): Promise<void> {
+	const bus = findBus(options);
+	if (output !== undefined) ownerOnly(output);
+	const file = output === undefined ? process.stdout : createWriteStream(output, { mode: 0o600 });
+	let written = 0;
+	const write = (line: string) => {
+		file.write(line);
+		written++;
+	};
+	const recorder = new Recorder({ write, maxSize: Number.POSITIVE_INFINITY, onFull: () => undefined });
+	file.write(`${JSON.stringify(header(false))}\n`);
+	const transport = connectTo(bus, "novacompat-record");
+	const { exchange } = bus;
+	const keys = [...COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC].map((topic) => `${topic}.#`);
+	const listen = async () => {
+		await transport.tap(
+			{ exchange, keys, queuePrefix: "novacompat.tap.record", prefetch: PREFETCH },
+			(delivery) => {
+				delivery.ack();
+				recorder.record({ exchange, routing_key: delivery.routingKey }, delivery, METHODS);
+			},
+			() => complain("connected again; what was sent meanwhile is not recorded"),
+		);
+		complain(`recording ${keys.map((key) => `${exchange}/${key}`).join(", ")}; Ctrl-C ends it`);
+	};
+	try {
+		// What goes wrong with the broker is told and tried again; a disk that is full ends it.
+		await Promise.race([
+			untilSignal(),
+			listen().then(() => new Promise(() => undefined)),
+			once(file, "error").then(thrown),
+		]);
+	} finally {
+		await transport.close();
+	}
+	if (output !== undefined) await new Promise<void>((resolve) => void file.end(resolve));
+	complain(`${written} ${written === 1 ? "message" : "messages"} recorded`);
+}
+
+function thrown([error]: readonly unknown[]): never {
+	throw error;
+}
