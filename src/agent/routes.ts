@@ -22,14 +22,19 @@ export interface Sources {
 	readonly detailed: boolean;
 }
 
-/** Everything that the agent serves, besides the devices of an instance. */
-const ROUTES: Routes<Sources> = {
-	"/": { GET: () => json(VERSIONS) },
-	"/v1/snapshot": { GET: snapshot },
+/** What tells nothing of the devices of the host, nor of its guests. */
+const MONITORING: Routes<Sources> = {
 	"/livez": healthcheck(() => undefined),
 	"/readyz": healthcheck(ailment),
 	"/healthcheck": healthcheck(ailment, details),
 	"/metrics": { GET: metrics },
+};
+
+/** Everything that the agent serves, besides the devices of an instance. */
+const ROUTES: Routes<Sources> = {
+	"/": { GET: () => json(VERSIONS) },
+	"/v1/snapshot": { GET: snapshot },
+	...MONITORING,
 };
 
 /** As Placement and other services of OpenStack list theirs; versions are those of the snapshot's schema. */
@@ -54,6 +59,17 @@ export async function answer(method: string, url: string, asked: Asked, sources:
 		if (!(error instanceof SnapshotUnavailable)) throw error;
 		return { ...problem("snapshot-unavailable", error.message), headers: RETRY_AFTER };
 	}
+}
+
+/** The same where whoever asks need not show who he is. */
+export function answerMonitoring(
+	method: string,
+	url: string,
+	asked: Asked,
+	sources: Sources,
+): Answer | Promise<Answer> {
+	const methods = Object.hasOwn(MONITORING, url) ? MONITORING[url] : undefined;
+	return routed(methods, method, Object.keys(MONITORING), sources, asked);
 }
 
 function routeOf(url: string): Routes<Sources>[string] | undefined {

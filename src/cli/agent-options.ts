@@ -15,6 +15,7 @@ import { UsageError } from "./exit-codes.ts";
 export interface AgentOptions extends LogOptions {
 	readonly host: string;
 	readonly listen: Listen;
+	readonly metrics_listen?: Listen;
 	readonly sysfs_root: string;
 	readonly libvirt_dir: string;
 	readonly overlay_dir: string;
@@ -67,6 +68,7 @@ function textWithout(expected: string, problem: (text: string) => string | undef
 const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
 	host: { kind: NAME, help: "host name as nova-compute has it in [DEFAULT]host", default: hostname },
 	listen: { kind: ADDRESS, help: "where to listen; port 0 takes a free one", default: () => "127.0.0.1:9301" },
+	metrics_listen: { kind: ADDRESS, help: "where to serve /metrics and the health too, in plain HTTP" },
 	sysfs_root: { kind: PATH, help: "where sysfs is mounted", default: () => "/sys" },
 	libvirt_dir: {
 		kind: PATH,

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { readOverlays } from "../agent/overlay-file.ts";
 import { Scanner } from "../agent/scanner.ts";
-import { startAgentServer } from "../agent/server.ts";
+import { startAgentServer, startMonitoringServer } from "../agent/server.ts";
 import { openSysfs } from "../agent/sysfs.ts";
 import { AgentTls } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
@@ -24,7 +24,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 		process.stdout.write(options === "help" ? agentHelp() : `${build().version}\n`);
 		return;
 	}
-	const { host, listen, debug, detailed, scan_interval: interval } = options;
+	const { host, listen, metrics_listen: metricsListen, debug, detailed, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.agent", debug, write, logFormat(options));
@@ -48,13 +48,16 @@ export async function agent(words: readonly string[]): Promise<void> {
 		log,
 	});
 	const latest = () => scanner.latest();
-	const server = await startAgentServer({ listen, latest, scans: () => scanner.counts, detailed, tls, log });
+	const known = { latest, scans: () => scanner.counts, detailed, tls, log };
+	const server = await startAgentServer({ listen, ...known });
 	log.info(`agent of ${host} listening on ${server.url}`);
+	const monitoring = metricsListen && (await startMonitoringServer(metricsListen, server, known));
+	if (monitoring) log.info(`metrics and health of it on ${monitoring.url}`);
 	scanner.start();
 	manager.ready();
 	await stopped;
 	manager.stopping();
-	await Promise.all([server.close(), scanner.stop()]);
+	await Promise.all([server.close(), monitoring?.close(), scanner.stop()]);
 }
 
 /** New certificates and overlays are taken without being asked; of the options the log level is. */

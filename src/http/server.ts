@@ -62,6 +62,7 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
 	readonly url: string;
+	counts(): HttpCounts;
 	close(): Promise<void>;
 }
 
@@ -128,6 +129,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	server.on("error", (error) => log.error(`HTTP server: ${error.message}`));
 	return {
 		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
+		counts: () => ({ answers, connections }),
 		close: () =>
 			new Promise((resolve) => {
 				tls?.stop();

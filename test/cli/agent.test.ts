@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -64,6 +64,7 @@ describe("options", () => {
 	const words: readonly [words: readonly string[], says: string][] = [
 		[["--listen", "9301"], '--listen is "9301", expected address:port'],
 		[["--listen", "127.0.0.1:65536"], '--listen is "127.0.0.1:65536", expected address:port'],
+		[["--metrics-listen", "9302"], '--metrics-listen is "9302", expected address:port'],
 		[["--scan-interval", "0.5"], '--scan-interval is "0.5", expected seconds from 1 to 3600'],
 		[["--host", ""], '--host is "", expected a name'],
 		[["--log-date-format", "%F"], '--log-date-format is "%F", %F: expected one of %Y, %m, %d,'],
@@ -244,6 +245,52 @@ describe("the running agent", () => {
 			reasons: [{ class: "HealthcheckResult", reason: "OK", details }],
 		});
 		await expect.poll(log).toMatch(new RegExp(`^at \\d{3}, ${id}: GET "/healthcheck" 200 in `, "m"));
+	});
+
+	test("SEC-36: metrics and health are elsewhere too, for whoever has no certificate, and nothing of the host is", async () => {
+		const { cert, key } = ca.issue("cmp-01", "DNS:cmp-01");
+		const tls = ["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", ca.ca];
+		const listen = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+		const { url, log, child } = await start([
+			process.execPath,
+			AGENT_MAIN,
+			"--host",
+			"cmp-01",
+			...listen,
+			...tls,
+			...SCAN,
+		]);
+		expect(url).toMatch(/^https:/);
+		const [, monitoring] = / INFO novacompat\.agent \[-\] metrics and health of it on (http:\S+)$/m.exec(log()) ?? [];
+		const ask = async (path: string) => {
+			const response = await fetch(`${monitoring}${path}`);
+			return [response.status, await response.text()] as const;
+		};
+		expect(await ask("/livez")).toEqual([200, "OK"]);
+		expect(await ask("/readyz")).toEqual([200, "OK"]);
+		expect(await ask("/healthcheck")).toEqual([200, "OK"]);
+		const [status, metrics] = await ask("/metrics");
+		expect([status, metrics]).toEqual([
+			200,
+			expect.stringContaining("novacompat_agent_certificate_expiry_timestamp_seconds "),
+		]);
+		// What it counts is what the agent answers, not how often it was asked for that.
+		expect(metrics).not.toContain("novacompat_agent_responses_total{");
+		const served = "served are /livez, /readyz, /healthcheck, /metrics";
+		for (const path of [
+			"/v1/snapshot",
+			"/",
+			"/v1/instances/0002587c-b09d-468a-9995-53d16eeb8a15/devices",
+			"/toString",
+		]) {
+			const [missing, problem] = await ask(path);
+			expect([missing, JSON.parse(problem)]).toEqual([404, expect.objectContaining({ detail: served })]);
+		}
+		const all = readFileSync(`${SAMPLE}/libvirt/${readdirSync(`${SAMPLE}/libvirt`)[0]}`, "utf8");
+		for (const [word] of all.matchAll(/[0-9a-f]{8}-[0-9a-f-]{27}|instance-[0-9a-f]{8}/g))
+			expect(metrics).not.toContain(word);
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
 	});
 
 	test("plain HTTP that others can reach is warned of", async () => {
