@@ -42,6 +42,8 @@ export interface LogRecord {
 	readonly created: number;
 	/** Where in the code it happened, a line each; none but for an exception. */
 	readonly traceback?: readonly string[];
+	/** The error that it is due to: `Error: a bug`; none but for an exception. */
+	readonly errorSummary?: string;
 }
 
 /** A record as a line, without its end; of an exception there are more, each with what a line begins with. */
@@ -77,9 +79,8 @@ export function createLogger(
 		error: at("error"),
 		critical: at("critical"),
 		exception(message, error, context = {}) {
-			const text = `${message}: ${String(error)}`;
-			const record = { name, level: "error", message: text, context, extra: {}, created: Date.now() } as const;
-			write(`${format({ ...record, traceback: tracebackOf(error) })}\n`);
+			const record = { name, level: "error", message, context, extra: {}, created: Date.now() } as const;
+			write(`${format({ ...record, traceback: tracebackOf(error), errorSummary: String(error) })}\n`);
 		},
 	};
 	return logger;
@@ -110,7 +111,7 @@ function plainLines(time: Time): LogFormat {
 		const about = request_id ? `${global_request_id ?? "None"} ${request_id} ${userIdentity(context)}` : "-";
 		const prefix = instance ? `[instance: ${instance}] ` : "";
 		const line = printable(
-			`${stamp(created, time)} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}`,
+			`${stamp(created, time)} ${process.pid} ${LEVELS[level][0]} ${name} [${about}] ${prefix}${message}${summaryOf(record)}`,
 		);
 		return line + tracebackLines(record, time);
 	};
@@ -119,6 +120,11 @@ function plainLines(time: Time): LogFormat {
 /** `%(asctime)s.%(msecs)03d` */
 function stamp(created: number, time: Time): string {
 	return `${time(created)}.${String(created % 1000).padStart(3, "0")}`;
+}
+
+/** What oslo.log puts behind a line whose format has no `%(error_summary)s`. */
+function summaryOf({ errorSummary }: LogRecord): string {
+	return errorSummary ? `: ${errorSummary}` : "";
 }
 
 /** As oslo.log's `logging_exception_prefix` has them: `%(asctime)s.%(msecs)03d %(process)d ERROR %(name)s %(instance)s`. */
@@ -137,6 +143,7 @@ const FIELDS: Readonly<Record<string, (record: LogRecord, time: Time) => string 
 	levelno: ({ level }) => LEVELS[level][1],
 	name: ({ name }) => name,
 	message: ({ message }) => message,
+	error_summary: ({ errorSummary }) => errorSummary ?? "",
 	instance: ({ context: { instance } }) => (instance ? `[instance: ${instance}] ` : ""),
 	request_id: ({ context }) => context.request_id ?? "None",
 	global_request_id: ({ context }) => context.global_request_id ?? "None",
@@ -185,13 +192,15 @@ function lineFormat(ofRequest: string | undefined, ofOthers: string | undefined,
 }
 
 function compiled(text: string, time: Time): LogFormat {
-	return (record) => {
+	const hasSummary = text.includes("%(error_summary)s");
+	return (asked) => {
+		const record = hasSummary ? { ...asked, errorSummary: asked.errorSummary || "-" } : asked;
 		const line = text.replace(CONVERSION, (written, name?: string, flag = "", width = "") => {
 			const value = name === undefined ? written.slice(1) : String(FIELDS[name]?.(record, time) ?? "");
 			if (flag === "-") return value.padEnd(Number(width));
 			return value.padStart(Number(width), flag === "0" && name !== undefined && NUMBERS.has(name) ? "0" : " ");
 		});
-		return printable(line) + tracebackLines(record, time);
+		return printable(hasSummary ? line : line + summaryOf(record)) + tracebackLines(record, time);
 	};
 }
 
@@ -200,7 +209,7 @@ function compiled(text: string, time: Time): LogFormat {
  * of its source and threads is what Python itself says when it does not know.
  */
 function jsonLines(time: Time): LogFormat {
-	return ({ name, level, message, context, extra, created, traceback = null }) => {
+	return ({ name, level, message, context, extra, created, traceback = null, errorSummary = "" }) => {
 		const [levelname, levelno] = LEVELS[level];
 		const { instance, traceparent, ...ids } = context;
 		return asciiJson({
@@ -225,7 +234,7 @@ function jsonLines(time: Time): LogFormat {
 			process: process.pid,
 			traceback,
 			hostname: hostname(),
-			error_summary: "",
+			error_summary: errorSummary,
 			context: ids.request_id ? contextFields(ids) : {},
 			extra: { ...(instance && { instance }), ...(traceparent && traceIds(traceparent)), ...extra },
 		});

@@ -115,17 +115,28 @@ describe("oslo.log says the same of the same record", () => {
 
 	test("an exception, with where it was on lines of their own", () => {
 		const traceback = ["    at check (precheck.js:20:3)", "    at async serve (server.js:90:1)"];
+		const error = { traceback, errorSummary: "Error: x" };
 		const records = [
-			record({ request_id: REQUEST, instance: INSTANCE }, { level: "error", message: "failed", traceback }),
-			record({}, { level: "error", message: "crashed", traceback }),
+			record({ request_id: REQUEST, instance: INSTANCE }, { level: "error", message: "failed", ...error }),
+			record({}, { level: "error", message: "crashed", ...error }),
+			record({}, { level: "error", message: "no exception" }),
 		];
-		const formats = { logging_default_format_string: "%(levelname)s %(message)s" };
-		const [plain, formed] = [oslo("Asia/Kolkata", records), oslo("Asia/Kolkata", records, formats)];
-		// It adds the error itself, as our loggers do.
-		const ours = records.map((one) => ({ ...one, message: `${one.message}: Error: x` }));
-		expect(ours.map(osloLine)).toEqual(plain.map(({ line }) => line));
-		expect(ours.map(logFormat({ ...DEFAULTS, ...formats }))).toEqual(formed.map(({ line }) => line));
-		expect(ours.map((one) => JSON.parse(osloJson(one)).traceback)).toEqual([traceback, traceback]);
+		const plain = oslo("Asia/Kolkata", records);
+		expect(records.map(osloLine)).toEqual(plain.map(({ line }) => line));
+		expect(records.map((one) => JSON.parse(osloJson(one)).error_summary)).toEqual(
+			plain.map(({ json }) => json["error_summary"]),
+		);
+		expect(records.map((one) => JSON.parse(osloJson(one)).message)).toEqual(plain.map(({ json }) => json["message"]));
+		expect(records.map((one) => JSON.parse(osloJson(one)).traceback)).toEqual([traceback, traceback, null]);
+		for (const logging_default_format_string of [
+			"%(levelname)s %(message)s",
+			"%(levelname)s (%(error_summary)s) %(message)s",
+			"%(levelname)s %(error_summary)12s",
+		]) {
+			const formats = { logging_default_format_string };
+			const formed = oslo("Asia/Kolkata", records, formats);
+			expect(records.map(logFormat({ ...DEFAULTS, ...formats }))).toEqual(formed.map(({ line }) => line));
+		}
 	});
 
 	const ALL =

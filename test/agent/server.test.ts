@@ -38,7 +38,8 @@ async function agent(latest: AgentServerOptions["latest"] = result) {
 		"novacompat.test",
 		true,
 		(line) => lines.push(line.trimEnd()),
-		({ level, message, traceback = [] }) => [`${level} ${message}`, ...traceback].join("\n"),
+		({ level, message, errorSummary, traceback = [] }) =>
+			[`${level} ${message} ${errorSummary ?? ""}`.trimEnd(), ...traceback].join("\n"),
 	);
 	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, log });
 	onTestFinished(close);
@@ -188,7 +189,7 @@ test("a bug ends the connection and is told with its stack", async () => {
 		throw new TypeError("a bug");
 	});
 	await expect(fetch(`${url}/v1/snapshot`)).rejects.toThrow();
-	expect(lines.join("\n")).toMatch(/^error request failed: TypeError: a bug\n +at /m);
+	expect(lines.join("\n")).toMatch(/^error request failed TypeError: a bug\n +at /m);
 });
 
 describe("one debug line per request", () => {

@@ -342,7 +342,10 @@ describe("SEC-13: of a message that is full of secrets", () => {
 			/state report: process: .* ERROR .* crashed: Error: a bug\n.* ERROR novacompat\.agent {5}at /s,
 		],
 		["log of the agent, json", /^\{"message".*GET \\"\/v1\/snapshot\\"/m],
-		["log of the agent, json", /"message":"state report: process: .*"message":"crashed: Error: a bug/s],
+		[
+			"log of the agent, json",
+			/"message":"state report: process: .*"message":"crashed".*"error_summary":"Error: a bug"/s,
+		],
 		["answers of the agents", /"schema_version"/],
 		["answers of the agents", /could not be parsed/],
 		["journal/journal-000001.jsonl (limited)", new RegExp(ACCEPTED)],
