@@ -20,7 +20,9 @@ export async function callsOf(
 	await during();
 	strace.kill("SIGINT");
 	await once(strace, "exit");
-	return readFileSync(trace, "utf8").trimEnd().split("\n");
+	// Of a call that another thread's came between, the first line has all but the result.
+	const lines = readFileSync(trace, "utf8").trimEnd().split("\n");
+	return lines.filter((line) => !/^\d+ +<\.\.\. \w+ resumed>/.test(line));
 }
 
 /** Those that open something. */
