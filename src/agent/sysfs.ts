@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, posix, relative, resolve, sep } from "node:path";
 import { attempt, isGone, PAGE_BYTES, readInto } from "./bounded-file.ts";
 import { type Reading, readingOf } from "./reading.ts";
@@ -118,10 +118,12 @@ export class Sysfs {
 	 */
 	directory(path: string): Sysfs | undefined {
 		if (this.#closed || HAS_STEPS.test(path)) return this.#openedOr(path, this.#closed ?? this.#contained(path));
-		const target = attempt(() => readlinkSync(`${this.#real}/${path}`));
-		if (typeof target !== "string") {
-			return this.#openedOr(path, target.errno === "EINVAL" ? `${this.#real}/${path}` : target);
-		}
+		const own = `${this.#real}/${path}`;
+		// Most are no links, or not there: an error for each would cost more than a look.
+		const status = statusOf(own);
+		if (status === undefined || "errno" in status || !status.isSymbolicLink()) return this.#opened(path, own, status);
+		const target = attempt(() => readlinkSync(own));
+		if (typeof target !== "string") return this.#openedOr(path, target);
 		// Where a walk has led before, none is needed: 4,096 VFs stand below a few bridges.
 		const direct = resolve(this.#real, target);
 		const known = this.#tree.walked.has(dirname(direct)) ? this.#openedOr(path, direct) : undefined;
@@ -174,14 +176,16 @@ export class Sysfs {
 
 	/** `real` has no link in it, unless its last name is one, which is no directory. */
 	#openedOr(path: string, real: string | { readonly errno: string }): Sysfs | undefined {
-		const status =
-			typeof real === "string" ? attempt(() => lstatSync(real, { bigint: true, throwIfNoEntry: false })) : real;
+		return typeof real === "string" ? this.#opened(path, real, statusOf(real)) : this.#opened(path, "", real);
+	}
+
+	#opened(path: string, real: string, status: ReturnType<typeof statusOf>): Sysfs | undefined {
 		if (status === undefined) return undefined;
 		if ("errno" in status) {
 			const isNone = isGone(status.errno) || status.errno === "EXDEV" || status.errno === "ELOOP";
 			return isNone ? undefined : new Sysfs(this.#tree, join(this.#real, path), 0n, status);
 		}
-		return typeof real === "string" && status.isDirectory() ? new Sysfs(this.#tree, real, status.ino) : undefined;
+		return status.isDirectory() ? new Sysfs(this.#tree, real, status.ino) : undefined;
 	}
 
 	#contained(path: string): string | { readonly errno: string } {
@@ -197,6 +201,11 @@ export class Sysfs {
 		const { root } = this.#tree;
 		return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 	}
+}
+
+/** Of the file itself, should it be a link; undefined when there is none. */
+function statusOf(path: string): BigIntStats | undefined | { readonly errno: string } {
+	return attempt(() => lstatSync(path, { bigint: true, throwIfNoEntry: false }));
 }
 
 function listed(path: string): readonly string[] {

@@ -105,7 +105,7 @@ row(60, "EIO, ENODEV, EBUSY, EACCES on one attribute", "that errno, the others a
 
 row(
 	60,
-	"EIO on listing a directory, on following a link",
+	"EIO on listing a directory, on looking at one, on following a link",
 	"one device dropped; its attributes unreadable",
 	async (measure) => {
 		const { sysfs, libvirt, node } = hostWithVf();
@@ -125,10 +125,14 @@ row(
 		const { devices, dropped } = scan(join(node, "migration"), "getdents64");
 		expect(devices.map(({ id }) => id)).toEqual([physfn, "0000:3b:10.2"]);
 		expect(dropped).toEqual([{ id: VF, reason: "a directory of it cannot be listed: EIO" }]);
-		const entered = scan(join(sysfs, "devices/pci0000:3b", physfn, "qat"), "readlink");
+		const entered = scan(join(sysfs, "devices/pci0000:3b", physfn, "qat"), "statx");
 		const vf = entered.devices.find(({ id }) => id === "0000:3b:10.2");
 		expect(vf?.unreadable).toEqual({ state: "EIO", cfg_services: "EIO" });
 		expect(entered.devices).toHaveLength(3);
+		const followed = scan(join(sysfs, "bus/pci/devices", VF), "readlink");
+		expect(followed.devices.map(({ id }) => id)).toEqual([physfn, "0000:3b:10.2"]);
+		const reason = "a directory of it cannot be listed: EIO";
+		expect(followed.dropped).toEqual([VF, `${VF}/mdev_supported_types`].map((id) => ({ id, reason })));
 		measure(`${dropped?.[0]?.reason}; ${JSON.stringify(vf?.unreadable)}`);
 	},
 );

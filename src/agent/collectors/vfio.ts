@@ -14,7 +14,7 @@ export const vfio: ClassCollector = ({ sysfs }) => {
 		const directory = node.directory("vfio-dev");
 		const [name] = directory?.list() ?? [];
 		if (name !== undefined) found.fact("vfio_dev", { value: name }, directory?.path);
-		const migration = debug?.directory(`${id}/migration`);
+		const migration = debug?.directory(id)?.directory("migration");
 		if (migration === undefined) return;
 		found.readFact("migration_state", migration, "state");
 		found.readFact("migration_features", migration, "features", (text) => text.trim().split("\n").join(","));
