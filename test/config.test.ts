@@ -72,6 +72,7 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 		AGENT_OPTIONS,
 		{
 			host: "cmp-01",
+			metrics_listen: "192.0.2.11:9302",
 			tls_cert: "agent.pem",
 			tls_key: "agent.key",
 			tls_client_ca: "service-ca.pem",
@@ -94,7 +95,8 @@ describe("the samples with every option (vitest -u writes them anew)", () => {
 		const [defaults, options] = [readAgentOptions([]), readAgentOptions(["--config-file", path])];
 		const tls = { tls_cert: "agent.pem", tls_key: "agent.key", tls_client_ca: "service-ca.pem" };
 		const paths = Object.entries(tls).map(([name, value]) => [name, join(directory, value)]);
-		expect(options).toEqual(Object.assign({}, defaults, { host: "cmp-01", ...Object.fromEntries(paths), ...FORMATS }));
+		const places = { host: "cmp-01", metrics_listen: { address: "192.0.2.11", port: 9302 } };
+		expect(options).toEqual(Object.assign({}, defaults, places, Object.fromEntries(paths), FORMATS));
 	});
 
 	test.each([novacompat, agent])("nothing is in force as long as nobody takes the # away", (sample) => {
