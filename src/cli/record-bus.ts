@@ -16,7 +16,7 @@ export interface RecordBusOptions extends BusOptions {
 }
 
 const METHODS: ReadonlySet<unknown> = new Set([...OWN_METHODS, ...OBSERVED_METHODS]);
-/** Nothing else is done meanwhile. */
+/** Handed out before they are acknowledged, which happens as each comes. */
 const PREFETCH = 64;
 
 /**

@@ -286,8 +286,8 @@ describe("the running agent", () => {
 			const [missing, problem] = await ask(path);
 			expect([missing, JSON.parse(problem)]).toEqual([404, expect.objectContaining({ detail: served })]);
 		}
-		const all = readFileSync(`${SAMPLE}/libvirt/${readdirSync(`${SAMPLE}/libvirt`)[0]}`, "utf8");
-		for (const [word] of all.matchAll(/[0-9a-f]{8}-[0-9a-f-]{27}|instance-[0-9a-f]{8}/g))
+		const domain = readFileSync(`${SAMPLE}/libvirt/${readdirSync(`${SAMPLE}/libvirt`)[0]}`, "utf8");
+		for (const [word] of domain.matchAll(/[0-9a-f]{8}-[0-9a-f-]{27}|instance-[0-9a-f]{8}/g))
 			expect(metrics).not.toContain(word);
 		child.kill("SIGTERM");
 		expect(await once(child, "exit")).toEqual([0, null]);
