@@ -2,13 +2,14 @@ import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { isLoopback, parseListen } from "./http/listen.ts";
 import { DEFAULT_JOURNAL_DIR } from "./journal/files.ts";
-import { DEFAULT_DATE_FORMAT, problemOfFormat } from "./log.ts";
+import { problemOfFormat } from "./log/format.ts";
+import { problemOfDateFormat } from "./log/strftime.ts";
+import { DEFAULT_DATE_FORMAT } from "./log/time.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
 import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
-import { problemOfDateFormat } from "./strftime.ts";
 import { type Placed, readYamlWithPlaces } from "./yaml.ts";
 import { z } from "./zod.ts";
 

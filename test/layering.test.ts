@@ -11,7 +11,11 @@ afterAll(() => rmSync(directory, { recursive: true }));
 /** file, what it must not import, what it may import */
 const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], allowed: readonly string[]])[] = [
 	["src/compat/x.ts", ["node:fs", "zod", "../yaml.ts", "../snapshot/snapshot.ts"], ["./pair.ts", "./formats/index.ts"]],
-	["src/compat/formats/x.ts", ["node:fs", "zod", "../../log.ts", "../rules/index.ts"], ["../pair.ts", "./index.ts"]],
+	[
+		"src/compat/formats/x.ts",
+		["node:fs", "zod", "../../log/logger.ts", "../rules/index.ts"],
+		["../pair.ts", "./index.ts"],
+	],
 	[
 		"src/policy/x.ts",
 		["axios", "../precheck.ts", "../messaging/target.ts"],
@@ -25,19 +29,19 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	["src/snapshot/agent-http.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
 	[
 		"src/messaging/x.ts",
-		["amqplib", "axios", "../log.ts", "../precheck.ts", "../compat/device.ts"],
+		["amqplib", "axios", "../log/logger.ts", "../precheck.ts", "../compat/device.ts"],
 		["./target.ts", "../zod.ts", "node:zlib"],
 	],
 	["src/messaging/rabbit.ts", ["axios", "../nova/methods.ts"], ["amqplib", "./target.ts"]],
 	[
 		"src/agent/x.ts",
 		["axios", "amqplib", "../precheck.ts", "../cli/main.ts"],
-		["node:fs", "../snapshot/snapshot.ts", "../http/server.ts", "../log.ts"],
+		["node:fs", "../snapshot/snapshot.ts", "../http/server.ts", "../log/logger.ts"],
 	],
 	[
 		"src/http/x.ts",
 		["axios", "amqplib", "../agent/routes.ts", "../compat/device.ts"],
-		["node:http", "../log.ts", "../traceparent.ts"],
+		["node:http", "../log/logger.ts", "../traceparent.ts"],
 	],
 	[
 		"src/agent/collectors/x.ts",
@@ -68,7 +72,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./http/listen.ts", "./nova-conf.ts", "./yaml.ts"],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
-	["src/log.ts", ["./cli/main.ts", "./precheck.ts"], ["./traceparent.ts", "./strftime.ts", "node:os"]],
+	["src/log/x.ts", ["../cli/main.ts", "../precheck.ts"], ["../traceparent.ts", "./strftime.ts", "node:os"]],
 	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
 ];
 

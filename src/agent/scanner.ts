@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import type { HostPlaces } from "./scan.ts";
 import { type Outcome, scanInProcess } from "./scan-process.ts";
 import { NO_PREDECESSOR, type Predecessor, published, type ScanResult, SnapshotUnavailable } from "./scan-result.ts";

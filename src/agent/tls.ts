@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 
 const CHECK_INTERVAL_MS = 5_000;
 /** So long before the certificate ends that is said: three weeks. */

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import { policyDigest } from "../journal/entry.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import type { State } from "./state-report.ts";
 

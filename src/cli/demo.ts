@@ -5,7 +5,7 @@ import { startAgentServer } from "../agent/server.ts";
 import type { Decision } from "../compat/decision.ts";
 import { DEFAULT_POLICY } from "../compat/policy.ts";
 import { Config } from "../config.ts";
-import { createLogger } from "../log.ts";
+import { createLogger } from "../log/logger.ts";
 import { RpcClient } from "../messaging/client.ts";
 import { RemoteError } from "../messaging/errors.ts";
 import { MemoryTransport } from "../messaging/memory.ts";

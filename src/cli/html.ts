@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { CELLS } from "./render-matrix.ts";
 
 /** Colours that stay apart for colour-blind readers. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { SERVE_EXIT } from "./exit-codes.ts";
 import { untilSignal } from "./signals.ts";
 import { serviceManager } from "./systemd.ts";

@@ -3,7 +3,7 @@ import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
 import { type HttpServer, startHttpServer } from "../http/server.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { droppedKeys } from "../nova/objects.ts";
 import type { MadeCheck, UnmadeCheck } from "../precheck.ts";
 import type { AgentSnapshots } from "../snapshot/agents.ts";

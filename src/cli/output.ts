@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import type { Decision } from "../compat/decision.ts";
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { parseJson, toJson } from "../messaging/json.ts";
 import { UsageError } from "./exit-codes.ts";
 import { table } from "./table.ts";

@@ -1,7 +1,7 @@
 import type { Decision } from "../compat/decision.ts";
 import type { Policy } from "../compat/policy.ts";
 import type { JournalEntry } from "../journal/reader.ts";
-import { localTime } from "../log.ts";
+import { localTime } from "../log/time.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
 import { JournalDamage } from "./basis.ts";

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { fileVersions } from "../snapshot/agent-tls.ts";
 import { ConfigError, isClosed } from "../yaml.ts";
 import { UsageError } from "./exit-codes.ts";

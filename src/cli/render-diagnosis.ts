@@ -1,4 +1,4 @@
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { type Diagnosis, warningsOf } from "./diagnosis.ts";
 import type { Outlook } from "./outlook.ts";
 import { paint, type RenderOptions } from "./render.ts";

@@ -1,7 +1,7 @@
 import type { Comparison, DeviceExplanation, ExplainedDecision } from "../compat/explain.ts";
 import { overlayFile } from "../compat/pair.ts";
 import { REASON_CODES, type Reason } from "../compat/reason.ts";
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { heading, paint, type RenderOptions } from "./render.ts";
 import { clip, table } from "./table.ts";
 

@@ -3,7 +3,7 @@ import { explain } from "../compat/explain.ts";
 import { summary } from "../compat/summary.ts";
 import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import type { JournalEntry } from "../journal/reader.ts";
-import { localTime } from "../log.ts";
+import { localTime } from "../log/time.ts";
 import { type Asked, type Basis, checkAgain, questionOf, type Shadowed } from "../precheck.ts";
 import { SnapshotError } from "../snapshot/source.ts";
 import { leadReason, paint, type RenderOptions, renderDecision } from "./render.ts";

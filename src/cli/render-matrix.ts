@@ -1,5 +1,5 @@
 import type { Matrix, MatrixCell, MatrixClass } from "../compat/matrix.ts";
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { table } from "./table.ts";
 
 /** What a cell can be, as one letter, as a word, and as a class of the page's style sheet. */

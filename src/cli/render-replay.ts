@@ -1,4 +1,4 @@
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import type { Replayed } from "./replay.ts";
 
 /** Requests that got something else than then, each with every difference; and what those got that have no recorded reply. */

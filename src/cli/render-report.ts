@@ -1,5 +1,5 @@
 import type { JournalEntry } from "../journal/reader.ts";
-import { localTime } from "../log.ts";
+import { localTime } from "../log/time.ts";
 import { Agreement } from "../nova/agreement.ts";
 import { clip, table } from "./table.ts";
 

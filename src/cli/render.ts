@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Decision } from "../compat/decision.ts";
 import type { Verdict } from "../compat/reason.ts";
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 import { clip, table } from "./table.ts";
 
 const COLOURS = { accept: "green", conditional: "yellow", unknown: "yellow", reject: "red" } as const;

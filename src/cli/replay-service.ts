@@ -1,6 +1,6 @@
 import type { Policy } from "../compat/policy.ts";
 import type { JournalEntry } from "../journal/reader.ts";
-import { createLogger } from "../log.ts";
+import { createLogger } from "../log/logger.ts";
 import { RpcServer } from "../messaging/server.ts";
 import type { ServerTarget } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";

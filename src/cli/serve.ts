@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { type Config, readConfig } from "../config.ts";
 import { Journal } from "../journal/journal.ts";
-import { createLogger, type LevelledLogger, type Logger, logFormat } from "../log.ts";
+import { logFormat } from "../log/format.ts";
+import { createLogger, type LevelledLogger, type Logger } from "../log/logger.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { Notifier } from "../messaging/notifier.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";

@@ -1,6 +1,6 @@
 import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { Consumer } from "../messaging/transport.ts";

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 
 /** Names of numbers and words: no secret, no host, no device. */
 export type State = Readonly<Record<string, unknown>>;

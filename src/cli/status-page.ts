@@ -2,7 +2,7 @@ import { type HostDevices, matrix } from "../compat/matrix.ts";
 import type { Policy } from "../compat/policy.ts";
 import { poolsOf } from "../compat/pool.ts";
 import type { Reason } from "../compat/reason.ts";
-import { localTime } from "../log.ts";
+import { localTime } from "../log/time.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { HostState } from "../snapshot/source.ts";
 import { escapeHtml, htmlPage } from "./html.ts";

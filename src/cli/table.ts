@@ -1,4 +1,4 @@
-import { printable } from "../log.ts";
+import { printable } from "../log/printable.ts";
 
 /** Columns two blanks apart, the last one as wide as it is; what hosts say is escaped. `paint` may colour a cell that is as wide as it will be. */
 export function table(

@@ -3,7 +3,8 @@ import { createServer as createHttpsServer, Server as HttpsServer } from "node:h
 import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
-import type { LogContext, Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
+import type { LogContext } from "../log/record.ts";
 import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";

@@ -3,7 +3,7 @@ import type { Policy } from "../compat/policy.ts";
 import { byStanding, type Ranking, rankingOf, unplaced } from "../compat/rank.ts";
 import { type ReasonCode, reason } from "../compat/reason.ts";
 import type { Departure } from "../departure.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import type { Call, Endpoint, Method } from "../messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../messaging/errors.ts";
 import { MAX_BODY_BYTES } from "../messaging/message.ts";

@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 
 /** Seconds' worth of checks that may come at once: whoever drains a host asks about all its instances in one moment. */
 const BURST_SECONDS = 5;

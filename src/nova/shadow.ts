@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Decision } from "../compat/decision.ts";
 import { summary } from "../compat/summary.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/logger.ts";
 import { InvalidMessage } from "../messaging/errors.ts";
 import type { Delivery } from "../messaging/transport.ts";
 import type { CheckPlacement } from "../placement.ts";

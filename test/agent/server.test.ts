@@ -7,7 +7,8 @@ import { type ScanResult, SnapshotUnavailable } from "../../src/agent/scan-resul
 import { NO_SCANS } from "../../src/agent/scanner.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
 import { MAX_PER_SECOND } from "../../src/http/pace.ts";
-import { createLogger, osloJson } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
+import { osloJson } from "../../src/log/oslo-json.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
 import { recordingLog } from "../support/log.ts";
 

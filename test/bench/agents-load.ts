@@ -3,7 +3,7 @@ import { createService } from "../../src/cli/service.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { type Children, freePort } from "./children.ts";

@@ -1,4 +1,4 @@
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { conclude } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { type ReasonCode, reason, type Verdict } from "../../src/compat/reason.ts";
-import { createLogger, osloJson } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
+import { osloJson } from "../../src/log/oslo-json.ts";
 import { logDecision, logRanking } from "../../src/nova/decision-log.ts";
 
 const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";

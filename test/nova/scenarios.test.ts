@@ -8,7 +8,7 @@ import { createService } from "../../src/cli/service.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { REASON_CODES } from "../../src/compat/reason.ts";
 import { Config } from "../../src/config.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { Unknown } from "../../src/policy/unknown.ts";

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MessagingTimeout, RemoteError } from "../../src/messaging/errors.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";

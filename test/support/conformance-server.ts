@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../../src/messaging/errors.ts";
 import type { RawContext } from "../../src/messaging/message.ts";

@@ -1,4 +1,4 @@
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 
 /** The real logger; `lines` is everything that it wrote. */
 export function recordingLog() {

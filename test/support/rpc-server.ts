@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createLogger } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
 import type { Method } from "../../src/messaging/endpoint.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";

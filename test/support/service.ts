@@ -4,7 +4,9 @@ import { createService } from "../../src/cli/service.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
 import { Journal } from "../../src/journal/journal.ts";
-import { createLogger, osloJson, osloLine } from "../../src/log.ts";
+import { createLogger } from "../../src/log/logger.ts";
+import { osloJson } from "../../src/log/oslo-json.ts";
+import { osloLine } from "../../src/log/oslo-line.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 
