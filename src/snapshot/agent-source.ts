@@ -211,7 +211,9 @@ function read(host: string, { reply, sentAt }: Asked, known: Collected | undefin
 	const collectedAt = sentAt - Number(age);
 	if (status === 304) {
 		if (known === undefined) throw badReply("status 304, although it was asked for everything");
-		return { ...known, collectedAt };
+		const { snapshot, etag, bytes } = known;
+		// Not spread: that has a hidden class of its own, and what checks do with it would be compiled anew for each answer.
+		return { snapshot, etag, bytes, collectedAt };
 	}
 	const type = String(headers["content-type"] ?? "");
 	if (!/^application\/json\b/.test(type)) throw badReply(`${JSON.stringify(type)}, expected application/json`);
