@@ -1,10 +1,13 @@
 import type { Usable } from "./attempt.ts";
 import { type Reason, reason } from "./compat/reason.ts";
-import type { PrecheckRequest } from "./precheck.ts";
+import type { Departure } from "./departure.ts";
 import { SnapshotError } from "./snapshot/source.ts";
 
 /** What is told of ports and never blocks: Nova's list of them, without one that of the agent, which knows no types. */
-export function repluggedPorts(request: PrecheckRequest, source?: Usable | SnapshotError): readonly Reason[] {
+export function repluggedPorts(
+	request: Departure & { readonly dest_host: string },
+	source?: Usable | SnapshotError,
+): readonly Reason[] {
 	const { ports, instance_uuid, devices, dest_host } = request;
 	const told = (what: string, device: string | undefined) =>
 		reason("port.replugged", "precheck", `${what}, and plugged in again on ${dest_host}`, device ? { device } : {});

@@ -1,5 +1,5 @@
 import { renderReplay, titleOf } from "./render-replay.ts";
-import type { Replayed } from "./replay.ts";
+import type { Replayed } from "./send-again.ts";
 
 /** What XML 1.0 has no characters for, besides control characters, which are escaped already. */
 const NO_XML = /[\p{Cs}\ufffe\uffff]/gu;

@@ -1,5 +1,5 @@
 import { printable } from "../log/printable.ts";
-import type { Replayed } from "./replay.ts";
+import type { Replayed } from "./send-again.ts";
 
 /** Requests that got something else than then, each with every difference; and what those got that have no recorded reply. */
 export function renderReplay(replayed: readonly Replayed[]): string {
