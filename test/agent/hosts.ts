@@ -9,6 +9,7 @@ import {
 	populateModule,
 	populatePci,
 	populateVdpa,
+	resourceFile,
 	writeFiles,
 } from "../support/sysfs.ts";
 
@@ -120,7 +121,7 @@ function mlx5(root: string): void {
 			address,
 			device: "101e",
 			driver: "mlx5_vfio_pci",
-			files: { driver_override: "mlx5_vfio_pci" },
+			files: { driver_override: "mlx5_vfio_pci", resource: resourceFile(2 ** 20) },
 		})),
 	);
 	for (const [index, vf] of vfs.entries()) populateVfio(root, vf, index, index === 2 ? undefined : PRE_COPY);

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { PRE_COPY, populateNvidiaProc, populateSriov, populateVfio } from "../agent/hosts.ts";
-import { populateMdev, populateMdevType, populateModule, populatePci } from "../support/sysfs.ts";
+import { populateMdev, populateMdevType, populateModule, populatePci, resourceFile } from "../support/sysfs.ts";
 
 const VFS_OF_A_PF = 256;
 const MDEVS_OF_A_GPU = 32;
@@ -79,6 +79,7 @@ const VF_FILES = {
 	numa_node: "0",
 	local_cpulist: "0-31",
 	"power/control": "on",
+	resource: resourceFile(2 ** 20),
 };
 
 const TYPE = "nvidia-180";

@@ -79,6 +79,14 @@ export function populatePci(root: string, pci: PciFunction): string {
 	return node;
 }
 
+/** A file `resource` as the kernel prints it, for BARs of these bytes; 0 is none. */
+export function resourceFile(...bytes: readonly number[]): string {
+	const place = 0x38_0000_0000_00;
+	const hex = (value: number) => `0x${value.toString(16).padStart(16, "0")}`;
+	const line = (size: number) => (size === 0 ? [0, 0, 0] : [place, place + size - 1, 0x14_220c]).map(hex).join(" ");
+	return [...bytes, ...Array<number>(13).fill(0)].slice(0, 13).map(line).join("\n");
+}
+
 /** The module of a driver that has devices already; without `version` it is one that sets none. */
 export function populateModule(
 	root: string,

@@ -3,6 +3,7 @@ import { collectAttributes } from "../attributes.ts";
 import type { Findings } from "../findings.ts";
 import { readWhole } from "../read-whole.ts";
 import type { Sysfs } from "../sysfs.ts";
+import { addBars } from "./bars.ts";
 import { classCollector } from "./classes.ts";
 import type { Draft, Host } from "./collector.ts";
 import { driverVersions } from "./driver.ts";
@@ -61,6 +62,7 @@ function readFunction(id: string, node: Sysfs, { addVersions, addClass }: Additi
 		found.record("device_api", { value: "vfio-pci" }, `bus/pci/drivers/${driver}`);
 	}
 	addVersions(driver, found);
+	addBars(found, node);
 	const physfn = node.link("physfn");
 	const parent = physfn !== undefined && "value" in physfn && PCI_ADDRESS.test(physfn.value) ? physfn.value : undefined;
 	addPlaces(found, node);

@@ -2,7 +2,15 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { collectPci, PCI_ADDRESS } from "../../../src/agent/collectors/pci.ts";
-import { hostAt, link, type PciFunction, populateModule, populatePci, temporaryHost } from "../../support/sysfs.ts";
+import {
+	hostAt,
+	link,
+	type PciFunction,
+	populateModule,
+	populatePci,
+	resourceFile,
+	temporaryHost,
+} from "../../support/sysfs.ts";
 
 const VF: PciFunction = { address: "0000:3b:10.0", driver: "ixgbe_vfio_pci", physfn: "0000:3b:00.0" };
 
@@ -158,4 +166,37 @@ test("an id and a driver that cannot be read are told, the others stay", () => {
 	const [device] = collectPci(hostAt(sysfs));
 	expect(device?.unreadable).toEqual({ vendor: "EXDEV", driver: "EXDEV" });
 	expect(device?.attributes).toMatchObject({ device: "1515", class: "020000" });
+});
+
+describe("bar_sizes, from the file `resource`", () => {
+	const assigned = resourceFile(16_384);
+	const unassigned = assigned.replace(/.*/, "0x0000000000000000 0x00000000000fffff 0x0000000000040200");
+
+	test.each([
+		["two, one of more than 2^32 bytes", resourceFile(2 ** 37, 0, 0, 16_384), { bar_sizes: "0:137438953472,3:16384" }],
+		["one that has no place yet", unassigned, { bar_sizes: "0:1048576" }],
+		[
+			"those that a PF has for its VFs are none of its own",
+			resourceFile(16_384, 0, 0, 0, 0, 0, 0, 2 ** 22),
+			{ bar_sizes: "0:16384" },
+		],
+		["none", resourceFile(), {}],
+	])("%s", (_what, resource, expected) => {
+		const { sysfs } = temporaryHost();
+		populatePci(sysfs, { ...VF, files: { resource } });
+		const [device] = collectPci(hostAt(sysfs));
+		expect(device?.attributes).not.toHaveProperty("resource");
+		expect(device?.attributes).toEqual(expect.objectContaining(expected));
+		expect(Object.hasOwn(device?.attributes ?? {}, "bar_sizes")).toBe("bar_sizes" in expected);
+		if ("bar_sizes" in expected) expect(device?.sources).toMatchObject({ bar_sizes: `${device?.path}/resource` });
+	});
+
+	test.each(["", "0xfe800000", assigned.replace(/.*/, "0xfe800000 - 0xfe803fff")])(
+		"%j is another form: unreadable",
+		(resource) => {
+			const { sysfs } = temporaryHost();
+			populatePci(sysfs, { ...VF, files: { resource } });
+			expect(collectPci(hostAt(sysfs))[0]?.unreadable).toEqual({ bar_sizes: "EBADMSG" });
+		},
+	);
 });
