@@ -346,7 +346,7 @@ describe("config/novacompat-agent.service", () => {
 		{ timeout: 30_000 },
 		async () => {
 			const { sysfs, libvirt } = temporaryHost();
-			chmodSync(dirname(sysfs), 0o755);
+			chmodSync(dirname(sysfs), 0o700);
 			populatePci(sysfs, { address: "0000:3b:10.0" });
 			chmodSync(
 				populateDomain(libvirt, { uuid: "0002587c-b09d-468a-9995-53d16eeb8a15", pci: ["0000:3b:10.0"] }),
@@ -356,9 +356,11 @@ describe("config/novacompat-agent.service", () => {
 			const agent = [process.execPath, AGENT_MAIN, ...listen, "--sysfs-root", sysfs, "--libvirt-dir", libvirt];
 			expect(unit).toMatch(/^AmbientCapabilities=CAP_DAC_READ_SEARCH$/m);
 			const able = CAPABILITIES.map((set) => `--${set}=-all,+dac_read_search`);
-			const { url } = await start(["setpriv", ...NOBODY, ...able, ...agent]);
+			const { url, log } = await start(["setpriv", ...NOBODY, ...able, ...agent]);
 			expect(await (await fetch(`${url}/v1/snapshot`)).text()).toContain("0002587c-b09d-468a-9995-53d16eeb8a15");
+			expect(log()).not.toContain("libvirt directory");
 
+			chmodSync(dirname(sysfs), 0o755);
 			const unable = CAPABILITIES.map((set) => `--${set}=-all`);
 			const { url: other } = await start(
 				["setpriv", ...NOBODY, ...unable, ...agent],
