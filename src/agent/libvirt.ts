@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing, ParseError } from "@xmldom/xmldom";
-import { readBounded } from "./bounded-file.ts";
+import { attempt, readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 
@@ -54,7 +54,8 @@ export function readDomains(directory: string): ReadonlyMap<string, readonly Dom
  * their devices look free.
  */
 export function isLibvirtThere(directory = DEFAULT_LIBVIRT_DIR): boolean {
-	return existsSync(directory);
+	// existsSync asks access(2), for which the capability of the unit does not count.
+	return attempt(() => statSync(directory, { throwIfNoEntry: false })) !== undefined;
 }
 
 function statusFiles(directory: string): readonly string[] {
