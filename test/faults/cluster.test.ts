@@ -173,7 +173,9 @@ row(
 			const sent = [0, 10, 20, 40, 80].map(async (later) => {
 				await sleep(later);
 				const reply = { _msg_id: newId(), result: null, failure: null, ending: true };
-				await replies.send(caller.replyQueue, Buffer.from(envelope(JSON.stringify(reply))), start + 10_000);
+				await replies.send(caller.replyQueue, Buffer.from(envelope(JSON.stringify(reply))), {
+					answerBy: start + 10_000,
+				});
 			});
 			await Promise.all(sent);
 			const taken = performance.now() - start;

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { MessageDeliveryFailure } from "../../src/messaging/errors.ts";
 import { newId } from "../../src/messaging/message.ts";
+import { Replies } from "../../src/messaging/replies.ts";
+import { recordingLog } from "../support/log.ts";
 import { Inbox } from "./inbox.ts";
 import { scripted, serve } from "./serving.ts";
 
@@ -132,4 +135,77 @@ describe("where a reply goes", () => {
 		// One reply that held its slot would cost 250 ms at least, one that held its request 2 s.
 		expect(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)]).toBeLessThan(50);
 	});
+});
+
+/**
+ * Replies to one queue, on a broker that is away between two seconds from now, and where the queue is missing until another.
+ * `resumed`: seconds ago at which there was an outage already.
+ */
+function repliesTo(
+	broker: { away?: readonly [from: number, to: number]; missingUntil: number; resumed?: number },
+	patience: number,
+) {
+	const started = performance.now();
+	const [from, to] = (broker.away ?? [0, 0]).map((second) => started + second * 1000) as [number, number];
+	const found = broker.resumed === undefined ? undefined : started - broker.resumed * 1000;
+	const { log, lines } = recordingLog();
+	const isAway = () => performance.now() >= from && performance.now() < to;
+	const replies = new Replies({
+		transport: {
+			async publish(_to, _body, { timeout }) {
+				const end = performance.now() + Number(timeout);
+				while (isAway() && performance.now() < end) await sleep(10);
+				if (isAway()) throw new MessageDeliveryFailure("no connection to RabbitMQ");
+				return performance.now() < started + broker.missingUntil * 1000 ? "unroutable" : "routed";
+			},
+			resumedAt: () => (performance.now() >= to && to > from ? to : found),
+			state: () => ({ connected: isAway() ? undefined : "mq1:5672", connections: 1, consuming: true, blocked: false }),
+		},
+		log,
+		missingQueuePatience: patience,
+	});
+	const send = (seconds = 10) => replies.send("reply_1", Buffer.from("{}"), { answerBy: started + seconds * 1000 });
+	return { replies, send, lines, seconds: () => (performance.now() - started) / 1000 };
+}
+
+describe("row 11: an outage takes the broker from the callers too, and they come back later than we do", () => {
+	test("a reply that has begun to wait for its queue before the broker went waits on when it is back", async () => {
+		const { replies, send } = repliesTo({ away: [0.2, 1.2], missingUntil: 2 }, 0.5);
+		await send();
+		await expect.poll(() => replies.counts.confirmed).toBe(1);
+	});
+
+	test("it waits for a broker that stays away until its call is over", async () => {
+		const { replies, send, lines, seconds } = repliesTo({ away: [0.2, 60], missingUntil: 60 }, 0.5);
+		await send(1.5);
+		await expect.poll(() => replies.counts.timeout, { interval: 20 }).toBe(1);
+		expect(seconds()).toBeGreaterThan(1.4);
+		expect(seconds()).toBeLessThan(2.5);
+		expect(lines.join("")).toContain("dropping a reply to reply_1: no connection to RabbitMQ");
+	});
+
+	test("a minute after the broker was found again a missing queue is given up as ever", async () => {
+		const { replies, send, seconds } = repliesTo({ missingUntil: 60, resumed: 59 }, 0.2);
+		await send();
+		await expect.poll(() => replies.counts.returned, { interval: 20 }).toBe(1);
+		expect(seconds()).toBeGreaterThan(0.9);
+		expect(seconds()).toBeLessThan(2);
+	});
+
+	test("stop waits as long as ever, within the minute too: a dead caller does not hold it", async () => {
+		const { replies, send, seconds, lines } = repliesTo({ missingUntil: 60, resumed: 0 }, 0.5);
+		await send();
+		await sleep(100);
+		await replies.settled();
+		expect(seconds()).toBeLessThan(1.2);
+		expect(lines.join("")).toContain("the queue reply_1 does not exist");
+	});
+});
+
+test("row 9: an answer that no slot is held for does not wait for a broker that takes nothing", async () => {
+	const { replies, lines, seconds } = repliesTo({ away: [0, 60], missingUntil: 0 }, 0.5);
+	await replies.send("reply_1", Buffer.from("{}"), { answerBy: performance.now() + 10_000, isHasty: true });
+	expect(seconds()).toBeLessThan(0.5);
+	expect(replies.counts).toMatchObject({ dropped: 1 });
+	expect(lines.join("")).toContain("dropping a reply to reply_1");
 });
