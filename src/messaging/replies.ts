@@ -14,15 +14,23 @@ const MISSING_QUEUES = { max: 200, ttl: 60_000 };
 const MAX_WAITING = 200;
 /**
  * Whoever lost us the broker took it from the callers too, and they come back when they do: oslo.messaging sleeps up to 30 s between
- * attempts (`rabbit_interval_max`). Within that time a queue is waited for as long as Python waits for any.
+ * attempts (`rabbit_interval_max`). A queue is waited for until so long after we have found it again.
  */
 const RETURN_MS = 60_000;
 
 export interface RepliesOptions {
-	readonly transport: Transport;
+	readonly transport: Pick<Transport, "publish" | "resumedAt" | "state">;
 	readonly log: Log;
 	/** Seconds. */
 	readonly missingQueuePatience: number;
+}
+
+/** How long a reply may take. */
+export interface Patience {
+	/** While the broker is away it is tried until then, on the clock of `performance.now()`. */
+	readonly answerBy: number;
+	/** No slot is held for it, so nothing bounds how many such there are: it does not wait for a broker that takes nothing. */
+	readonly isHasty?: boolean;
 }
 
 /** A request names the queue for its reply, and may come from anybody: nothing is published anywhere else. */
@@ -37,11 +45,12 @@ export function isReplyQueue(name: string): boolean {
  */
 export class Replies {
 	readonly counts: ReplyCounts = noReplies();
-	readonly #transport: Transport;
+	readonly #transport: RepliesOptions["transport"];
 	readonly #log: Log;
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
+	#isEnding = false;
 
 	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
 		this.#transport = transport;
@@ -50,58 +59,69 @@ export class Replies {
 	}
 
 	/**
-	 * Resolves when the reply has arrived, or is dropped, or waits for its queue: then there is nothing more to do for the
-	 * request. While the broker is away it is tried until `answerBy`, on the clock of `performance.now()`.
+	 * Resolves when the reply has arrived, or is dropped, or waits for its queue: then there is nothing more to do for the request.
 	 */
-	async send(queue: string, reply: Buffer, answerBy: number): Promise<void> {
-		if (!isReplyQueue(queue)) {
-			this.counts.dropped++;
-			return this.#log.warning(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
-		}
-		if (this.#missing.has(queue)) {
-			this.counts.dropped++;
-			return this.#log.warning(`dropping a reply to ${queue}, which was missing a moment ago`);
-		}
+	async send(queue: string, reply: Buffer, { answerBy, isHasty = false }: Patience): Promise<void> {
+		if (!isReplyQueue(queue)) return this.#drop(`to ${JSON.stringify(queue)}, which is no reply queue`);
+		if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);
+		if (isHasty && this.#isStuck()) return this.#drop(`to ${queue}: its time is up, and the broker takes nothing`);
 		for (;;) {
 			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), SHORTEST_TRY_MS));
 			if (outcome === "routed") return this.#confirmed();
-			if (outcome === "unroutable") return this.#wait(queue, reply);
+			if (outcome === "unroutable") return this.#wait(queue, reply, answerBy);
 			if (performance.now() >= answerBy) return this.#late(queue, outcome);
 			await sleep(RETRY_MS);
 		}
 	}
 
-	/** Resolves when no reply waits for its queue any more. */
+	/** Resolves when no reply waits for its queue any more: from now on no longer than `missingQueuePatience`, whatever there was. */
 	async settled(): Promise<void> {
+		this.#isEnding = true;
 		while (this.#waiting.size > 0) await Promise.all(this.#waiting);
 	}
 
-	#wait(queue: string, reply: Buffer): void {
+	#isStuck(): boolean {
+		const { connected, blocked } = this.#transport.state();
+		return connected === undefined || blocked;
+	}
+
+	#wait(queue: string, reply: Buffer, answerBy: number): void {
 		if (this.#waiting.size >= MAX_WAITING) {
-			this.counts.dropped++;
 			const many = `${MAX_WAITING} replies wait for missing queues already`;
-			this.#log.warning(`dropping a reply to ${queue}: it is missing, and ${many} (${this.counts.dropped} dropped)`);
+			this.#drop(`to ${queue}: it is missing, and ${many} (${this.counts.dropped + 1} dropped)`);
 			return;
 		}
-		const resumedAt = this.#transport.resumedAt() ?? Number.NEGATIVE_INFINITY;
-		const until = Math.max(performance.now() + this.#patience, resumedAt + RETURN_MS);
-		const waiting = this.#tryAgain(queue, reply, until)
+		const waiting = this.#tryAgain(queue, reply, answerBy)
 			.catch((error: unknown) => this.#log.error(`dropping a reply to ${queue}: ${String(error)}`))
 			.finally(() => this.#waiting.delete(waiting));
 		this.#waiting.add(waiting);
 	}
 
-	async #tryAgain(queue: string, reply: Buffer, until: number): Promise<void> {
-		for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
-			await sleep(Math.min(RETRY_MS, left));
+	async #tryAgain(queue: string, reply: Buffer, answerBy: number): Promise<void> {
+		const own = performance.now() + this.#patience;
+		/** Why it could not be tried: without a broker nobody knows whether the queue is missing. */
+		let failure: MessageDeliveryFailure | undefined;
+		const left = () => {
+			const returned = (this.#transport.resumedAt() ?? Number.NEGATIVE_INFINITY) + RETURN_MS;
+			const until = this.#isEnding ? own : Math.max(own, returned, failure ? answerBy : own);
+			return until - performance.now();
+		};
+		while (left() > 0) {
+			await sleep(Math.min(RETRY_MS, left()));
 			if (this.#missing.has(queue)) break;
-			const outcome = await this.#try(queue, reply, Math.max(until - performance.now(), RETRY_MS));
+			const outcome = await this.#try(queue, reply, Math.max(left(), RETRY_MS));
 			if (outcome === "routed") return this.#confirmed();
-			if (outcome !== "unroutable") return this.#late(queue, outcome);
+			failure = outcome === "unroutable" ? undefined : outcome;
 		}
+		if (failure) return this.#late(queue, failure);
 		this.counts.returned++;
 		this.#missing.set(queue, true);
 		this.#log.warning(`dropping a reply: the queue ${queue} does not exist`);
+	}
+
+	#drop(why: string): void {
+		this.counts.dropped++;
+		this.#log.warning(`dropping a reply ${why}`);
 	}
 
 	#confirmed(): void {

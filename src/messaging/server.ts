@@ -136,7 +136,8 @@ export class RpcServer<Context> {
 		if (served === undefined) return;
 		const { reply, deadline, slot, isAcked } = served;
 		try {
-			if (reply) await this.#replies.send(reply.queue, reply.body, deadline.end);
+			if (reply)
+				await this.#replies.send(reply.queue, reply.body, { answerBy: deadline.end, isHasty: slot === undefined });
 			if (!isAcked) delivery.ack();
 		} finally {
 			deadline.clear();
