@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readAgentOptions } from "../../src/cli/agent-options.ts";
 import { createCa, type TestCa } from "../support/certificates.ts";
-import { MAIN, novacompat, REPOSITORY } from "../support/cli.ts";
+import { MAIN, novacompat, novacompatWith, REPOSITORY } from "../support/cli.ts";
 import { populateDomain, populatePci, temporaryHost } from "../support/sysfs.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { unitOptions } from "../support/units.ts";
@@ -245,6 +245,16 @@ describe("the running agent", () => {
 			reasons: [{ class: "HealthcheckResult", reason: "OK", details }],
 		});
 		await expect.poll(log).toMatch(new RegExp(`^at \\d{3}, ${id}: GET "/healthcheck" 200 in `, "m"));
+	});
+
+	test.each(["--listen", "--metrics-listen"])("%s that somebody else has ends it at once", async (option) => {
+		const { url, child } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
+		const taken = new URL(url).host;
+		const words = option === "--listen" ? [] : ["--listen", "127.0.0.1:0"];
+		const { status, stderr } = novacompatWith({ timeout: 10_000 }, "agent", ...words, option, taken, ...SCAN);
+		expect(stderr).toContain(`EADDRINUSE: address already in use ${taken}`);
+		expect(status).toBe(64);
+		child.kill();
 	});
 
 	test("SEC-36: metrics and health are elsewhere too, for whoever has no certificate, and nothing of the host is", async () => {

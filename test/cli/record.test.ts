@@ -96,4 +96,20 @@ describe("record without files", () => {
 		expect(stderr).toContain(`no such file or directory, open '${output}'`);
 		expect(status).toBe(novacompat("record", CAPTURE, "--output", output).status);
 	});
+
+	test("what was written before is left alone by a command that is no use", () => {
+		const output = join(directory, "old.jsonl");
+		writeFileSync(output, "of yesterday\n");
+		const env = { NOVACOMPAT_TRANSPORT_URL: "memory://" };
+		expect(novacompatWith({ env }, "record", "--output", output).status).toBe(64);
+		expect(readFileSync(output, "utf8")).toBe("of yesterday\n");
+	});
+
+	test("a full disk ends it", () => {
+		const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };
+		const { status, stderr } = novacompatWith({ env }, "record", "--output", "/dev/full");
+		expect(stderr).toContain("ENOSPC: no space left on device");
+		expect(stderr).not.toContain("recorded");
+		expect(status).toBe(novacompat("record", CAPTURE, "--output", "/dev/full").status);
+	});
 });

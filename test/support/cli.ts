@@ -8,15 +8,21 @@ export function novacompat(...args: readonly string[]) {
 	return novacompatWith({}, ...args);
 }
 
+interface CliOptions {
+	readonly input?: string;
+	readonly env?: Readonly<Record<string, string>>;
+	/** Milliseconds after which it is ended, for what may not end by itself; its status is null then. */
+	readonly timeout?: number;
+}
+
 /** The same with something on standard input and in the environment. */
-export function novacompatWith(
-	{ input = "", env = {} }: { readonly input?: string; readonly env?: Readonly<Record<string, string>> },
-	...args: readonly string[]
-) {
+export function novacompatWith({ input = "", env = {}, timeout }: CliOptions, ...args: readonly string[]) {
 	const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
 		cwd: REPOSITORY,
 		encoding: "utf8",
 		input,
+		timeout,
+		killSignal: "SIGKILL",
 		env: { ...process.env, FORCE_COLOR: undefined, ...env },
 	});
 	return { status, stdout, stderr };
