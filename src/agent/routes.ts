@@ -61,7 +61,7 @@ export async function answer(method: string, url: string, asked: Asked, sources:
 	}
 }
 
-/** The same where whoever asks need not show who he is. */
+/** Answers for health and metrics only, where whoever asks need not show who he is; they are answered without a scan, too. */
 export function answerMonitoring(
 	method: string,
 	url: string,

@@ -51,8 +51,14 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const latest = () => scanner.latest();
 	const known = { latest, scans: () => scanner.counts, detailed, tls, log };
 	const server = await startAgentServer({ listen, ...known });
+	const monitoring =
+		metricsListen &&
+		(await startMonitoringServer(metricsListen, server, known).catch(async (error: unknown) => {
+			// A server that listens would keep the process.
+			await server.close();
+			throw error;
+		}));
 	log.info(`agent of ${host} listening on ${server.url}`);
-	const monitoring = metricsListen && (await startMonitoringServer(metricsListen, server, known));
 	if (monitoring) log.info(`metrics and health of it on ${monitoring.url}`);
 	scanner.start();
 	manager.ready();

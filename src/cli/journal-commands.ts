@@ -42,7 +42,7 @@ export function addJournalCommands(program: Command): void {
 			"after",
 			`
 Without files it listens in on the bus until SIGINT or SIGTERM, and takes nothing from anybody; nobody's replies pass there.
-Exit codes: 0 written, 64 usage, 78 configuration, 255 bug.`,
+Exit codes: 0 written, 1 written, but a file that was read is damaged, 64 usage, 78 configuration, 255 bug.`,
 		)
 		.action(async (files, options) => (await import("./record.ts")).record(files, options));
 

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
+import type { Writable } from "node:stream";
+import type { RabbitTransport } from "../messaging/rabbit.ts";
 import { OWN_METHODS } from "../nova/methods.ts";
 import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
 import { OBSERVED_METHODS } from "../nova/observed.ts";
@@ -25,43 +27,49 @@ const PREFETCH = 64;
  */
 export async function recordBus({ output, ...options }: RecordBusOptions): Promise<void> {
 	const bus = findBus(options);
-	if (output !== undefined) ownerOnly(output);
-	const file = output === undefined ? process.stdout : createWriteStream(output, { mode: 0o600 });
-	let written = 0;
-	const write = (line: string) => {
-		file.write(line);
-		written++;
-	};
-	const recorder = new Recorder({ write, maxSize: Number.POSITIVE_INFINITY, onFull: () => undefined });
-	file.write(`${JSON.stringify(header(false))}\n`);
 	const transport = connectTo(bus, "novacompat-record");
-	const { exchange } = bus;
-	const keys = [...COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC].map((topic) => `${topic}.#`);
-	const listen = async () => {
-		await transport.tap(
-			{ exchange, keys, queuePrefix: "novacompat.tap.record", prefetch: PREFETCH },
-			(delivery) => {
-				delivery.ack();
-				recorder.record({ exchange, routing_key: delivery.routingKey }, delivery, METHODS);
-			},
-			() => complain("connected again; what was sent meanwhile is not recorded"),
-		);
-		complain(`recording ${keys.map((key) => `${exchange}/${key}`).join(", ")}; Ctrl-C ends it`);
-	};
 	try {
+		// Not before it is known where to listen: what is in the file is gone then.
+		if (output !== undefined) ownerOnly(output);
+		const file = output === undefined ? process.stdout : createWriteStream(output, { mode: 0o600 });
+		const failed = once(file, "error").then(([error]): never => {
+			throw error;
+		});
+		let written = 0;
+		const write = (line: string) => {
+			file.write(line);
+			written++;
+		};
+		file.write(`${JSON.stringify(header(false))}\n`);
 		// What goes wrong with the broker is told and tried again; a disk that is full ends it.
-		await Promise.race([
-			untilSignal(),
-			listen().then(() => new Promise(() => undefined)),
-			once(file, "error").then(thrown),
-		]);
+		await Promise.race([failed, untilSignal(), listen(transport, bus.exchange, write)]);
+		await transport.close();
+		// Also for what was on its way to the disk.
+		if (output !== undefined) await Promise.race([failed, ended(file)]);
+		complain(`${written} ${written === 1 ? "message" : "messages"} recorded`);
 	} finally {
 		await transport.close();
 	}
-	if (output !== undefined) await new Promise<void>((resolve) => void file.end(resolve));
-	complain(`${written} ${written === 1 ? "message" : "messages"} recorded`);
 }
 
-function thrown([error]: readonly unknown[]): never {
-	throw error;
+/** Never resolves. */
+async function listen(transport: RabbitTransport, exchange: string, write: (line: string) => void): Promise<never> {
+	const recorder = new Recorder({ write, maxSize: Number.POSITIVE_INFINITY, onFull: () => undefined });
+	const keys = [...COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC].map((topic) => `${topic}.#`);
+	await transport.tap(
+		{ exchange, keys, queuePrefix: "novacompat.tap.record", prefetch: PREFETCH },
+		(delivery) => {
+			delivery.ack();
+			recorder.record({ exchange, routing_key: delivery.routingKey }, delivery, METHODS);
+		},
+		() => complain("connected again; what was sent meanwhile is not recorded"),
+	);
+	complain(`recording ${keys.map((key) => `${exchange}/${key}`).join(", ")}; Ctrl-C ends it`);
+	return new Promise(() => undefined);
+}
+
+function ended(file: Writable): Promise<void> {
+	return new Promise((resolve, reject) => {
+		file.end((error?: Error | null) => (error ? reject(error) : resolve()));
+	});
 }

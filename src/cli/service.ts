@@ -61,10 +61,12 @@ export function createService(options: ServiceOptions): RpcServer<RequestContext
 	});
 }
 
+/** Of the agents that the configuration names. @throws {ConfigError} for certificates that cannot be used */
 export function agentSnapshots(config: Config, log: Logger, witness?: SnapshotWitness): AgentSnapshots {
 	return withTlsFiles(() => createSnapshots(config, log, witness));
 }
 
+/** Those of the URL go before those of the section. @throws {InvalidRabbitOptions} */
 export const rabbitOptionsOf = ({ oslo_messaging_rabbit, transport_url }: Config) =>
 	rabbitOptions(oslo_messaging_rabbit, transport_url?.query ?? new Map());
 
@@ -73,6 +75,7 @@ export function standInTargets({ control_exchange: exchange, stand_in_hosts }: C
 	return stand_in_hosts.flatMap((server) => COMPUTE_TOPICS.map((topic) => ({ exchange, topic, server })));
 }
 
+/** Reads certificates anew, and returns what takes them into use. @throws {ConfigError}, and nothing has changed then */
 export function prepareTls(snapshots: AgentSnapshots, files: Config["agent_tls"]): () => void {
 	return files ? withTlsFiles(() => snapshots.prepareTls(files)) : () => undefined;
 }

@@ -39,7 +39,7 @@ export class Recorder {
 		if (message === undefined || message["ending"] === false) return;
 		if (methods && !methods.has(message["method"])) return;
 		const line = `${JSON.stringify({ time: new Date().toISOString(), ...where, message })}\n`;
-		this.#size += line.length;
+		this.#size += Buffer.byteLength(line);
 		if (this.#size > this.#options.maxSize) this.#options.onFull();
 		else this.#options.write(line);
 	}
@@ -49,7 +49,7 @@ export class Recorder {
 export class TappedTransport implements Transport {
 	readonly #inner: Transport;
 	readonly #recorder: Recorder;
-	/** A reply whose queue is missing is published again and again. */
+	/** A reply whose queue is missing is published again and again: the same buffer. */
 	readonly #recorded = new WeakSet<Buffer>();
 
 	constructor(inner: Transport, recorder: Recorder) {
