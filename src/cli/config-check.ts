@@ -72,10 +72,9 @@ function checkAgentTls({ agent_tls }: Config, placeOf: Placed<Config>["placeOf"]
 	}
 }
 
-/** The password of the broker is in it. */
 function readableByOthers(file: string): readonly string[] {
 	const mode = statSync(file).mode & 0o777;
 	if ((mode & 0o007) === 0) return [];
 	const written = mode.toString(8).padStart(4, "0");
-	return [`${file}:1:1: the file has mode ${written}, expected 0640 or 0600: the password of the broker is in it`];
+	return [`${file}:1:1: the file has mode ${written}, expected 0640 or 0600: passwords of brokers stand in it`];
 }

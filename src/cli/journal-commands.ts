@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { VERDICT_ORDER } from "../compat/settle.ts";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
 import { busOptions } from "./bus-options.ts";
 import { URL_VARIABLE } from "./environment.ts";
@@ -13,7 +14,7 @@ export function addJournalCommands(program: Command): void {
 		.addOption(sinceOption())
 		.option("--instance <uuid>", "of this instance; the beginning of the uuid will do")
 		.option("--host <name>", "from or to this host")
-		.option("--verdict <verdict...>", "accept, conditional, reject or unknown")
+		.addOption(new Option("--verdict <verdict...>", "of such a verdict").choices(VERDICT_ORDER))
 		.action(async (options) => (await import("./journal.ts")).journalList(options));
 
 	readingOptions(journal.command("report"))

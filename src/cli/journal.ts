@@ -49,7 +49,9 @@ export function journalWhy(instance: string | undefined, options: JournalCommand
 	if (entries.length === 0) {
 		const about = instance === undefined ? "" : ` about instance ${instance}`;
 		const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
-		throw new UsageError(`${directory.join(", ")}: no decision${about}${from}`);
+		const none = `${directory.join(", ")}: no decision${about}${from}`;
+		if (instance !== undefined) throw new UsageError(none);
+		complain(none);
 	}
 	print({ ...listOf(entries), text: () => renderHistory(entries, terminalColour(process.stdout)) }, options);
 }

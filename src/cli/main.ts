@@ -227,7 +227,8 @@ function exitCodeOfUsage({ exitCode }: CommanderError): number {
 // Whoever reads us may stop early: `novacompat matrix ... | head`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 	if (error.code === "EPIPE") process.exit();
-	throw error;
+	process.stderr.write(`novacompat: standard output: ${error.message}\n`);
+	process.exit(EXIT.usage);
 });
 
 try {

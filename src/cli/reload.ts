@@ -85,8 +85,7 @@ export class Reloads<Config extends object> {
 			log.info("configuration reloaded");
 		} catch (error) {
 			this.#failure++;
-			const isTheirs = error instanceof ConfigError || error instanceof UsageError;
-			const text = isTheirs ? error.message : inspect(error);
+			const text = isTheirs(error) ? error.message : inspect(error);
 			log.error(`configuration not reloaded, everything stays as it was: ${text.replaceAll("\n", "; ")}`);
 		}
 	}
@@ -99,8 +98,10 @@ export class Reloads<Config extends object> {
 		const { texts, others } = this.#named(files, config);
 		const named = [...texts, ...others];
 		const version = await untilQuiet(named);
-		for (const file of texts) checkEnd(file, this.#closed.has(file));
-		const closed = closedOf(texts);
+		// What is not there whoever needs it tells better.
+		const there = texts.filter(isRegular);
+		for (const file of there) checkEnd(file, this.#closed.has(file));
+		const closed = closedOf(there);
 		const takes = prepare.map((one) => one(config));
 		if (fileVersions(named) !== version) throw new ConfigError("files were written while they were read");
 		for (const take of takes) take();
@@ -127,6 +128,12 @@ export class Reloads<Config extends object> {
 		}
 		return Object.fromEntries(taken.map((option) => [option, to[option]])) as Partial<Config>;
 	}
+}
+
+/** Files that are wrong, or cannot be read; anything else is a bug. */
+function isTheirs(error: unknown): error is Error {
+	if (error instanceof ConfigError || error instanceof UsageError) return true;
+	return error instanceof Error && "code" in error && "syscall" in error;
 }
 
 /** Of paths; returns their version. Throws ConfigError when somebody goes on writing. */

@@ -33,7 +33,12 @@ export function renderEntries(entries: readonly JournalEntry[], { colour }: Rend
 
 /** Decision by decision, every reason. */
 export function renderHistory(entries: readonly JournalEntry[], options: RenderOptions): string {
-	return entries.map((entry) => `${localTime(Date.parse(entry.time))}\n${decisionOf(entry, options)}`).join("\n");
+	return entries.map((entry) => `${momentOf(entry)}\n${decisionOf(entry, options)}`).join("\n");
+}
+
+/** When it was decided, about which instance, and by which request it is found in Nova's logs. */
+function momentOf({ time, request: { instance_uuid = "-" }, request_id }: JournalEntry): string {
+	return [localTime(Date.parse(time)), `instance ${instance_uuid}`, ...(request_id ? [request_id] : [])].join("  ");
 }
 
 /** One decision with all that is known of it. `count`: how many have its id. */

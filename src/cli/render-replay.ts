@@ -12,9 +12,16 @@ export function renderReplay(replayed: readonly Replayed[]): string {
 			...(recorded === undefined ? [] : [`    - ${recorded}`]),
 			...(now === undefined ? [] : [`    + ${now}`]),
 		]);
-		return [`differs  ${titleOf(one)}`, ...rows];
+		return [`differs  ${titleOf(one)}`, ...rows, ...whyRefused(one)];
 	});
 	return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** Of a nova-compute's answer only whether it refused is compared: without our reasons nobody would know what to do about it. */
+function whyRefused({ differences = [], now }: Replayed): readonly string[] {
+	const { message } = Object(now["failure"]) as Record<string, unknown>;
+	const isBare = differences.some(({ path }) => path === "refused");
+	return isBare && typeof message === "string" ? [`  ${message}`] : [];
 }
 
 /** How many of each, and why that says little. `others`: calls that were for other services. */

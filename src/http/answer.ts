@@ -47,6 +47,17 @@ export function metricsPage(body: string): Answer {
 	return { status: 200, type: METRICS_TYPE, body };
 }
 
+/** JSON rather than plain text; RFC 9110, 12.5.1. */
+function prefersJson(accept: string): boolean {
+	const ranges = accept.split(",").map((range) => {
+		const [type = "", weight = "1"] = range.toLowerCase().split(/;\s*q=/);
+		return { type: type.trim(), weight: Number(weight) };
+	});
+	const weightOf = (...names: readonly string[]) =>
+		names.map((name) => ranges.find(({ type }) => type === name)?.weight).find((weight) => weight !== undefined) ?? 0;
+	return weightOf(JSON_TYPE, "application/*", "*/*") > weightOf("text/plain", "text/*", "*/*");
+}
+
 /**
  * As oslo.middleware answers (oslo_middleware/healthcheck/__init__.py): GET with the reason, HEAD with the status alone. `ailment` says what
  * is wrong, if anything is; `details`, in JSON only, what there is to say in any case, where that is wanted.
@@ -60,7 +71,7 @@ export function healthcheck<Sources>(
 			const reason = await ailment(sources);
 			const status = reason === undefined ? 200 : 503;
 			const reasons = [reason ?? "OK"];
-			if (!accept.includes(JSON_TYPE)) return { status, type: TEXT_TYPE, body: reasons.join("\n") };
+			if (!prefersJson(accept)) return { status, type: TEXT_TYPE, body: reasons.join("\n") };
 			const detail = await details(sources);
 			if (detail === undefined) return { ...json({ detailed: false, reasons }), status };
 			const detailed = reasons.map((reason) => ({ class: "HealthcheckResult", reason, details: detail }));

@@ -16,6 +16,9 @@ const VOLATILE = /^result\.(hosts\.\d+\.)?snapshots(\.|$)/;
 const DECISION_ID = / ?\[[0-9a-f]{12}\]/g;
 const IS_DECISION_ID = /^result\.(hosts\.\d+\.)?id$/;
 
+/** How long ago an agent could not be asked, or its host was read: it is in messages, and another in every call. */
+const AGES = / (of )?\d+(\.\d)? s ago\b| for \d+ s(?= \(limit )/g;
+
 const CHECK_OF_NOVA = "check_can_live_migrate_destination";
 /** What a caller has when nothing came. */
 const NO_ANSWER: ReadonlySet<unknown> = new Set(["MessagingTimeout", "MessageUndeliverable"]);
@@ -64,7 +67,8 @@ function leavesOf(outcome: Outcome, shared: boolean): ReadonlyMap<string, string
 		} else if (!(shared && IS_DECISION_ID.test(path))) {
 			const text =
 				JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? `${item}` : item)) ?? "null";
-			leaves.set(path, shared ? text.replace(DECISION_ID, "") : text);
+			const lasting = text.replace(AGES, "");
+			leaves.set(path, shared ? lasting.replace(DECISION_ID, "") : lasting);
 		}
 	};
 	visit("", outcome);

@@ -34,7 +34,7 @@ describe("novacompat config check", () => {
 		const text = `${SOUND}policy_file: policy.yaml\nallow_insecure: true\nrecording: { file: x }\n`;
 		expect(check(text, { "policy.yaml": policy }, 0o644)).toEqual({
 			status: 1,
-			stdout: `novacompat.yaml:1:1: the file has mode 0644, expected 0640 or 0600: the password of the broker is in it
+			stdout: `novacompat.yaml:1:1: the file has mode 0644, expected 0640 or 0600: passwords of brokers stand in it
 novacompat.yaml:5:12: recording is for harnesses; what decisions were made of is in the journal
 novacompat.yaml:4:17: allow_insecure is not needed: every agent is https or loopback
 policy.yaml:1:9: the rule can never fire: base_type is judged as the device's own declaration

@@ -46,6 +46,12 @@ describe("journal list", () => {
 	];
 	test.each(FILTERS)("%j leaves %i", (options, count) => expect(listed(...options)).toHaveLength(count));
 
+	test("a verdict that there is none of", () => {
+		const { status, stderr } = read("list", "--verdict", "accept", "rejected");
+		expect(stderr).toContain("'rejected' is invalid. Allowed choices are accept, conditional, unknown, reject.");
+		expect(status).toBe(64);
+	});
+
 	test("a mistake in --since", () => {
 		const { status, stderr } = read("list", "--since", "yesterday");
 		expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining("Expected 30m, 2h, 7d") });
@@ -161,8 +167,11 @@ describe("journal why", () => {
 		const { status, stdout } = read("why", "--since", "2h");
 		expect(status).toBe(0);
 		expect(stdout.match(/^(ACCEPT|REJECT|UNKNOWN) /gm)).toHaveLength(Object.keys(WAYS).length + 1);
+		expect(stdout.match(new RegExp(`^[-0-9]{10} [:0-9]{8}  instance ${INSTANCE}  req-`, "gm"))).toHaveLength(
+			Object.keys(WAYS).length,
+		);
 		const none = `novacompat: ${directory}: no decision since 2999-01-01T00:00:00.000Z\n`;
-		expect(read("why", "--since", "2999-01-01")).toEqual({ status: 64, stdout: "", stderr: none });
+		expect(read("why", "--since", "2999-01-01")).toEqual({ status: 0, stdout: "", stderr: none });
 	});
 
 	test("neither an instance nor a time", () => {

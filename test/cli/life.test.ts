@@ -66,6 +66,11 @@ describe("SIGHUP", () => {
 	test.each([
 		["an unknown option", { "serve.yaml": `${SERVE}debugg: true\n` }, 'DIR/serve.yaml:3:1: unknown option "debugg"'],
 		["broken YAML", { "serve.yaml": `${SERVE}debug: [true\n` }, /DIR\/serve\.yaml:4:1: /],
+		[
+			"a policy that is not there",
+			{ "serve.yaml": `${SERVE}debug: true\npolicy_file: nowhere.yaml\n` },
+			/DIR\/nowhere\.yaml: ENOENT: no such file or directory, open 'DIR\/nowhere\.yaml'$/,
+		],
 		["a policy that is none", { "policy.yaml": "direction: up\n" }, /DIR\/policy\.yaml:1:12: direction: /],
 		[
 			"a policy without its end",

@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { print } from "../../src/cli/output.ts";
-import { novacompat, novacompatOnTerminal } from "../support/cli.ts";
+import { MAIN, novacompat, novacompatOnTerminal, REPOSITORY } from "../support/cli.ts";
 
 const HOSTS = "config/samples/hosts";
 const RANK = ["rank", "--source", `${HOSTS}/test_compute0`, "--device", "0000:3b:10.4", "--targets", HOSTS];
@@ -107,3 +109,20 @@ test.each(COLOURS)("on a terminal with %j and %j colours are %s", (env, options,
 	expect({ status, are: terminal.includes("\u001b[") }).toEqual({ status: 1, are });
 	expect(terminal).toContain("test_compute1");
 });
+
+test.each([[REJECTED], [["matrix", "--hosts", "config/samples/hosts"]]])(
+	"%j on a disk that is full says no verdict",
+	(words) => {
+		const full = openSync("/dev/full", "w");
+		const { status, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
+			cwd: REPOSITORY,
+			encoding: "utf8",
+			stdio: ["ignore", full, "pipe"],
+		});
+		closeSync(full);
+		expect({ status, stderr }).toEqual({
+			status: 64,
+			stderr: "novacompat: standard output: ENOSPC: no space left on device, write\n",
+		});
+	},
+);

@@ -360,6 +360,7 @@ describe("recordings that know nothing of hosts", () => {
   refused
     - false
     + true
+  Migration pre-check error: instance.host is missing, expected a text of 1 to 255 characters
 1 replayed: 0 as recorded, 1 different
 `,
 			});

@@ -22,6 +22,13 @@ const REQUESTS: readonly (readonly [method: string, headers: Readonly<Record<str
 	["GET", { Accept: "application/json" }],
 	["GET", { Accept: "text/html;q=0.5, application/json" }],
 	["GET", { Accept: "image/png" }],
+	["GET", { Accept: "text/plain, application/json;q=0.5" }],
+	["GET", { Accept: "text/plain;q=0.4, Application/JSON; q=0.5" }],
+	["GET", { Accept: "text/plain;q=0.4, application/json; charset=utf-8; q=0.5" }],
+	["GET", { Accept: "text/*;q=0.4, application/json;q=none" }],
+	["GET", { Accept: "application/*" }],
+	["GET", { Accept: "*/*;q=0.1, application/json" }],
+	["GET", { Accept: "application/json;q=0, */*" }],
 	["HEAD", {}],
 	["HEAD", { Accept: "application/json" }],
 ];

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MAIN, REPOSITORY } from "../support/cli.ts";
@@ -51,7 +51,7 @@ const UNIT = [
 	"snapshot",
 	"config.test",
 	"nova-conf.test",
-	"log.test",
+	"test/log",
 	"messaging/message",
 	"messaging/json",
 	"messaging/compression",
@@ -77,6 +77,12 @@ const run = (node: string, words: readonly string[], options: readonly string[] 
 	});
 	return { status, stdout: stdout.toString("latin1"), stderr: stderr.toString("latin1") };
 };
+
+test("every name of tests is that of some", () => {
+	const files = readdirSync(`${REPOSITORY}test`, { recursive: true, encoding: "utf8" }).map((file) => `test/${file}`);
+	const tests = files.filter((file) => file.endsWith(".test.ts"));
+	expect(UNIT.filter((name) => !tests.some((file) => file.includes(name)))).toEqual([]);
+});
 
 describe.each(VERSIONS)("on Node.js %s", (version) => {
 	test("which it is", () => {

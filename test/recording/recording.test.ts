@@ -70,6 +70,19 @@ describe("what is compared", () => {
 		]);
 	});
 
+	test("how long ago an agent failed, or a host was read, is none of it", () => {
+		const said = (message: string) => ({ result: { text: message } });
+		const [refused, stale] = ["the agent of cmp-09 cannot be reached (ECONNREFUSED)", "has not read its devices"];
+		expect(compareOutcomes(said(refused), said(`${refused} 0.8 s ago`))).toEqual([]);
+		expect(compareOutcomes(said(`${refused} 12.3 s ago`), said(`${refused} 0.8 s ago`))).toEqual([]);
+		expect(compareOutcomes(said(`${stale} for 61 s (limit 60 s)`), said(`${stale} for 99 s (limit 60 s)`))).toEqual([]);
+		const decided = (age: number) => said(`${refused}; decided with its snapshot of ${age} s ago`);
+		expect(compareOutcomes(decided(31), decided(4))).toEqual([]);
+		expect(
+			compareOutcomes(said(`${stale} for 61 s (limit 60 s)`), said(`${stale} for 61 s (limit 90 s)`)),
+		).toHaveLength(1);
+	});
+
 	test("ids of decisions only where ids are real", () => {
 		const [was, is] = [decision("fb42b4f2f40e"), decision("aaaab4f2f40e")];
 		expect(compareOutcomes(was, is).map(({ path }) => path)).toEqual(["result.id", "result.text"]);
