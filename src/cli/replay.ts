@@ -32,6 +32,9 @@ export interface ReplayOptions extends BusOptions, Pace {
 	readonly output?: string;
 }
 
+const WITHOUT_JOURNAL =
+	"the ids in this recording are pseudonyms, and no host is known by them: only `record --journal --share` keeps what was known";
+
 /** Where there is no server in the routing key: whichever is free. */
 const ANY_SERVER = "novacompat-replay";
 
@@ -40,6 +43,7 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	const damage = new JournalDamage();
 	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
 	const entries = [...recorded, ...readJournals(options.journal ?? [], "--journal", damage.line)];
+	if (shared && entries.length === 0) complain(WITHOUT_JOURNAL);
 	const calls = conversationsOf(messages);
 	if (calls.length === 0) throw new UsageError(`${files.join(", ")}: ${withoutCalls(messages)}`);
 	const conversations = calls.filter(isForUs);

@@ -344,6 +344,14 @@ describe("recordings that know nothing of hosts", () => {
 			});
 		});
 
+		test("shared without a journal nothing can be answered as it was, and it says so", () => {
+			const shared = path("without-journal.jsonl");
+			expect(novacompat("record", firehose("call"), "--share", "--output", shared).status).toBe(0);
+			const { status, stderr } = novacompat("replay", shared, "--hosts", `${SAMPLES}/hosts`);
+			expect(status).toBe(1);
+			expect(stderr).toContain("the ids in this recording are pseudonyms");
+		});
+
 		test("nothing is left: that is no success", () => {
 			const { status, stdout } = novacompat("replay", firehose("call_none"));
 			expect({ status, stdout }).toEqual({
