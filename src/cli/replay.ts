@@ -76,6 +76,7 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 	} catch (error) {
 		if (!(error instanceof MessageDeliveryFailure || error instanceof MessagingTimeout)) throw error;
 		complain(error.message);
+		if (options.junit !== undefined) writeFileSync(options.junit, junit([], [error.message]));
 		return CALL_EXIT.noBroker;
 	} finally {
 		await client.close();

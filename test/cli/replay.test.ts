@@ -161,9 +161,13 @@ describe("yesterday's checks, made again today", () => {
 		expect(stdout).toMatch(/ {4}\+ "(MessagingTimeout|MessageUndeliverable)"\n/);
 	});
 
-	test("without a broker: 75", () => {
-		const words = [path("all.jsonl"), "--transport-url", "rabbit://127.0.0.1:1/", "--timeout", "1"];
-		expect(novacompat("replay", ...words)).toMatchObject({ status: 75, stdout: "" });
+	test("without a broker: 75, and a report with an error", () => {
+		const xml = path("no-broker.xml");
+		const words = [path("all.jsonl"), "--transport-url", "rabbit://127.0.0.1:1/", "--timeout", "1", "--junit", xml];
+		const { status, stdout, stderr } = novacompat("replay", ...words);
+		expect({ status, stdout }).toEqual({ status: 75, stdout: "" });
+		const [said = ""] = stderr.trimEnd().split("\n").slice(-1);
+		expect(readFileSync(xml, "utf8")).toContain(`<error message="${said.replace("novacompat: ", "")}"/>`);
 	});
 
 	test("SEC-01: with a password on the command line, or without any broker: 64", () => {
