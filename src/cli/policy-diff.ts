@@ -88,7 +88,7 @@ function render(
 	});
 	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
 	const { count, unchecked, problems } = told;
-	const more = unchecked > 0 ? [`${unchecked} more were made without a check`] : [];
+	const more = unchecked > 0 ? [`${unchecked} more ${unchecked === 1 ? "was" : "were"} made without a check`] : [];
 	return `${shown}${[`${flips.length} of ${count} decisions flip`, ...more, ...problems].join("; ")}.\n`;
 }
 

@@ -221,7 +221,7 @@ describe("a decision that no check came to", () => {
 		const files = ["config/policy.yaml", "config/policy.yaml"];
 		expect(novacompat("policy", "diff", ...files, "--journal", unmade)).toEqual({
 			status: 0,
-			stdout: "0 of 1 decisions flip; 1 more were made without a check.\n",
+			stdout: "0 of 1 decisions flip; 1 more was made without a check.\n",
 			stderr: "",
 		});
 	});
