@@ -74,10 +74,11 @@ export class Replies {
 		}
 	}
 
-	/** Resolves when no reply waits for its queue any more: from now on no longer than `missingQueuePatience`, whatever there was. */
+	/** Resolves when no reply waits for its queue any more, or for the broker: in little more than `missingQueuePatience`, whatever there was. */
 	async settled(): Promise<void> {
 		this.#isEnding = true;
-		while (this.#waiting.size > 0) await Promise.all(this.#waiting);
+		const patience = sleep(this.#patience + RETRY_MS, undefined, { ref: false });
+		await Promise.race([Promise.all(this.#waiting), patience]);
 	}
 
 	#isStuck(): boolean {

@@ -202,6 +202,14 @@ describe("row 11: an outage takes the broker from the callers too, and they come
 	});
 });
 
+test("row 11: stop does not wait for a broker that stays away", async () => {
+	const { replies, send, seconds } = repliesTo({ away: [0.1, 60], missingUntil: 60 }, 0.5);
+	await send();
+	await sleep(700);
+	await replies.settled();
+	expect(seconds()).toBeLessThan(2);
+});
+
 test("row 9: an answer that no slot is held for does not wait for a broker that takes nothing", async () => {
 	const { replies, lines, seconds } = repliesTo({ away: [0, 60], missingUntil: 0 }, 0.5);
 	await replies.send("reply_1", Buffer.from("{}"), { answerBy: performance.now() + 10_000, isHasty: true });
