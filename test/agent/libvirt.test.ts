@@ -68,6 +68,17 @@ describe("devices of live domains", () => {
 			[],
 		],
 		[
+			"a name with the character that stands for what could not be decoded",
+			`<metadata title='caf\ufffd'><name>caf\ufffd</name></metadata><devices><hostdev type='mdev'><source><address uuid='${MDEV}'/></source></hostdev></devices>`,
+			[MDEV],
+		],
+		[
+			"a VF from the pool of a network, and a macvtap on one",
+			"<devices><interface type='network'><source network='vfs'/><actual type='hostdev'><source><address type='pci' domain='0x0000' bus='0x3b' slot='0x10' function='0x2'/></source></actual></interface>" +
+				"<interface type='network'><source network='tap'/><actual type='direct'><source dev='ens1f0v2' mode='passthrough'/></actual></interface></devices>",
+			["0000:3b:10.2", "ens1f0v2"],
+		],
+		[
 			"capitals",
 			`<devices><hostdev type='mdev'><source><address uuid='${MDEV.toUpperCase()}'/></source></hostdev></devices>`,
 			[MDEV],

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
+import { NO_PREDECESSOR, scanAfter } from "../../src/agent/scan-result.ts";
 import { askHost } from "../../src/agent/tools.ts";
 import { freeDevices } from "../../src/departure.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
@@ -225,3 +226,68 @@ test.skipIf(!existsSync("/sys/bus/pci/devices"))("this machine's own /sys", asyn
 		expect(unreadable).toEqual({});
 	}
 });
+
+describe("nothing is told that the service would refuse the whole host for", () => {
+	const long = "x".repeat(4_097);
+
+	test("a value of a program that is too long cannot be read", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		populateNic(sysfs);
+		const text = JSON.stringify({ info: { "pci/0000:06:00.0": { versions: { running: { "fw.version": long } } } } });
+		const told = { answers: { "devlink dev info": { text } } };
+		const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+		expect(Snapshot.parse(snapshot)).toEqual(snapshot);
+		expect(snapshot.devices.find(({ id }) => id === "0000:06:00.2")?.unreadable).toEqual({ fw_version: "EFBIG" });
+	});
+
+	test.each([
+		["of its driver", 600, []],
+		["of an overlay", 1, Array.from({ length: 600 }, (_, index) => `x${index}`)],
+	])(
+		"a device with too many attributes %s is left out, or unreadable where an instance has it",
+		(_who, count, added) => {
+			const { sysfs, libvirt } = temporaryHost();
+			const names = Array.from({ length: count }, (_, index) => [`migration/attribute_${index}`, "1"]);
+			for (const address of ["0000:3b:10.0", "0000:3b:10.2"]) {
+				populatePci(sysfs, { address, files: Object.fromEntries(names) });
+			}
+			populatePci(sysfs, { address: "0000:3b:10.4", device: "1528" });
+			populateDomain(libvirt, { uuid: UUID, pci: ["0000:3b:10.2"] });
+			const attributes = Object.fromEntries(added.map((name) => [name, "1"]));
+			const devices = [{ match: { device: ["1515"] }, attributes }];
+			const overlays = added.length > 0 ? [{ file: "a.yaml", source: "s", date: "2026-11-29", devices }] : [];
+			const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, overlays });
+			expect(Snapshot.parse(snapshot)).toEqual(snapshot);
+			const reason = expect.stringMatching(/^it has 60\d attributes, at most 512 can be told$/);
+			expect(snapshot.dropped).toEqual([
+				{ id: "0000:3b:10.0", reason },
+				{ id: "0000:3b:10.2", reason },
+			]);
+			expect(snapshot.devices.map(({ id, unreadable, instance }) => [id, unreadable, instance])).toEqual([
+				["0000:3b:10.2", { vendor: "ENODEV", device: "ENODEV" }, UUID],
+				["0000:3b:10.4", {}, undefined],
+			]);
+		},
+	);
+
+	test("a snapshot that is too large is a scan that fails, and says what can be done", async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		const directory = join(sysfs, "../overlay.d");
+		for (let number = 0; number < 10; number++) populatePci(sysfs, { address: `0000:3b:1${number}.0` });
+		const attributes = Array.from({ length: 240 }, (_, index) => `      x${index}: "${"y".repeat(4_000)}"\n`).join("");
+		writeFiles(directory, {
+			"large.yaml": `source: s\ndate: 2026-11-29\ndevices:\n  - match: { vendor: "8086" }\n    attributes:\n${attributes}`,
+		});
+		const places = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, overlayDir: directory };
+		await expect(scanAfter(NO_PREDECESSOR, places)).rejects.toThrow(
+			/^the snapshot of 10 devices has \d{7} bytes, of which a service takes 8388608 at most: are there fewer attributes in the overlays of .*overlay\.d\?$/,
+		);
+	});
+});
+
+/** A ConnectX with one VF. */
+function populateNic(sysfs: string): void {
+	const [pf, vf] = ["0000:06:00.0", "0000:06:00.2"];
+	populatePci(sysfs, { address: pf, vendor: "15b3", device: "101d", driver: "mlx5_core" });
+	populatePci(sysfs, { address: vf, vendor: "15b3", device: "101e", driver: "mlx5_vfio_pci", physfn: pf });
+}
