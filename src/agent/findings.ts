@@ -1,4 +1,5 @@
 import type { Attributes } from "../compat/device.ts";
+import { MAX_VALUE_LENGTH } from "../snapshot/limits.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
 import type { Reading } from "./reading.ts";
 import type { Sysfs } from "./sysfs.ts";
@@ -98,7 +99,8 @@ export class Findings implements Collected {
 
 	/** Takes an attribute from elsewhere; `source` says where. Nothing is recorded for an absent one. */
 	record(name: string, reading: Reading, source?: string): void {
-		this.#attributes.record(name, reading, source);
+		const isTooLong = reading !== undefined && "value" in reading && reading.value.length > MAX_VALUE_LENGTH;
+		this.#attributes.record(name, isTooLong ? { errno: "EFBIG" } : reading, source);
 	}
 
 	/** Takes a fact from a file; `shape` turns its text into the one that a snapshot has, "" is none. */

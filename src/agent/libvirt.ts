@@ -65,7 +65,7 @@ function statusFiles(directory: string): readonly string[] {
 			.sort();
 	} catch (error) {
 		if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-		throw new LibvirtError(`libvirt directory ${directory} cannot be listed`, { cause: error });
+		throw new LibvirtError(`libvirt directory ${directory} cannot be listed: ${causeOf(error)}`, { cause: error });
 	}
 }
 
@@ -76,7 +76,8 @@ interface Domain {
 
 function parseDomain(path: string, content: Uint8Array): Domain {
 	try {
-		const text = new TextDecoder("utf-8", { fatal: true }).decode(content);
+		// What the parser takes for the trace of a wrong encoding, and refuses, may be in the name of a guest, which nobody keeps.
+		const text = new TextDecoder("utf-8", { fatal: true }).decode(content).replaceAll("\ufffd", "?");
 		// libvirt writes no document type; refusing it leaves no entity to expand.
 		if (/<!DOCTYPE/i.test(text)) throw new Error("it has a document type");
 		const root = new DOMParser({ onError: onWarningStopParsing }).parseFromString(text, "text/xml").documentElement;
@@ -122,8 +123,10 @@ function guestAddressOf(element: Element): Pick<GuestDevice, "guest_address"> {
 
 function hostDevicesOf(element: Element): readonly Omit<DomainDevice, "guest">[] {
 	const port = element.nodeName === "interface";
-	const type = element.getAttribute("type");
-	const sources = children(element, "source");
+	// Of an interface from the pool of a network libvirt says here what it has taken.
+	const [actual = element] = port ? children(element, "actual") : [];
+	const type = actual.getAttribute("type");
+	const sources = children(actual, "source");
 	if (type === (port ? "hostdev" : "pci")) {
 		return addressesIn(element, sources).map((address) => {
 			const source = pciAddress(address);

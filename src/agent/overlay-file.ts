@@ -40,6 +40,7 @@ function yamlFiles(directory: string): readonly string[] {
 			.sort();
 	} catch (cause) {
 		if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-		throw new OverlayError(`overlay directory ${directory} cannot be listed`, { cause });
+		const why = cause instanceof Error ? cause.message : String(cause);
+		throw new OverlayError(`overlay directory ${directory} cannot be listed: ${why}`, { cause });
 	}
 }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
 import { isLibvirtThere } from "./libvirt.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 import { type HostPlaces, scanHost } from "./scan.ts";
-import type { ScanWatch } from "./sysfs.ts";
+import { type ScanWatch, SysfsError } from "./sysfs.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -51,9 +52,15 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
+	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
 	const { libvirtDir = DEFAULT_LIBVIRT_DIR } = places;
 	const warning = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
 	return { body, digest, generation, running: found.instances ?? [], ...(!isLibvirtThere(libvirtDir) && { warning }) };
+}
+
+function tooLarge(devices: number, bytes: number, { overlayDir }: HostPlaces): string {
+	const size = `the snapshot of ${devices} devices has ${bytes} bytes, of which a service takes ${MAX_BODY_BYTES} at most`;
+	return overlayDir === undefined ? size : `${size}: are there fewer attributes in the overlays of ${overlayDir}?`;
 }
 
 /** One scan in this process, for whoever can wait for a read as long as it takes. @throws {SnapshotUnavailable} */

@@ -1,4 +1,5 @@
 import { DEVICE_KINDS } from "../compat/device.ts";
+import { MAX_ATTRIBUTES, MAX_DEVICES } from "../snapshot/limits.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { type Attachment, attachmentsOf } from "./attachments.ts";
 import type { Collector } from "./collectors/collector.ts";
@@ -9,7 +10,7 @@ import { readDomains } from "./libvirt.ts";
 import { applyOverlays, type Overlay } from "./overlay.ts";
 import { readOverlays } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
-import { type Dropped, openProc, openSysfs, type ScanWatch } from "./sysfs.ts";
+import { type Dropped, openProc, openSysfs, type ScanWatch, SysfsError } from "./sysfs.ts";
 import { askHost, type Told } from "./tools.ts";
 
 /** Of the documents written here. The type is in snapshot/; its checks are for readers, and need a package. */
@@ -60,17 +61,20 @@ export async function scanHost({ overlayDir, ...place }: HostPlaces, watch?: Sca
  * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
  */
 export function takeSnapshot(options: ScanOptions): Snapshot {
-	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlays = [], told = {}, watch } = options;
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlays = [], told: answers = {}, watch } = options;
 	const sysfs = openSysfs(sysfsRoot, watch);
 	const proc = openProc(sysfsRoot, watch);
 	const domains = readDomains(libvirtDir);
 	const attachments = attachmentsOf(domains, sysfs);
-	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told }));
+	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told: answers }));
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
-	const ids = new Set(scanned.map((device) => device.id));
+	const [told, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
+	const ids = new Set(told.map((device) => device.id));
 	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
-	const devices = [...overlaid, ...missing].map((device) => attach(device, attachments.get(device.id)));
-	const dropped = sysfs.dropped.map(droppedDevice);
+	const devices = [...told, ...missing].map((device) => attach(device, attachments.get(device.id)));
+	if (devices.length > MAX_DEVICES)
+		throw new SysfsError(`${devices.length} devices, of which a service takes ${MAX_DEVICES} at most`);
+	const dropped = [...sysfs.dropped.map(droppedDevice), ...excessive.map(excessiveDevice)];
 	return {
 		schema_version: SNAPSHOT_SCHEMA_VERSION,
 		host,
@@ -78,6 +82,18 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 		instances: [...domains.keys()].sort(),
 		devices: devices.sort(byKindThenId),
 	};
+}
+
+function isWithinLimits(device: SnapshotDevice): boolean {
+	return countOf(device) <= MAX_ATTRIBUTES;
+}
+
+function excessiveDevice(device: SnapshotDevice): { id: string; reason: string } {
+	return { id: device.id, reason: `it has ${countOf(device)} attributes, at most ${MAX_ATTRIBUTES} can be told` };
+}
+
+function countOf({ attributes, unreadable }: SnapshotDevice): number {
+	return Math.max(Object.keys(attributes).length, Object.keys(unreadable).length);
 }
 
 function droppedDevice({ path, reason }: Dropped): { id: string; reason: string } {

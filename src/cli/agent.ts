@@ -7,8 +7,10 @@ import { AgentTls } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { logFormat } from "../log/format.ts";
 import { createLogger, type LevelledLogger } from "../log/logger.ts";
+import { ConfigError } from "../yaml.ts";
 import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions, tlsFilesOf } from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
+import { UsageError } from "./exit-codes.ts";
 import { endOnCrash } from "./life.ts";
 import { Reloads } from "./reload.ts";
 import { untilSignal } from "./signals.ts";
@@ -32,7 +34,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	openSysfs(sysfsRoot);
 	await readOverlays(overlayDir);
-	const files = tlsFilesOf(options);
+	const files = tlsFilesAsConfigured(words, options);
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
@@ -65,6 +67,16 @@ export async function agent(words: readonly string[]): Promise<void> {
 	await stopped;
 	manager.stopping();
 	await Promise.all([server.close(), monitoring?.close(), scanner.stop()]);
+}
+
+/** What a file says wrongly is a mistake of the configuration, after which systemd does not try again; a word is one of the usage. */
+function tlsFilesAsConfigured(words: readonly string[], options: AgentOptions): ReturnType<typeof tlsFilesOf> {
+	try {
+		return tlsFilesOf(options);
+	} catch (error) {
+		if (!(error instanceof UsageError) || agentConfigFiles(words).length === 0) throw error;
+		throw new ConfigError(error.message, { cause: error });
+	}
 }
 
 /** New certificates and overlays are taken without being asked; of the options the log level is. */

@@ -18,12 +18,15 @@ const OURS = [
 	TlsError,
 ];
 
+/** Mistakes in files that an operator has written: trying again helps nobody. */
+const CONFIGURED = [ConfigError, OverlayError, TlsError];
+
 /** The one place where a fault becomes an exit code. */
 export function exitCodeOfFault(error: unknown): number {
 	const isOurs = OURS.some((type) => error instanceof type);
 	if (error instanceof Error && (isOurs || ("code" in error && "syscall" in error))) {
 		process.stderr.write(`novacompat: ${error.message}\n`);
-		return error instanceof ConfigError || error instanceof OverlayError ? EXIT.config : EXIT.usage;
+		return CONFIGURED.some((type) => error instanceof type) ? EXIT.config : EXIT.usage;
 	}
 	process.stderr.write(`novacompat: bug: ${error instanceof Error ? error.stack : String(error)}\n`);
 	return EXIT.bug;

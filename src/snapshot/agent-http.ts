@@ -2,9 +2,9 @@ import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type Ax
 import type { AgentConnections } from "./agent-connections.ts";
 import { ADDRESS_REFUSED } from "./agent-networks.ts";
 import { tlsProblem } from "./agent-tls.ts";
+import { MAX_BODY_BYTES } from "./limits.ts";
 import { type CheckIds, SnapshotError } from "./source.ts";
 
-const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** A lone certificate authority or proxy in between can be slow; the deadline is the signal of the request. */
 const MAX_SILENCE_MS = 3_000;
 /** What an agent answers with; whatever else it sends is none. */

@@ -1,16 +1,8 @@
 import { DEVICE_KINDS } from "../compat/device.ts";
 import { z } from "../zod.ts";
+import { MAX_ATTRIBUTES, MAX_DEVICES, MAX_VALUE_LENGTH } from "./limits.ts";
 
-const MAX_DEVICES = 8192;
 const MAX_INSTANCES = 8192;
-/**
- * One page: the most that a sysfs attribute can hold, and that the agent reads of one. Four times as long as other texts may be, because a
- * declaration in blocks or JSON may fill it, and cut off it would be another declaration.
- */
-const MAX_VALUE_LENGTH = 4096;
-
-/** Far above what a driver has: what a decision costs grows with it. */
-const MAX_ATTRIBUTES = 512;
 
 const texts = (maxLength: number) =>
 	z

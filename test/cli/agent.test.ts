@@ -60,6 +60,22 @@ describe("options", () => {
 		expect(novacompat("agent", "--help").stdout).toContain("--scan-interval <seconds>");
 	});
 
+	test.each([
+		["an address that others can reach", "listen: 192.0.2.1:9301\n", "listen is 192.0.2.1, which others can reach"],
+		[
+			"a key without a certificate",
+			"tls_key: agent.key\n",
+			"tls_cert, tls_key and tls_client_ca are only used together",
+		],
+		["certificates that are none", "tls_cert: x\ntls_key: x\ntls_client_ca: x\n", "x cannot be used"],
+	])("in a file %s is a mistake of the configuration, after which systemd does not try again", (_what, text, says) => {
+		const config = join(directory, "mistake.yaml");
+		writeFileSync(config, text);
+		const { status, stderr } = novacompatWith({ timeout: 10_000 }, "agent", "--config-file", config, ...SCAN);
+		expect(stderr).toContain(says);
+		expect(status).toBe(78);
+	});
+
 	/** Words, what is said. */
 	const words: readonly [words: readonly string[], says: string][] = [
 		[["--listen", "9301"], '--listen is "9301", expected address:port'],
