@@ -26,6 +26,7 @@ export class Acknowledgements {
 	/** In the order in which the broker handed them out. */
 	readonly #open: Open[] = [];
 	#done: Open[] = [];
+	#isFlushing = false;
 
 	constructor(channel: Settling, isLost: () => boolean) {
 		this.#channel = channel;
@@ -42,39 +43,41 @@ export class Acknowledgements {
 	/** False when the channel is gone: the broker will hand the message out again. */
 	ack(open: Open): boolean {
 		if (this.#isLost()) return false;
-		if (this.#done.length === 0) process.nextTick(() => this.#flush());
 		open.state = "done";
 		this.#done.push(open);
+		this.#flushSoon();
 		return true;
 	}
 
 	giveUp(open: Open, requeue: boolean): void {
 		open.state = "settled";
 		this.#try(() => this.#channel.nack(open, false, requeue));
+		this.#flushSoon();
 	}
 
+	#flushSoon(): void {
+		if (this.#isFlushing) return;
+		this.#isFlushing = true;
+		process.nextTick(() => this.#flush());
+	}
+
+	/** The last that is done before the first that is open takes all before it along; what is done behind that goes alone. */
 	#flush(): void {
-		const [done, oldest] = [this.#done, this.#takeOldest()];
+		this.#isFlushing = false;
+		const done = this.#done;
 		this.#done = [];
+		const first = this.#open.findIndex(({ state }) => state === "open");
+		const leading = this.#open.splice(0, first < 0 ? this.#open.length : first);
+		const oldest = leading.findLast(({ state }) => state === "done");
 		this.#try(() => {
 			if (oldest) this.#channel.ack(oldest, true);
+			for (const one of leading) one.state = "settled";
 			for (const one of done) {
 				if (one.state === "settled") continue;
 				one.state = "settled";
 				this.#channel.ack(one);
 			}
 		});
-	}
-
-	/** The last of those that are done and have nothing unfinished before them. */
-	#takeOldest(): Open | undefined {
-		let last: Open | undefined;
-		for (let first = this.#open[0]; first && first.state !== "open"; first = this.#open[0]) {
-			if (first.state === "done") last = first;
-			first.state = "settled";
-			this.#open.shift();
-		}
-		return last;
 	}
 
 	#try(settle: () => void): void {
