@@ -136,6 +136,8 @@ export const Config = z
 				rabbitOptions(...options);
 			} catch (error) {
 				if (!(error instanceof InvalidRabbitOptions)) throw error;
+				// What is wrong with one option by itself has been told, with its place.
+				if (Object.entries(options[0]).some(([option, value]) => problemOfOption(option, value) !== undefined)) return;
 				context.addIssue({ code: "custom", path: [...path, "oslo_messaging_rabbit"], message: error.message });
 			}
 		};

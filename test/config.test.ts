@@ -12,6 +12,7 @@ import { RabbitOptions } from "../src/messaging/rabbit-options.ts";
 import { readNovaConf } from "../src/nova-conf.ts";
 import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
 import { Snapshot } from "../src/snapshot/snapshot.ts";
+import { ConfigError } from "../src/yaml.ts";
 import { configSample, uncommented } from "./support/config-sample.ts";
 
 const CONFIG = `${import.meta.dirname}/../config`;
@@ -159,6 +160,13 @@ heartbeat_timeout_threshold = 60
 			rpc_ping_enabled: false,
 			oslo_messaging_rabbit: {},
 		});
+	});
+
+	test("an option that is wrong by itself is told once", () => {
+		const path = file("transport_url: memory://\noslo_messaging_rabbit:\n  ssl: maybe\n");
+		expect(() => readConfig(path)).toThrow(
+			new ConfigError(`${path}:3:8: oslo_messaging_rabbit.ssl: expected true or false, got "maybe"`),
+		);
 	});
 
 	test("options that contradict each other, one in each file", () => {

@@ -127,8 +127,8 @@ export function exitCodeOfFailure(error: unknown, { server }: ClientTarget): num
 		return CALL_EXIT.nobody;
 	}
 	if (error instanceof MessagingTimeout) {
-		complain(error.sent ? `${error.message}: ${NO_REPLY}` : error.message);
-		return error.sent ? CALL_EXIT.timeout : CALL_EXIT.noBroker;
+		complain(error.routed ? `${error.message}: ${NO_REPLY}` : error.message);
+		return error.routed ? CALL_EXIT.timeout : CALL_EXIT.noBroker;
 	}
 	if (error instanceof MessageDeliveryFailure) {
 		complain(error.message);

@@ -1,4 +1,5 @@
 import { MessageDeliveryFailure } from "./errors.ts";
+import type { Log } from "./log.ts";
 import { heartbeat, type Request } from "./message.ts";
 import { isReplyQueue } from "./replies.ts";
 import type { Transport } from "./transport.ts";
@@ -14,9 +15,14 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  */
 export function keepWaiting(
 	transport: Transport,
-	{ monitorTimeout, replyTo }: Request,
+	{ method, monitorTimeout, replyTo }: Request,
+	log: Log,
 ): (() => Promise<void>) | undefined {
 	const interval = heartbeatInterval(monitorTimeout);
+	if (interval === undefined && monitorTimeout) {
+		const asked = String(JSON.stringify(monitorTimeout)).slice(0, 40);
+		log.warning(`no heartbeats for a caller of ${method}: its _timeout is ${asked}, expected seconds from 2 on`);
+	}
 	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue))
 		return undefined;
 	const { queue, msgId } = replyTo;

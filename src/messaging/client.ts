@@ -29,6 +29,8 @@ export interface CallOptions {
 }
 
 const SEND_TIMEOUT_MS = 10_000;
+/** A short string of AMQP 0-9-1: names of exchanges, routing keys. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Calls RPC servers as oslo.messaging's client does (oslo_messaging/rpc/client.py, _drivers/amqpdriver.py). With one
@@ -109,6 +111,7 @@ export class RpcClient {
 			})
 			.then(
 				(outcome) => {
+					waiter.routed = outcome === "routed";
 					if (outcome === "unroutable")
 						waiter.reject(new MessageUndeliverable(`nothing listens on ${addressText(target)}`));
 				},
@@ -164,7 +167,16 @@ export class RpcClient {
 function destination(target: ClientTarget): Destination {
 	const { exchange, topic, fanout } = target;
 	if (topic === "") throw new InvalidTarget("the target has no topic");
-	if (fanout) return { kind: "fanout", exchange: fanoutExchange(target) };
+	if (fanout) return { kind: "fanout", exchange: shortString(fanoutExchange(target)) };
 	if (exchange === "") throw new InvalidTarget(`the target with topic ${topic} has no exchange`);
-	return { kind: "topic", exchange, key: routingKey(target) };
+	return { kind: "topic", exchange: shortString(exchange), key: shortString(routingKey(target)) };
+}
+
+/** What AMQP has no room for would be told as a fault of the connection. */
+function shortString(text: string): string {
+	const bytes = Buffer.byteLength(text);
+	if (bytes <= MAX_NAME_BYTES) return text;
+	throw new InvalidTarget(
+		`${text.slice(0, 40)}... has ${bytes} bytes, a name on the bus has ${MAX_NAME_BYTES} at most`,
+	);
 }

@@ -8,10 +8,13 @@ export class MessagingTimeout extends Error {
 	override readonly name = "MessagingTimeout";
 	/** Whether the request was given to the broker: the method may have run, or may run yet. */
 	readonly sent: boolean;
+	/** Whether the broker has said that it is in the queue of a server. */
+	readonly routed: boolean;
 
-	constructor(message: string, { sent }: { readonly sent: boolean }) {
+	constructor(message: string, { sent, routed }: { readonly sent: boolean; readonly routed: boolean }) {
 		super(message);
 		this.sent = sent;
+		this.routed = routed;
 	}
 }
 

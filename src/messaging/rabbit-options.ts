@@ -37,7 +37,10 @@ const whole = (preset: number, max: number, min = -LARGEST_INT32) => {
 const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
 	z.enum(words, `expected ${words.join(" or ")}`).default(words[0]);
 
-const name = z.string("expected a name").min(1, "expected a name");
+/** Of it and another one is made the name of a reply queue, which has 200 characters and these ones (see replies.ts), and others at most. */
+const name = z
+	.string("expected a name")
+	.regex(/^[0-9A-Za-z_.-]{1,90}$/, "expected a name of 1 to 90 letters, digits, dots, dashes and underscores");
 
 const file = z
 	.string("expected the path of a file")

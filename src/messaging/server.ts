@@ -218,7 +218,7 @@ export class RpcServer<Context> {
 	/** The reply to send, whether the method went well or not. */
 	async #work(taken: Taken): Promise<Buffer> {
 		const { request } = taken;
-		const endHeartbeats = keepWaiting(this.#options.transport, request);
+		const endHeartbeats = keepWaiting(this.#options.transport, request, this.#options.log);
 		const msgId = request.replyTo?.msgId ?? "";
 		let outcome: keyof RequestCounts = "ok";
 		try {

@@ -20,6 +20,8 @@ export interface Waiter {
 	readonly result: Promise<unknown>;
 	/** Set when the request is given away: from then on the method may run. */
 	sent: boolean;
+	/** Set when the broker has it in a queue. */
+	routed: boolean;
 	reject(error: Error): void;
 	onReply(reply: Reply, body: Buffer): void;
 }
@@ -45,7 +47,7 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettl
 		finish();
 	};
 	const startTimer = (seconds: number) => {
-		const expire = () => settle(() => reject(timedOut(what, seconds, waiter.sent)));
+		const expire = () => settle(() => reject(timedOut(what, seconds, waiter)));
 		return setTimeout(expire, Math.min(seconds * 1000, LONGEST_MS));
 	};
 	const overall = startTimer(timeout);
@@ -54,6 +56,7 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettl
 	const waiter: Waiter = {
 		result,
 		sent: false,
+		routed: false,
 		reject: (error) => settle(() => reject(error)),
 		onReply(reply, body) {
 			onBody?.(body, reply.msgId);
@@ -68,7 +71,10 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettl
 	return waiter;
 }
 
-function timedOut(what: string, seconds: number, sent: boolean): MessagingTimeout {
-	const text = sent ? `no reply to ${what} in ${seconds} s` : `${what} was not sent: no connection in ${seconds} s`;
-	return new MessagingTimeout(text, { sent });
+function timedOut(what: string, seconds: number, { sent, routed }: Pick<Waiter, "sent" | "routed">): MessagingTimeout {
+	const happened = `the broker has not confirmed in ${seconds} s that it has the request; the method may still run`;
+	const text = routed
+		? `no reply to ${what} in ${seconds} s`
+		: `${what}${sent ? `: ${happened}` : ` was not sent: no connection in ${seconds} s`}`;
+	return new MessagingTimeout(text, { sent, routed });
 }

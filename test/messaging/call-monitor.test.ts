@@ -36,6 +36,19 @@ describe.concurrent("heartbeats", () => {
 		expect(heartbeatInterval(timeout)).toBe(interval);
 	});
 
+	test.each(["abc", 1, -60, [60], `${"x".repeat(60)}\n`])(
+		"P3: %j is no interval: a WARNING, and the answer",
+		async (_timeout) => {
+			const { send, request, call, lines } = await serve(async () => "ok");
+			await send(request({ _reply_q: "reply_1", _timeout }));
+			expect(await call()).toBe("ok");
+			const told = lines.filter((line) => line.includes("no heartbeats for a caller of"));
+			expect(told).toEqual([
+				expect.stringMatching(/ WARNING .* its _timeout is .{1,40}, expected seconds from 2 on\n$/),
+			]);
+		},
+	);
+
 	test("P28: come while the method runs, none after the reply", async ({ expect }) => {
 		const slow = gate();
 		const { send, request, reply, replies } = await serve(() => slow.opened);

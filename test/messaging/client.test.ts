@@ -38,6 +38,31 @@ async function setUp(options: RpcClientOptions = {}, transport = new MemoryTrans
 }
 
 describe("a call", () => {
+	test("that the broker does not confirm is none that nobody has answered", async () => {
+		class Blocked extends MemoryTransport {
+			override publish(): Promise<"routed"> {
+				return new Promise(() => undefined);
+			}
+		}
+		const { client } = await setUp({}, new Blocked());
+		const text =
+			"ping of nova/compute.host-a: the broker has not confirmed in 0.05 s that it has the request; the method may still run";
+		await expect(client.call(TARGET, "ping", {}, { timeout: 0.05 })).rejects.toEqual(
+			new MessagingTimeout(text, { sent: true, routed: false }),
+		);
+	});
+
+	test.each([{ topic: "é".repeat(128) }, { server: "x".repeat(250) }, { exchange: "x".repeat(256) }])(
+		"of a name that AMQP has no room for: %j",
+		async (names) => {
+			const { client } = await setUp();
+			await expect(client.call({ ...TARGET, ...names }, "ping", {}, OPTIONS)).rejects.toThrow(InvalidTarget);
+			await expect(client.cast({ ...TARGET, ...names }, "ping", {})).rejects.toThrow(
+				"a name on the bus has 255 at most",
+			);
+		},
+	);
+
 	test("has the fields of oslo's request, and its timeout as expiration", async () => {
 		const { client, request } = await setUp();
 		const call = client.call(TARGET, "ping", { arg: "x" }, { timeout: 60, context: { request_id: "req-1" } });
@@ -81,7 +106,7 @@ describe("a call", () => {
 		const { client, request } = await setUp();
 		const call = client.call(TARGET, "ping", {}, { timeout: 0.05 });
 		await expect(call).rejects.toThrow(
-			new MessagingTimeout("no reply to ping of nova/compute.host-a in 0.05 s", { sent: true }),
+			new MessagingTimeout("no reply to ping of nova/compute.host-a in 0.05 s", { sent: true, routed: true }),
 		);
 		const { msgId, answer } = await request();
 		expect(await answer(resultReply(msgId, "late"))).toBe("routed");
@@ -143,7 +168,10 @@ describe("a call", () => {
 		await transport.listen(SERVER, 64, inbox.ack);
 		const client = new RpcClient(transport);
 		await expect(client.call(TARGET, "early", {}, { timeout: 0.05 })).rejects.toThrow(
-			new MessagingTimeout("early of nova/compute.host-a was not sent: no connection in 0.05 s", { sent: false }),
+			new MessagingTimeout("early of nova/compute.host-a was not sent: no connection in 0.05 s", {
+				sent: false,
+				routed: false,
+			}),
 		);
 		const call = client.call(TARGET, "waiting", {}, OPTIONS);
 		connect();

@@ -92,7 +92,9 @@ const MISTAKES: readonly (readonly [option: string, value: unknown, expected: st
 	["rabbit_login_method", "RABBIT-CR-DEMO", "expected AMQPLAIN or PLAIN or EXTERNAL"],
 	["kombu_failover_strategy", "", "expected round-robin or shuffle"],
 	["ssl_ca_file", true, "expected the path of a file"],
-	["hostname", "", "expected a name"],
+	["hostname", "", "expected a name of 1 to 90 letters, digits, dots, dashes and underscores"],
+	["processname", "nova compute", "expected a name of 1 to 90 letters, digits, dots, dashes and underscores"],
+	["processname", "x".repeat(91), "expected a name of 1 to 90 letters, digits, dots, dashes and underscores"],
 	["rabbit_quorum", "true", "expected an option of [oslo_messaging_rabbit]"],
 	["toString", "true", "expected an option of [oslo_messaging_rabbit]"],
 ];
@@ -174,6 +176,9 @@ answer({"names": sorted(options), "read": [read(name, text) for name, text in qu
 			"rabbit_transient_queues_ttl = ",
 			// A challenge of the broker that amqplib does not know.
 			"rabbit_login_method = RABBIT-CR-DEMO",
+			// It makes names of reply queues with it that are none to us.
+			"processname = nova compute",
+			`processname = ${"x".repeat(91)}`,
 		]);
 	});
 });

@@ -349,6 +349,10 @@ describe("a broken connection", () => {
 			urlOf(port),
 		);
 		const queues = [target.topic, serverKey(target)];
+		const named = async () =>
+			(await broker.ctl("list_queues", "-q", "name")).split("\n").filter((name) => name.startsWith(target.topic));
+		const before = await named();
+		expect(before.sort()).toEqual([...queues, expect.stringContaining("_fanout_")]);
 		const client = new RpcClient(open().transport);
 		const call = client.call(target, "m", {}, { timeout: 10 });
 		await started.opened;
@@ -361,6 +365,8 @@ describe("a broken connection", () => {
 		expect(await call).toBe("kept");
 		// Redelivered and recognized.
 		expect(executions).toBe(1);
+		// The fanout queue too: under another name the old one would collect messages until its time is over.
+		expect((await named()).sort()).toEqual(before);
 	});
 
 	test.each([[7], [true], [{ a: "b" }], [["a"]], [null], [Buffer.from("00-a")]])(
