@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	chownSync,
+	copyFileSync,
+	mkdtempSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { type RequestOptions, request } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -209,5 +218,19 @@ describe("new files are taken without a restart", () => {
 		await sleep(5 * LOOK_MS);
 		expect(lines.filter((line) => line.includes("ENOENT"))).toHaveLength(1);
 		expect(await ask(url, ca.issue("service", "DNS:service"))).toBe(200);
+	});
+
+	test("a file that cannot even be looked at, and can be again", async () => {
+		const used = files();
+		const { url, lines, tls } = await agent(used);
+		rmSync(used.clientCa);
+		symlinkSync(used.clientCa, used.clientCa);
+		await expect.poll(() => lines.join("")).toMatch(/ERROR .*new certificate refused, .*ca\.pem .*\(ELOOP\)/);
+		await sleep(5 * LOOK_MS);
+		expect(tls.metrics).toMatchObject({ taken: 1, refused: 1 });
+		expect(await ask(url, ca.issue("service", "DNS:service"))).toBe(200);
+		rmSync(used.clientCa);
+		copyFileSync(ca.ca, used.clientCa);
+		await expect.poll(() => tls.metrics).toMatchObject({ taken: 2, refused: 1 });
 	});
 });
