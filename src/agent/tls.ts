@@ -124,10 +124,17 @@ function warningsOf({ certificate }: TlsMaterial, host: string): readonly string
 }
 
 function stampOf({ certificate, key, clientCa }: TlsFiles): string {
-	return [certificate, key, clientCa]
-		.map((file) => statSync(file, { throwIfNoEntry: false }))
-		.map((status) => `${status?.ino} ${status?.size} ${status?.mtimeMs} ${status?.mode}`)
-		.join("/");
+	return [certificate, key, clientCa].map(stampOfFile).join("/");
+}
+
+/** A file that cannot be looked at has a stamp, too: reading it says what is wrong in the words for an operator. */
+function stampOfFile(file: string): string {
+	try {
+		const { ino, size, mtimeMs, mode } = statSync(file);
+		return `${ino} ${size} ${mtimeMs} ${mode}`;
+	} catch (error) {
+		return String((error as NodeJS.ErrnoException).code);
+	}
 }
 
 /** Whoever can read the key can pass for this host. */

@@ -56,14 +56,19 @@ function versionOf({ ca, cert, key }: TlsFiles): string {
 	return fileVersions([ca, cert, key]);
 }
 
-/** Changes when a file does, also when another one takes its place. */
+/** Changes when a file does, also when another one takes its place, or it cannot be looked at any more. */
 export function fileVersions(paths: readonly string[]): string {
-	return paths
-		.map((path) => {
-			const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-			return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : "none";
-		})
-		.join(" ");
+	return paths.map(fileVersion).join(" ");
+}
+
+/** Of what cannot be looked at why not: whoever reads it tells that better. */
+function fileVersion(path: string): string {
+	try {
+		const { ino, mtimeNs, size } = statSync(path, { bigint: true });
+		return `${ino} ${mtimeNs} ${size}`;
+	} catch (error) {
+		return String((error as NodeJS.ErrnoException).code);
+	}
 }
 
 function load(files: TlsFiles): SecureContext {
