@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { AgentConnections } from "../../src/snapshot/agent-connections.ts";
 import { AgentHttp } from "../../src/snapshot/agent-http.ts";
@@ -197,6 +198,42 @@ test("an agent that is down", async () => {
 	expect(await failure(url)).toMatchObject({
 		code: "agent.unreachable",
 		message: expect.stringContaining("ECONNREFUSED"),
+	});
+});
+
+describe("an agent that dies in the middle of its answer is away, and no liar", () => {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+	const rows: readonly (readonly [what: string, sent: string, end: "end" | "resetAndDestroy"])[] = [
+		["a body of known length", `${head}Content-Length: 100000\r\n\r\n{`, "end"],
+		["a body in chunks", `${head}Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n`, "end"],
+		["a body, with a reset", `${head}Content-Length: 100000\r\n\r\n{`, "resetAndDestroy"],
+		["the body of a 503", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\n{", "end"],
+	];
+	/** Turns of the event loop, not time: a machine that stands still does not let a reset overtake what was sent. */
+	const arrived = async () => {
+		for (let turns = 0; turns < 10; turns++) await sleep(5);
+	};
+
+	test.each(rows)("%s", async (_what, sent, end) => {
+		let asked = 0;
+		const url = await serve((request) => {
+			asked++;
+			request.socket.write(sent);
+			void arrived().then(() => (request.socket as Socket)[end]());
+		});
+		expect(await failure(url)).toMatchObject({
+			code: "agent.unreachable",
+			message: expect.stringContaining("the agent of cmp-01 broke off in the middle of its answer"),
+		});
+		expect(asked).toBe(2);
+	});
+
+	test("what no agent answers is none, however it ends", async () => {
+		const url = await serve((request) => request.socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n{"));
+		expect(await failure(url)).toMatchObject({
+			code: "agent.bad_reply",
+			message: expect.stringContaining("status 404"),
+		});
 	});
 });
 

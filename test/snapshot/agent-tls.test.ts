@@ -1,7 +1,9 @@
 import { readFileSync, rmSync, symlinkSync } from "node:fs";
+import type { RequestListener } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import { afterAll, expect, onTestFinished, test } from "vitest";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { AgentConnections } from "../../src/snapshot/agent-connections.ts";
 import { AgentHttp } from "../../src/snapshot/agent-http.ts";
 import { lookupWithin } from "../../src/snapshot/agent-networks.ts";
@@ -15,13 +17,15 @@ const SNAPSHOT = { schema_version: "1.3", host: HOST, devices: [] };
 const ca = createCa();
 afterAll(() => ca.remove());
 
-/** An agent as it should be, but for its certificate. */
-async function agentWith({ cert, key }: Certificate): Promise<URL> {
+const good: RequestListener = (_request, response) => {
+	const headers = { "Content-Type": "application/json", "Collected-Age-Ms": "0" };
+	response.writeHead(200, headers).end(JSON.stringify(SNAPSHOT));
+};
+
+/** An agent as it should be, but for its certificate or what it answers. */
+async function agentWith({ cert, key }: Certificate, listener = good): Promise<URL> {
 	const material = { cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(ca.ca) };
-	const server = createServer({ ...material, requestCert: true, rejectUnauthorized: true }, (_request, response) => {
-		const headers = { "Content-Type": "application/json", "Collected-Age-Ms": "0" };
-		response.writeHead(200, headers).end(JSON.stringify(SNAPSHOT));
-	});
+	const server = createServer({ ...material, requestCert: true, rejectUnauthorized: true }, listener);
 	onTestFinished(() => void server.close().closeAllConnections());
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 	return new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -48,4 +52,61 @@ test("a file of ours that cannot even be looked at is told once, and what was th
 	expect(warnings).toEqual([
 		expect.stringMatching(/^agent_tls\.cert: .*: ELOOP: going on with what was there before$/),
 	]);
+});
+
+describe("an agent that dies in the middle of its answer is away, and no liar", () => {
+	/** What passes on the way to an agent until it ends as it is told to. */
+	async function severable(agent: URL) {
+		const clients = new Set<Socket>();
+		const server = createTcpServer((client) => {
+			clients.add(client);
+			const upstream = connect(Number(agent.port), "127.0.0.1");
+			for (const one of [client, upstream]) one.on("error", () => undefined);
+			client.pipe(upstream).pipe(client);
+			client.on("close", () => upstream.destroy());
+		});
+		onTestFinished(() => void server.close());
+		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+		const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+		return { url, reset: () => [...clients].map((client) => client.resetAndDestroy()) };
+	}
+
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n";
+	/** what has come, and how many good answers before */
+	const rows: readonly (readonly [what: string, sent: string, before: number])[] = [
+		["a part of the head", head, 0],
+		["a part of the body", `${head}\r\n{`, 0],
+		["a part of the body, after a good answer", `${head}\r\n{`, 1],
+	];
+	const BROKE_OFF = /^the agent of cmp-01\.example\.org broke off in the middle of its answer /;
+	/** Turns of the event loop, not time: a machine that stands still does not let a reset overtake what was sent. */
+	const arrived = async () => {
+		for (let turns = 0; turns < 10; turns++) await sleep(5);
+	};
+
+	test.each(rows)("reset over TLS after %s", async (_what, sent, before) => {
+		let asked = 0;
+		const agent = await agentWith(ca.issue(HOST, `DNS:${HOST}`), (request, response) => {
+			if (asked++ < before) return good(request, response);
+			request.socket.write(sent);
+			void arrived().then(way.reset);
+		});
+		const way = await severable(agent);
+		const { ask } = serviceOf(way.url);
+		for (let answers = 0; answers < before; answers++) expect(await ask()).toEqual(SNAPSHOT);
+		await expect(ask()).rejects.toMatchObject({ code: "agent.unreachable", message: expect.stringMatching(BROKE_OFF) });
+		expect(asked).toBeGreaterThanOrEqual(before + 2);
+	});
+
+	test.each(rows)("closed over TLS after %s", async (_what, sent, before) => {
+		let asked = 0;
+		const agent = await agentWith(ca.issue(HOST, `DNS:${HOST}`), (request, response) => {
+			if (asked++ < before) return good(request, response);
+			request.socket.end(sent);
+		});
+		const { ask } = serviceOf(agent);
+		for (let answers = 0; answers < before; answers++) expect(await ask()).toEqual(SNAPSHOT);
+		await expect(ask()).rejects.toMatchObject({ code: "agent.unreachable", message: expect.stringMatching(BROKE_OFF) });
+		expect(asked).toBeGreaterThanOrEqual(before + 2);
+	});
 });
