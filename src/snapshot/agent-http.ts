@@ -96,12 +96,16 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 		new SnapshotError(code, `the agent of ${host} ${problem}`, { cause });
 	const { response, code = "no answer" } = cause;
 	if (signal.aborted || code === AxiosError.ECONNABORTED) return of("agent.timeout", "did not answer in time");
+	const brokeOff = (how: string) => of("agent.unreachable", `broke off in the middle of its answer (${how})`);
+	// The head of an answer is an agent's own: only the rest is missing, as when the agent is stopped.
+	if (response && ANSWERS.includes(response.status)) return brokeOff(`status ${response.status}`);
 	if (response) return of("agent.bad_reply", `answered with status ${response.status}`);
 	if (code === AxiosError.ERR_BAD_RESPONSE) {
 		return of("agent.bad_reply", `answered with more than ${MAX_BODY_BYTES} bytes`);
 	}
 	if (code === ADDRESS_REFUSED) return of("agent.address", "is at an address outside of agent_networks");
 	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
+	if (CLOSED.has(code) && cause.request?.socket?.bytesRead > 0) return brokeOff(code);
 	if (CLOSED.has(code) && cause.request?.socket?.authorized === true) {
 		// What Node.js does to a client whose certificate it does not trust, without an alert.
 		return of("agent.tls", `closed the connection after the handshake: it may refuse our client certificate (${code})`);
