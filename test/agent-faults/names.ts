@@ -66,7 +66,8 @@ const agent = createServer((request, response) => {
 	const [name] = String(request.headers.host).split(".");
 	const host = name === "127" ? "address" : name;
 	const snapshot = { schema_version: "1.0", host, devices: [] };
-	response.writeHead(200, { "Content-Type": "application/json", Connection: "close" }).end(JSON.stringify(snapshot));
+	const headers = { "Content-Type": "application/json", "Collected-Age-Ms": "0", Connection: "close" };
+	response.writeHead(200, headers).end(JSON.stringify(snapshot));
 });
 let forbidden = 0;
 const trap = createTcpServer((socket) => {

@@ -24,7 +24,7 @@ export const TARGET_BODY = JSON.stringify(snapshotOf(TARGET));
 export const json =
 	(body: string = TARGET_BODY, headers: Readonly<Record<string, string>> = {}, status = 200): RequestListener =>
 	(_request, response) => {
-		response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(body);
+		response.writeHead(status, { "Content-Type": "application/json", "Collected-Age-Ms": "0", ...headers }).end(body);
 	};
 
 /** Of the configuration. */

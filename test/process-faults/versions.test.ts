@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, expect } from "vitest";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
@@ -22,8 +23,12 @@ const ADDED: readonly (readonly [version: string, ofHost: readonly string[], ofD
 	["1.3", [], ["unreadable_facts", "fact_sources", "alias", "guest_address"]],
 ];
 
+interface Versioned {
+	readonly schema_version: string;
+}
+
 /** What an agent of another version would serve of the same host. */
-function asOf(version: string): (snapshot: Snapshot) => unknown {
+function asOf(version: string): (snapshot: Snapshot) => Versioned {
 	const later = ADDED.filter(([added]) => added > version);
 	const without = (value: object, names: readonly string[]) =>
 		Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
@@ -35,7 +40,7 @@ function asOf(version: string): (snapshot: Snapshot) => unknown {
 	});
 }
 
-const VERSIONS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
+const VERSIONS: Readonly<Record<string, (snapshot: Snapshot) => Versioned>> = {
 	"1.0": asOf("1.0"),
 	"1.1": asOf("1.1"),
 	"1.2": asOf("1.2"),
@@ -51,10 +56,17 @@ const VERSIONS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
 const opened = new Opened();
 afterEach(() => opened.close());
 
+/** One of 1.0 reads its host for each answer, and says no age. */
+function agentOf(body: Versioned): RequestListener {
+	const text = JSON.stringify(body);
+	if (body.schema_version !== "1.0") return json(text);
+	return (_request, response) => response.writeHead(200, { "Content-Type": "application/json" }).end(text);
+}
+
 /** The service's pre-check, with an agent of its own version for each host. */
-async function precheckOf(bodyOf: (host: string) => unknown): Promise<Precheck> {
+async function precheckOf(bodyOf: (host: string) => Versioned): Promise<Precheck> {
 	const agents: Record<string, string> = {};
-	for (const host of HOSTS) agents[host] = await opened.agent(json(JSON.stringify(bodyOf(host))));
+	for (const host of HOSTS) agents[host] = await opened.agent(agentOf(bodyOf(host)));
 	const snapshots = createSnapshots(AgentOptions.parse({ agents }), recordingLog().log);
 	return createPrecheck(snapshots, () => DEFAULT_POLICY);
 }

@@ -8,11 +8,12 @@ import { lookupWithin } from "../../src/snapshot/agent-networks.ts";
 import { AgentSource, type Collected } from "../../src/snapshot/agent-source.ts";
 import type { SnapshotError } from "../../src/snapshot/source.ts";
 
-const SNAPSHOT = { schema_version: "1.0", host: "cmp-01", devices: [] };
+const SNAPSHOT = { schema_version: "1.1", host: "cmp-01", devices: [] };
+const HEADERS = { "Content-Type": "application/json", "Collected-Age-Ms": "0" };
 const json =
-	(body: unknown, status = 200): RequestListener =>
+	(body: unknown, status = 200, headers: Readonly<Record<string, string>> = HEADERS): RequestListener =>
 	(_request, response) => {
-		response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+		response.writeHead(status, headers).end(JSON.stringify(body));
 	};
 
 const servers: Server[] = [];
@@ -88,17 +89,17 @@ describe("answers that are no snapshot", () => {
 	const ANSWERS: readonly (readonly [string, RequestListener, string, RegExp])[] = [
 		[
 			"an HTML page",
-			(_q, r) => r.writeHead(200, { "Content-Type": "text/html" }).end("<html>"),
+			(_q, r) => r.writeHead(200, { ...HEADERS, "Content-Type": "text/html" }).end("<html>"),
 			"agent.bad_reply",
 			/"text\/html", expected application\/json/,
 		],
-		["no content type", (_q, r) => r.end("{}"), "agent.bad_reply", /expected application\/json/],
 		[
-			"broken JSON",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end("{"),
+			"no content type",
+			(_q, r) => r.writeHead(200, { "Collected-Age-Ms": "0" }).end("{}"),
 			"agent.bad_reply",
-			/not JSON/,
+			/expected application\/json/,
 		],
+		["broken JSON", (_q, r) => r.writeHead(200, HEADERS).end("{"), "agent.bad_reply", /not JSON/],
 		["a list", json([]), "agent.bad_reply", /no snapshot/],
 		[
 			"another major version",
@@ -137,36 +138,47 @@ describe("answers that are no snapshot", () => {
 		],
 		[
 			"more than 8 MiB",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end("x".repeat(9 << 20)),
+			(_q, r) => r.writeHead(200, HEADERS).end("x".repeat(9 << 20)),
 			"agent.bad_reply",
 			/more than 8388608 bytes/,
 		],
 		["status 404", json({}, 404), "agent.bad_reply", /status 404/],
 		["status 500", json({}, 500), "agent.unavailable", /status 500/],
-		["status 304 to a question without ETag", (_q, r) => r.writeHead(304).end(), "agent.bad_reply", /status 304/],
+		[
+			"status 304 to a question without ETag",
+			(_q, r) => r.writeHead(304, HEADERS).end(),
+			"agent.bad_reply",
+			/status 304/,
+		],
 		[
 			"a compressed body",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json", "Content-Encoding": "gzip" }).end("x"),
+			(_q, r) => r.writeHead(200, { ...HEADERS, "Content-Encoding": "gzip" }).end("x"),
 			"agent.bad_reply",
 			/content encoding "gzip", expected none/,
 		],
 		[
 			"bytes that are no UTF-8",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end(Buffer.from([0x22, 0xff, 0x22])),
+			(_q, r) => r.writeHead(200, HEADERS).end(Buffer.from([0x22, 0xff, 0x22])),
 			"agent.bad_reply",
 			/not JSON/,
 		],
 		[
 			"a quarter of a million lists",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json" }).end(`[${"[],".repeat(250_000)}[]]`),
+			(_q, r) => r.writeHead(200, HEADERS).end(`[${"[],".repeat(250_000)}[]]`),
 			"agent.bad_reply",
 			/more than 200000 objects and lists/,
 		],
 		[
 			"an age that is none",
-			(_q, r) => r.writeHead(200, { "Content-Type": "application/json", "Collected-Age-Ms": "-1" }).end("{}"),
+			json(SNAPSHOT, 200, { ...HEADERS, "Collected-Age-Ms": "-1" }),
 			"agent.bad_reply",
 			/Collected-Age-Ms "-1", expected milliseconds/,
+		],
+		[
+			"no age",
+			json(SNAPSHOT, 200, { "Content-Type": "application/json" }),
+			"agent.bad_reply",
+			/answered with no Collected-Age-Ms, expected milliseconds/,
 		],
 		["no HTTP", (q) => q.socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "agent.bad_reply", /does not speak HTTP \(HPE_/],
 		[
@@ -249,9 +261,7 @@ test("an agent whose name leads to where none may be: the address is for the ope
 });
 
 test("an agent that never ends its answer, until the time is up", async () => {
-	const url = await serve(
-		(_request, response) => void response.writeHead(200, { "Content-Type": "application/json" }).write("{"),
-	);
+	const url = await serve((_request, response) => void response.writeHead(200, HEADERS).write("{"));
 	expect(await failure(url, { timeout: 0.2 })).toMatchObject({ code: "agent.timeout" });
 });
 
@@ -279,9 +289,26 @@ describe("what is known already", () => {
 		expect(ageOf(second)).toBeCloseTo(2, 0);
 	});
 
-	test("an agent that does not say an age has read its host for this answer", async () => {
-		expect(ageOf(await ask(await serve(json(SNAPSHOT))))).toBeLessThan(1);
+	test("is not taken for as it was where nobody says an age", async () => {
+		let asked = 0;
+		const url = await serve((request, response) => {
+			if (asked++ === 0) conditional(request, response);
+			else response.writeHead(304).end();
+		});
+		const known = await ask(url);
+		expect(await failure(url, { known })).toMatchObject({
+			code: "agent.bad_reply",
+			message: "the agent of cmp-01 answered with no Collected-Age-Ms, expected milliseconds",
+		});
 	});
+});
+
+test("an agent of snapshot 1.0 says no age: it has read its host for this answer", async () => {
+	const older = { ...SNAPSHOT, schema_version: "1.0" };
+	const url = await serve(json(older, 200, { "Content-Type": "application/json" }));
+	const { snapshot, collectedAt } = await ask(url);
+	expect(snapshot).toEqual(older);
+	expect(performance.now() - collectedAt).toBeLessThan(1_000);
 });
 
 describe("another try", () => {

@@ -20,7 +20,8 @@ async function serviceWith(...answers: readonly Snapshot[]) {
 	let asked = 0;
 	const server = createServer((_request, response) => {
 		const body = JSON.stringify(answers[Math.min(asked++, answers.length - 1)]);
-		response.writeHead(200, { "Content-Type": "application/json", Connection: "close" }).end(body);
+		const headers = { "Content-Type": "application/json", "Collected-Age-Ms": "0", Connection: "close" };
+		response.writeHead(200, headers).end(body);
 	});
 	onTestFinished(() => void server.close());
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
