@@ -21,6 +21,8 @@ const MAX_PATIENCE = 1_000;
 const MAX_SKEW = 5 * 60_000;
 /** Of one host, to remember. */
 const MAX_BOOTS = 8;
+/** Agents of this version of the schema read their host for each answer, and say no age. */
+const AGELESS = "1.0";
 
 /** A snapshot as an agent gave it. */
 export interface Collected {
@@ -204,14 +206,11 @@ function read(host: string, { reply, sentAt }: Asked, known: Collected | undefin
 	const badReply = (problem: string) =>
 		new SnapshotError("agent.bad_reply", `the agent of ${host} answered with ${problem}`);
 	if (status !== 200 && status !== 304) throw new Unavailable(host, status, retryAfter(headers["retry-after"]));
-	const age = headers["collected-age-ms"] ?? "0";
-	if (typeof age !== "string" || !/^\d{1,15}$/.test(age)) {
-		throw badReply(`Collected-Age-Ms ${JSON.stringify(age)}, expected milliseconds`);
-	}
-	const collectedAt = sentAt - Number(age);
+	const age = headers["collected-age-ms"];
 	if (status === 304) {
 		if (known === undefined) throw badReply("status 304, although it was asked for everything");
 		const { snapshot, etag, bytes } = known;
+		const collectedAt = sentAt - readAge(age, badReply);
 		// Not spread: that has a hidden class of its own, and what checks do with it would be compiled anew for each answer.
 		return { snapshot, etag, bytes, collectedAt };
 	}
@@ -221,9 +220,18 @@ function read(host: string, { reply, sentAt }: Asked, known: Collected | undefin
 	if (encoding !== "identity") throw badReply(`content encoding ${JSON.stringify(encoding)}, expected none`);
 	const etag = typeof headers["etag"] === "string" ? headers["etag"] : undefined;
 	const snapshot = readBody(body, badReply);
+	const isAgeless = age === undefined && snapshot.schema_version === AGELESS;
+	const collectedAt = sentAt - (isAgeless ? 0 : readAge(age, badReply));
 	if (snapshot.host === host) return { snapshot, etag, bytes: body.length, collectedAt };
 	const name = JSON.stringify(snapshot.host);
 	throw new SnapshotError("agent.identity", `the agent of ${host} says that it is ${name}`);
+}
+
+/** Milliseconds. Without it an agent that is stuck would be fresh for ever. */
+function readAge(header: unknown, badReply: (problem: string) => SnapshotError): number {
+	if (typeof header === "string" && /^\d{1,15}$/.test(header)) return Number(header);
+	const value = header === undefined ? "no Collected-Age-Ms" : `Collected-Age-Ms ${JSON.stringify(header)}`;
+	throw badReply(`${value}, expected milliseconds`);
 }
 
 function readBody(body: Buffer, badReply: (problem: string) => SnapshotError): Snapshot {
