@@ -189,6 +189,15 @@ test.each([
 	expect(lines.join("")).toMatch(warning === undefined ? /^$/ : new RegExp(warning));
 });
 
+test("a certificate with the name by a wildcard only is warned of: the service wants it letter by letter", () => {
+	const { log, lines } = recordingLog();
+	const host = "cmp-01.example.org";
+	expect(() => new AgentTls(files(ca.issue(host, "DNS:*.example.org", 90)), host, log)).not.toThrow();
+	expect(lines.join("")).toMatch(
+		/WARNING.*the certificate has DNS:\*\.example\.org, expected DNS:cmp-01\.example\.org/,
+	);
+});
+
 describe("new files are taken without a restart", () => {
 	test("the next connection has the new certificate; what is broken changes nothing", async () => {
 		const used = files();

@@ -32,15 +32,15 @@ async function agentWith({ cert, key }: Certificate, listener = good): Promise<U
 }
 
 /** The service's side, with files of its own, so that a test can spoil them. */
-function serviceOf(url: URL) {
+function serviceOf(url: URL, host = HOST) {
 	const warnings: string[] = [];
 	const warn = (text: string) => void warnings.push(text);
 	const files = { ca: ca.ca, ...ca.issue("service", "DNS:service") };
 	const tls = new TlsMaterial(files, warn);
 	const http = new AgentHttp(new AgentConnections(lookupWithin([], warn), tls));
-	const directory = { agents: new Map([[HOST, url]]), hosts: [] };
+	const directory = { agents: new Map([[host, url]]), hosts: [] };
 	const agents = new AgentSource({ http, directory, timeout: 5, warn });
-	return { files, warnings, ask: async () => (await agents.ask(HOST, {})).snapshot };
+	return { files, warnings, ask: async () => (await agents.ask(host, {})).snapshot };
 }
 
 test("a file of ours that cannot even be looked at is told once, and what was there before is used on", async () => {
@@ -52,6 +52,32 @@ test("a file of ours that cannot even be looked at is told once, and what was th
 	expect(warnings).toEqual([
 		expect.stringMatching(/^agent_tls\.cert: .*: ELOOP: going on with what was there before$/),
 	]);
+});
+
+describe("the name of the host stands in the certificate of its agent, letter by letter", () => {
+	const rows: readonly (readonly [altNames: string, answer: unknown])[] = [
+		[`DNS:${HOST}`, SNAPSHOT],
+		["DNS:CMP-01.Example.org", SNAPSHOT],
+		[`DNS:*.example.org,DNS:${HOST}`, SNAPSHOT],
+		[
+			"DNS:*.example.org",
+			expect.stringMatching(/its certificate names it by a wildcard only \(ERR_TLS_CERT_ALTNAME_WILDCARD\)$/),
+		],
+		["DNS:cmp-*.example.org", expect.stringMatching(/wildcard|another name/)],
+		["DNS:*.example.org,DNS:cmp-02.example.org", expect.stringMatching(/by a wildcard only/)],
+		["DNS:example.org", expect.stringMatching(/another name \(ERR_TLS_CERT_ALTNAME_INVALID\)$/)],
+	];
+	test.each(rows)("%s", async (altNames, answer) => {
+		const { ask } = serviceOf(await agentWith(ca.issue(HOST, altNames)));
+		const asked = ask().catch(({ code, message }) => (code === "agent.tls" ? message : code));
+		expect(await asked).toEqual(answer);
+	});
+
+	test("a host that is known by its address has no other name", async () => {
+		const { ask } = serviceOf(await agentWith(ca.issue(HOST, "IP:127.0.0.1")), "127.0.0.1");
+		// It is trusted, and says whose agent it is.
+		await expect(ask()).rejects.toMatchObject({ code: "agent.identity" });
+	});
 });
 
 describe("an agent that dies in the middle of its answer is away, and no liar", () => {
