@@ -113,7 +113,7 @@ export function lintTlsFiles(files: TlsFiles, host: string): readonly string[] {
 /** What an operator should know of a certificate that can be used all the same. */
 function warningsOf({ certificate }: TlsMaterial, host: string): readonly string[] {
 	const warnings: string[] = [];
-	if (certificate.checkHost(host, { subject: "never" }) === undefined) {
+	if (certificate.checkHost(host, { subject: "never", wildcards: false }) === undefined) {
 		const names = certificate.subjectAltName ?? "no subjectAltName";
 		warnings.push(`the certificate has ${names}, expected DNS:${host}: the service will refuse it`);
 	}

@@ -1,6 +1,7 @@
+import { X509Certificate } from "node:crypto";
 import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkServerIdentity, type PeerCertificate, type SecureContext } from "node:tls";
 import { LRUCache } from "lru-cache";
@@ -43,10 +44,26 @@ class TlsConnections extends HttpsAgent {
 	}
 }
 
-/** By subjectAltName alone: a common name is any text, not the name of a host (RFC 9525). */
+/**
+ * By subjectAltName alone: a common name is any text, not the name of a host (RFC 9525). Nor by a wildcard: whoever has one
+ * could answer for every host below it.
+ */
 function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
 	const { subject: _commonName, ...named } = certificate;
-	return checkServerIdentity(host, { ...named, subject: {} } as PeerCertificate);
+	const refusal = checkServerIdentity(host, { ...named, subject: {} } as PeerCertificate);
+	// There are no wildcards of addresses.
+	if (refusal || isIP(host) !== 0) return refusal;
+	const name = new X509Certificate(certificate.raw).checkHost(host, { subject: "never", wildcards: false });
+	return name === undefined ? new WildcardOnly(host) : undefined;
+}
+
+/** As Node.js says of a certificate for another name, with a code of its own. */
+class WildcardOnly extends Error {
+	readonly code = "ERR_TLS_CERT_ALTNAME_WILDCARD";
+
+	constructor(host: string) {
+		super(`the certificate has a wildcard, expected DNS:${host}`);
+	}
 }
 
 interface Kept {

@@ -103,6 +103,7 @@ function read(option: keyof TlsFiles, path: string): Buffer {
 const PROBLEMS: readonly (readonly [problem: string, codes: RegExp])[] = [
 	["its certificate has expired", /^CERT_HAS_EXPIRED$/],
 	["its certificate is not valid yet", /^CERT_NOT_YET_VALID$/],
+	["its certificate names it by a wildcard only", /^ERR_TLS_CERT_ALTNAME_WILDCARD$/],
 	["its certificate is for another name", /^ERR_TLS_CERT_ALTNAME_/],
 	[
 		"its certificate is of an unknown authority",
