@@ -1,10 +1,11 @@
+import { hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration } from "./topology.ts";
 
 /**
  * Declares in order, on a channel that is then open. What is there already with other arguments is used as it is, and so is an
- * exchange that this user may not declare: `foreign` keeps their names, because RabbitMQ logs every refusal as an error.
+ * exchange that this user may not declare: `foreign` keeps what that is, because RabbitMQ logs every refusal as an error, and we the first.
  */
 export async function declare(
 	connection: ChannelModel,
@@ -14,21 +15,34 @@ export async function declare(
 ): Promise<Channel> {
 	let channel = await openChannel(connection);
 	for (const step of topology) {
+		const key = JSON.stringify(step);
+		if (foreign.has(key)) {
+			if (await check(channel, step).then(isThere, isAbsent)) continue;
+			// Whoever had made it has deleted it.
+			channel = await openChannel(connection);
+			foreign.delete(key);
+		}
 		try {
-			if (step.kind === "exchange" && foreign.has(step.name)) await channel.checkExchange(step.name);
-			else await assert(channel, step);
+			await assert(channel, step);
 		} catch (error) {
-			const isForeign = step.kind === "exchange" && isRefused(error);
-			if (!isForeign && !isInequivalent(error)) throw error;
+			const isForbidden = step.kind === "exchange" && isRefused(error);
+			if (!isForbidden && !isInequivalent(error)) throw error;
 			channel = await openChannel(connection);
 			await check(channel, step).catch((absent: unknown) => {
-				throw isForeign ? absent : error;
+				throw isForbidden ? absent : error;
 			});
-			if (isForeign) foreign.add(step.name);
-			else log.error(`${String(error)}; using it as it is`);
+			foreign.add(key);
+			if (!isForbidden) log.error(`${hinted(error)}; using it as it is`);
 		}
 	}
 	return channel;
+}
+
+const isThere = () => true;
+
+function isAbsent(error: unknown): boolean {
+	if (/ \(NOT-FOUND\) /.test(String(error))) return false;
+	throw error;
 }
 
 async function openChannel(connection: ChannelModel): Promise<Channel> {

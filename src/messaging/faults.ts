@@ -46,6 +46,13 @@ export function explain(error: unknown, { username }: TransportHost, vhost: stri
 	return { text: hint === undefined ? what : `${what}: ${hint}`, refused };
 }
 
+/** What the broker has refused, and what an operator should look at. */
+export function hinted(error: unknown): string {
+	const text = error instanceof Error ? error.message : String(error);
+	const [, hint] = HINTS.find(([says]) => says.test(text)) ?? [];
+	return hint === undefined ? text : `${text}: ${hint}`;
+}
+
 /** Node says of a socket that we gave up only that it was aborted. */
 function reasonOf(error: unknown): unknown {
 	return error instanceof Error && error.name === "AbortError" && error.cause !== undefined ? error.cause : error;
