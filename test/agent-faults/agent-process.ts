@@ -8,6 +8,7 @@ import { onTestFinished } from "vitest";
 import type { Mutual } from "../bench/agent-rig.ts";
 import { cpuSeconds } from "../bench/children.ts";
 import type { TestHost } from "../support/sysfs.ts";
+import { unitOptions } from "../support/units.ts";
 
 const AGENT_MAIN = `${import.meta.dirname}/../../dist/src/cli/agent-main.js`;
 const PATIENCE_MS = 30_000;
@@ -20,7 +21,7 @@ export interface Reply {
 	readonly took: number;
 }
 
-/** `novacompat-agent` as it is built, on a host that is a directory; it ends with the test. */
+/** `novacompat-agent` as it is built and as its unit starts it, on a host that is a directory; it ends with the test. */
 export class AgentProcess {
 	readonly url: string;
 	/** All that it has said. */
@@ -39,7 +40,7 @@ export class AgentProcess {
 		const given = [...material, ...more];
 		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...given];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
-		const command = [AGENT_MAIN, ...options, ...host];
+		const command = [...unitOptions("agent"), AGENT_MAIN, ...options, ...host];
 		const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
 		let log = "";
 		child.stderr.on("data", (chunk: Buffer) => {

@@ -6,12 +6,14 @@ import { readReplies } from "./replies.ts";
 
 /**
  * Floods the agent at a port until standard input ends, and prints what came of it, by status: a careless client with 500 connections,
- * each of which asks again as soon as it is answered, over TLS with the files of a client (authority, certificate, key); or, with
- * `handshakes`, who has no certificate and begins handshakes, 50 at a time. Who is cut off comes again.
+ * each of which asks again as soon as it is answered, over TLS with the files of a client (authority, certificate, key); with
+ * `handshakes`, who has no certificate and begins handshakes, 50 at a time; or, with `pipelined`, who sends as much as is read at once over
+ * 300 connections, and waits for nothing. Who is cut off comes again.
  */
 const [port, how, ...files] = process.argv.slice(2);
-const [CONNECTIONS, HANDSHAKES] = [500, 50];
+const [CONNECTIONS, HANDSHAKES, PIPELINES] = [500, 50, 300];
 const REQUEST = "GET /v1/snapshot HTTP/1.1\r\nHost: cmp-01\r\n\r\n";
+const PIPELINED = Buffer.from("GET /livez HTTP/1.1\r\nHost:x\r\n\r\n".repeat(1_700));
 const PATIENCE_MS = 10_000;
 
 const to = { host: "127.0.0.1", port: Number(port), servername: "cmp-01" };
@@ -67,7 +69,20 @@ function shakeHands(words: Buffer): void {
 	});
 }
 
-if (how === "handshakes") {
+function pipeline(): void {
+	const socket = connect(to, () => socket.write(PIPELINED));
+	socket.on("data", readReplies(count));
+	socket.on("error", () => undefined);
+	socket.on("close", () => {
+		count("cut off");
+		pipeline();
+	});
+}
+
+if (how === "pipelined") {
+	for (let number = 0; number < PIPELINES; number++) pipeline();
+	flooding();
+} else if (how === "handshakes") {
 	const words = await firstWords();
 	for (let number = 0; number < HANDSHAKES; number++) shakeHands(words);
 	flooding();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, TLSSocket } from "node:tls";
 import { afterAll, expect, onTestFinished } from "vitest";
 import type { Mutual } from "../bench/agent-rig.ts";
+import { memory } from "../bench/children.ts";
 import { quantile } from "../bench/statistics.ts";
 import { row, seconds } from "../faults/rows.ts";
 import { createCa } from "../support/certificates.ts";
@@ -47,12 +48,13 @@ const FLOODS: readonly (readonly [who: string, words: readonly string[], tls?: M
 	["500 connections that ask all the time", []],
 	["the same over mTLS", ["ask", MUTUAL.ca, MUTUAL.client.cert, MUTUAL.client.key], MUTUAL],
 	["without a certificate, handshakes all the time", ["handshakes"], MUTUAL],
+	["300 connections that send 1,700 requests at once, again and again", ["pipelined"]],
 ];
 /** 503, or cut off, is what who floods may expect. */
 const ANSWERS = ["200", "503", "broken", "handshakes", "cut off"];
 
 for (const [who, words, tls] of FLOODS) {
-	row(68, who, "agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms", async (measure) => {
+	row(68, who, "agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms, 256 MB", async (measure) => {
 		const agent = await startAgent(tls);
 		// Who floods has a machine of his own: here he gets what nobody else wants, scans among them.
 		const flood = spawn("nice", ["-n", "19", process.execPath, FLOOD, String(agent.port), ...words]);
@@ -69,11 +71,13 @@ for (const [who, words, tls] of FLOODS) {
 		const counts = JSON.parse(report.toString()) as Readonly<Record<string, number>>;
 		const lines = agent.log().split("\n").length;
 		measure(`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, others ${milliseconds(others)}`);
-		measure(`${lines} lines of log, ${JSON.stringify(counts)}`);
+		const { peak } = memory(agent.pid);
+		measure(`at most ${peak.toFixed(0)} MB, ${lines} lines of log, ${JSON.stringify(counts)}`);
 		expect(cores).toBeLessThanOrEqual(1);
 		expect(others).toBeLessThan(100);
 		expect(done).toBeGreaterThanOrEqual(7);
 		expect(lines).toBeLessThan(200);
+		expect(peak).toBeLessThan(256);
 		expect(Object.keys(counts).filter((status) => !ANSWERS.includes(status))).toEqual([]);
 		expect((await agent.ask("/v1/snapshot")).status).toBe(200);
 	});
