@@ -8,6 +8,7 @@ import type { LogContext } from "../log/record.ts";
 import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { MAX_HANDSHAKES_PER_SECOND, MAX_PER_SECOND, Pace } from "./pace.ts";
 import { problem, problemOfParser } from "./problems.ts";
 
@@ -20,6 +21,7 @@ const MAX_LINES_PER_SECOND = 5;
 /** So long has one to wait who asks too often: a client that asks again at once would go round and round. */
 const HOLD_MS = 1_000;
 const LIMITS = {
+	IncomingMessage: OneAtATime,
 	headersTimeout: 5_000,
 	requestTimeout: 10_000,
 	keepAliveTimeout: 30_000,
@@ -81,14 +83,17 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 			log.debug(line, contextOf(request.headers));
 		});
 		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
-		open++;
-		response.once("close", () => open--);
 		const { method = "", url = "", headers } = request;
 		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };
-		const isOver = open > MAX_ANSWERS;
-		send(response, isOver ? TOO_MANY : await answer(method, url, asked, { answers, connections }));
+		const found = await answer(method, url, asked, { answers, connections });
+		// Who was cut off meanwhile takes no place from others: node:http notices when it has read from all of them.
+		if (request.socket.destroyed) return;
+		open++;
+		response.once("close", () => open--);
+		send(response, open > MAX_ANSWERS ? TOO_MANY : found);
 	};
-	const listener = (request: IncomingMessage, response: ServerResponse) => {
+	const listener = (request: OneAtATime, response: ServerResponse) => {
+		response.once("close", () => request.answered());
 		handle(request, response).catch((error: unknown) => {
 			log.exception("request failed", error);
 			response.destroy();
@@ -109,6 +114,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		connections++;
 		socket.once("close", () => connections--);
 	});
+	server.on("upgrade", (_tooMany, socket) => socket.destroy());
 	server.on("tlsClientError", (error, socket) => {
 		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
 	});
