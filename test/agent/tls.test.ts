@@ -8,7 +8,7 @@ import {
 	symlinkSync,
 	writeFileSync,
 } from "node:fs";
-import { type RequestOptions, request } from "node:https";
+import { Agent, type RequestOptions, request } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -217,6 +217,27 @@ describe("new files are taken without a restart", () => {
 		expect(await ask(url, client, { servername: "cmp-02" })).toBe(200);
 		expect(lines.join("")).toMatch(/WARNING .*expected DNS:cmp-01/);
 		expect(tls.metrics).toMatchObject({ taken: 2, refused: 1 });
+	});
+
+	test("who was let in by an authority that is replaced is not answered for ever", async () => {
+		const used = files();
+		const { url, lines } = await agent(used);
+		const client = ca.issue("service", "DNS:service");
+		const connections = [0, 1].map(() => new Agent({ keepAlive: true, maxSockets: 1 }));
+		onTestFinished(() => {
+			for (const one of connections) one.destroy();
+		});
+		const [idle, busy] = connections;
+		const closed = (one: Agent | undefined) => () => Object.keys(one?.freeSockets ?? {}).length === 0;
+		for (const one of connections) expect(await ask(url, client, { agent: one })).toBe(200);
+		copyFileSync(stranger.ca, used.clientCa);
+		// It asks all the time, and so is never idle for long.
+		let answer: number | string = 200;
+		for (; answer === 200; await sleep(LOOK_MS)) answer = await ask(url, client, { agent: busy });
+		expect(answer).toMatch(/^E/);
+		await expect.poll(closed(idle)).toBe(true);
+		expect(lines.join("")).toContain("new certificate taken");
+		expect(await ask(url, stranger.issue("service", "DNS:service"))).toBe(200);
 	});
 
 	test("a file that goes and comes back", async () => {
