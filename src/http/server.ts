@@ -74,9 +74,11 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	const answers = new Map<number, number>();
 	const pace = new Pace(MAX_PER_SECOND);
 	let open = 0;
-	let connections = 0;
+	/** That are open, by peer; whether they came when other certificates were in use. */
+	const connections = new Map<string, { isFormer: boolean }>();
 	const handle = async (request: IncomingMessage, response: ServerResponse) => {
 		const started = performance.now();
+		if (connections.get(peerOf(request.socket))?.isFormer) response.setHeader("Connection", "close");
 		response.once("close", () => {
 			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
 			const line = requestLine(request, response.statusCode, performance.now() - started);
@@ -85,7 +87,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
 		const { method = "", url = "", headers } = request;
 		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };
-		const found = await answer(method, url, asked, { answers, connections });
+		const found = await answer(method, url, asked, { answers, connections: connections.size });
 		// Who was cut off meanwhile takes no place from others: node:http notices when it has read from all of them.
 		if (request.socket.destroyed) return;
 		open++;
@@ -105,14 +107,19 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	const lines = new Pace(MAX_LINES_PER_SECOND);
 	const warn = (text: string) => lines.isExceeded("") || log.warning(text);
 	if (server instanceof HttpsServer) {
-		tls?.watch((context) => server.setSecureContext(context));
+		tls?.watch((context) => {
+			server.setSecureContext(context);
+			for (const connection of connections.values()) connection.isFormer = true;
+			server.closeIdleConnections();
+		});
 		limitHandshakes(server, warn);
 	}
 	server.maxConnections = MAX_CONNECTIONS;
 	server.setTimeout(INACTIVITY_MS);
 	server.on("connection", (socket) => {
-		connections++;
-		socket.once("close", () => connections--);
+		const peer = peerOf(socket);
+		connections.set(peer, { isFormer: false });
+		socket.once("close", () => connections.delete(peer));
 	});
 	server.on("upgrade", (_tooMany, socket) => socket.destroy());
 	server.on("tlsClientError", (error, socket) => {
@@ -136,7 +143,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	server.on("error", (error) => log.error(`HTTP server: ${error.message}`));
 	return {
 		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
-		counts: () => ({ answers, connections }),
+		counts: () => ({ answers, connections: connections.size }),
 		close: () =>
 			new Promise((resolve) => {
 				tls?.stop();
