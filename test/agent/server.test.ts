@@ -323,6 +323,30 @@ describe("requests that cannot be parsed", () => {
 	});
 });
 
+describe("what node:http would answer itself", () => {
+	test.each([
+		["GET /livez HTTP/1.1\r\n", "400 Bad Request", "bad-request"],
+		["GET /livez HTTP/1.1\r\nHost: cmp-01\r\nExpect: foo\r\n", "417 Expectation Failed", "expectation-failed"],
+	])("%j is a problem", async (head, status, name) => {
+		const { url } = await agent();
+		const answer = await exchange(url, `${head}Connection: close\r\n\r\n`);
+		expect(answer).toContain(
+			`HTTP/1.1 ${status}\r\nCache-Control: no-store\r\nContent-Type: application/problem+json\r\nContent-Length: `,
+		);
+		expect(answer).toContain(`"urn:novacompat:problem:${name}"`);
+	});
+
+	test.each([
+		"GET /livez HTTP/1.0\r\n",
+		"GET /livez HTTP/1.1\r\nHost: cmp-01\r\nExpect: 100-continue\r\nConnection: close\r\n",
+		"GET http://cmp-01/livez HTTP/1.1\r\nHost: cmp-01\r\nConnection: close\r\n",
+		"GET HTTP://cmp-01:8775 HTTP/1.1\r\nHost: cmp-01\r\nConnection: close\r\n",
+	])("%j is answered", async (head) => {
+		const { url } = await agent();
+		expect(await exchange(url, `${head}\r\n`)).toContain("HTTP/1.1 200 OK\r\n");
+	});
+});
+
 test("close ends idle connections, also one that has sent nothing", async () => {
 	const { url, close } = await agent();
 	const silent = exchange(url, "");

@@ -141,6 +141,18 @@ describe("what is served", () => {
 		reply.resume();
 		expect(reply.statusCode).toBe(status);
 	});
+
+	/** Then `Host` means nothing. */
+	test.each([
+		["http://evil.example/", "localhost", 421],
+		["http://localhost@evil.example/", "localhost", 421],
+		["http://localhost:9876/", "evil.example", 200],
+	])("the page at %s for Host %j: %i", async (path, host, status) => {
+		const sent = request(url, { path, headers: { Host: host } }).end();
+		const [reply] = await once(sent, "response");
+		reply.resume();
+		expect(reply.statusCode).toBe(status);
+	});
 });
 
 describe("what is counted", () => {
