@@ -5,6 +5,7 @@ const PROBLEMS = {
 	misdirected: { status: 421, title: "The request is for another server" },
 	"method-not-allowed": { status: 405, title: "The method is not allowed at this path" },
 	"request-timeout": { status: 408, title: "The request took too long to arrive" },
+	"expectation-failed": { status: 417, title: "What the request expects is not done here" },
 	"header-too-large": { status: 431, title: "The request header is too large" },
 	"snapshot-unavailable": { status: 503, title: "The devices of this host cannot be read" },
 	overloaded: { status: 503, title: "Too many requests are being answered" },

@@ -22,6 +22,8 @@ const MAX_LINES_PER_SECOND = 5;
 const HOLD_MS = 1_000;
 const LIMITS = {
 	IncomingMessage: OneAtATime,
+	/** Node's own answer to who names none is no problem+json. */
+	requireHostHeader: false,
 	headersTimeout: 5_000,
 	requestTimeout: 10_000,
 	keepAliveTimeout: 30_000,
@@ -76,7 +78,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	let open = 0;
 	/** That are open, by peer; whether they came when other certificates were in use. */
 	const connections = new Map<string, { isFormer: boolean }>();
-	const handle = async (request: IncomingMessage, response: ServerResponse) => {
+	const handle = async (request: IncomingMessage, response: ServerResponse, refused?: Answer) => {
 		const started = performance.now();
 		if (connections.get(peerOf(request.socket))?.isFormer) response.setHeader("Connection", "close");
 		response.once("close", () => {
@@ -85,22 +87,25 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 			log.debug(line, contextOf(request.headers));
 		});
 		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
-		const { method = "", url = "", headers } = request;
-		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host: headers.host ?? "" };
-		const found = await answer(method, url, asked, { answers, connections: connections.size });
+		const { method = "", headers } = request;
+		const { path, host } = targetOf(request);
+		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host };
+		const found = refused ?? (await answer(method, path, asked, { answers, connections: connections.size }));
 		// Who was cut off meanwhile takes no place from others: node:http notices when it has read from all of them.
 		if (request.socket.destroyed) return;
 		open++;
 		response.once("close", () => open--);
 		send(response, open > MAX_ANSWERS ? TOO_MANY : found);
 	};
-	const listener = (request: OneAtATime, response: ServerResponse) => {
+	const serve = (request: OneAtATime, response: ServerResponse, refused?: Answer) => {
 		response.once("close", () => request.answered());
-		handle(request, response).catch((error: unknown) => {
+		handle(request, response, refused).catch((error: unknown) => {
 			log.exception("request failed", error);
 			response.destroy();
 		});
 	};
+	const listener = (request: OneAtATime, response: ServerResponse) =>
+		serve(request, response, isWithoutHost(request) ? WITHOUT_HOST : undefined);
 	const server = tls
 		? createHttpsServer({ ...LIMITS, ...MUTUAL, ...tls.context }, listener)
 		: createHttpServer(LIMITS, listener);
@@ -121,6 +126,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		connections.set(peer, { isFormer: false });
 		socket.once("close", () => connections.delete(peer));
 	});
+	server.on("checkExpectation", (request: OneAtATime, response) => serve(request, response, UNEXPECTED));
 	server.on("upgrade", (_tooMany, socket) => socket.destroy());
 	server.on("tlsClientError", (error, socket) => {
 		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
@@ -187,6 +193,20 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 	return `${remoteAddress} ${remotePort}`;
 }
 
+/** RFC 9112, 3.2: HTTP/1.0 needs none. */
+function isWithoutHost({ headers, httpVersion }: IncomingMessage): boolean {
+	return headers.host === undefined && httpVersion !== "1.0";
+}
+
+/** Where there is an absolute address, `Host` means nothing: RFC 9112, 3.2.2. */
+function targetOf({ url = "", headers }: IncomingMessage): { readonly path: string; readonly host: string } {
+	const [, authority, rest = ""] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? [];
+	if (authority === undefined) return { path: url, host: headers.host ?? "" };
+	return { path: rest.startsWith("/") ? rest : `/${rest}`, host: authority };
+}
+
+const WITHOUT_HOST: Answer = problem("bad-request", "expected a Host header");
+const UNEXPECTED: Answer = problem("expectation-failed", "nothing is expected but 100-continue");
 const TOO_MANY = overloaded(`at most ${MAX_ANSWERS} are answered at once`);
 const TOO_OFTEN = overloaded(`at most ${MAX_PER_SECOND} of one address are answered in a second`);
 
@@ -225,10 +245,10 @@ function contextOf(headers: IncomingMessage["headers"]): LogContext {
 }
 
 function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	return `${request.method} ${shownTarget(request.url ?? "")} ${status} in ${milliseconds.toFixed(1)} ms`;
+	return `${request.method} ${shownTarget(targetOf(request).path)} ${status} in ${milliseconds.toFixed(1)} ms`;
 }
 
-/** The beginning of the path. A query may have a token, an absolute address a user's password: both are in no request that we answer. */
+/** The beginning of the path. A query may have a token, and is in no request that we answer. */
 function shownTarget(target: string): string {
 	const [path = ""] = /^\/[^?#]{0,99}/.exec(target) ?? [];
 	return JSON.stringify(path === target ? path : `${path}...`);
