@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import type { LogContext } from "../log/record.ts";
@@ -87,15 +88,16 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 			log.debug(line, contextOf(request.headers));
 		});
 		if (pace.isExceeded(request.socket.remoteAddress ?? "")) return hold(response);
-		const { method = "", headers } = request;
-		const { path, host } = targetOf(request);
-		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host };
-		const found = refused ?? (await answer(method, path, asked, { answers, connections: connections.size }));
-		// Who was cut off meanwhile takes no place from others: node:http notices when it has read from all of them.
+		// Who is cut off for what came along with this takes no place from others; that is known when all of them have been read.
+		await nextTurn();
 		if (request.socket.destroyed) return;
 		open++;
 		response.once("close", () => open--);
-		send(response, open > MAX_ANSWERS ? TOO_MANY : found);
+		const { method = "", headers } = request;
+		const { path, host } = targetOf(request);
+		const asked = { accept: headers.accept ?? "", ifNoneMatch: headers["if-none-match"], host };
+		const counts = { answers, connections: connections.size };
+		send(response, open > MAX_ANSWERS ? TOO_MANY : (refused ?? (await answer(method, path, asked, counts))));
 	};
 	const serve = (request: OneAtATime, response: ServerResponse, refused?: Answer) => {
 		response.once("close", () => request.answered());

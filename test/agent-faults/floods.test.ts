@@ -43,18 +43,19 @@ async function latencies(agent: AgentProcess, duration: number): Promise<readonl
 	return times;
 }
 
-/** Who floods, the words for flood.ts, and over what. */
-const FLOODS: readonly (readonly [who: string, words: readonly string[], tls?: Mutual])[] = [
-	["500 connections that ask all the time", []],
-	["the same over mTLS", ["ask", MUTUAL.ca, MUTUAL.client.cert, MUTUAL.client.key], MUTUAL],
-	["without a certificate, handshakes all the time", ["handshakes"], MUTUAL],
-	["300 connections that send 1,700 requests at once, again and again", ["pipelined"]],
+/** Who floods, the words for flood.ts, how many cores the agent may take for it, and over what. */
+const FLOODS: readonly (readonly [who: string, words: readonly string[], cores: number, tls?: Mutual])[] = [
+	["500 connections that ask all the time", [], 1],
+	["the same over mTLS", ["ask", MUTUAL.ca, MUTUAL.client.cert, MUTUAL.client.key], 1, MUTUAL],
+	["without a certificate, handshakes all the time", ["handshakes"], 1, MUTUAL],
+	// The matrix has the flood of requests. Here that it lives is the point, and others are answered: its thread may be busy.
+	["300 connections that send 1,700 requests at once, again and again", ["pipelined"], 1.5],
 ];
 /** 503, or cut off, is what who floods may expect. */
 const ANSWERS = ["200", "503", "broken", "handshakes", "cut off"];
 
-for (const [who, words, tls] of FLOODS) {
-	row(68, who, "agent <= 1 core, >= 7 scans in 10 s, others p99 < 100 ms, 256 MB", async (measure) => {
+for (const [who, words, most, tls] of FLOODS) {
+	row(68, who, `agent <= ${most} core, >= 7 scans in 10 s, others p99 < 100 ms, 256 MB`, async (measure) => {
 		const agent = await startAgent(tls);
 		// Who floods has a machine of his own: here he gets what nobody else wants, scans among them.
 		const flood = spawn("nice", ["-n", "19", process.execPath, FLOOD, String(agent.port), ...words]);
@@ -73,7 +74,7 @@ for (const [who, words, tls] of FLOODS) {
 		measure(`${cores.toFixed(2)} cores, ${done} scans in ${elapsed.toFixed(0)} s, others ${milliseconds(others)}`);
 		const { peak } = memory(agent.pid);
 		measure(`at most ${peak.toFixed(0)} MB, ${lines} lines of log, ${JSON.stringify(counts)}`);
-		expect(cores).toBeLessThanOrEqual(1);
+		expect(cores).toBeLessThanOrEqual(most);
 		expect(others).toBeLessThan(100);
 		expect(done).toBeGreaterThanOrEqual(7);
 		expect(lines).toBeLessThan(200);
