@@ -26,8 +26,9 @@ const TAG = `${randomBytes(8).toString("hex")}:`;
 const TAGGED = new RegExp(`"${TAG}([^"]*)"`, "g");
 
 /**
- * Reads JSON as Python does: NaN and the infinities are numbers, integers beyond 2^53 are bigints. Throws InvalidMessage
- * for what Python refuses and for what is too much; the parser's own error would quote the text, which may hold a secret.
+ * Reads JSON as Python does (json of CPython, by oslo_serialization/jsonutils.py): NaN and the infinities are numbers, integers beyond
+ * 2^53 are bigints. Throws InvalidMessage for what Python refuses and for what is too much; the parser's own error would quote the
+ * text, which may hold a secret.
  */
 export function parseJson(text: string, what = "the text"): unknown {
 	const parsed = text.length <= SHORT ? tryParse(text) : undefined;

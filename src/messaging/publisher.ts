@@ -37,7 +37,10 @@ export class Publisher {
 		this.#log = log;
 	}
 
-	/** As Python does before the first message to an exchange; each time for a fanout, which goes with its last queue. */
+	/**
+	 * As Python does before the first message to an exchange (Connection._publish of oslo_messaging/_drivers/impl_rabbit.py); each time
+	 * for a fanout, which goes with its last queue.
+	 */
 	async declareFor(to: Destination): Promise<void> {
 		const exchange = exchangeFor(to, this.#options);
 		if (exchange === undefined) return;

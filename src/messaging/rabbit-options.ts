@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { z } from "../zod.ts";
 import { InvalidRabbitOptions } from "./errors.ts";
 
-/** oslo.config's words for booleans; an option comes from YAML, from an ini file or from a URL. */
+/** oslo.config's words for booleans (Boolean of oslo_config/types.py); an option comes from YAML, from an ini file or from a URL. */
 const YES_NO: ReadonlyMap<unknown, boolean> = new Map([
 	...["true", "1", 1, "yes", "on"].map((word) => [word, true] as const),
 	...["false", "0", 0, "no", "off"].map((word) => [word, false] as const),

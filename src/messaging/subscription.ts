@@ -34,12 +34,12 @@ export class Subscription {
 	#session: Session | undefined;
 	#wasEstablished = false;
 	#served: Promise<void> = Promise.resolve();
-	/** Exchanges that this user may not declare. */
+	/** What is there otherwise than it would be declared here: see declare.ts. */
 	readonly #foreign = new Set<string>();
 	#channel: Channel | undefined;
 	/** Aborted when what was set up last is lost. */
 	#lost: AbortSignal | undefined;
-	/** Where a stream goes on after a reconnect. */
+	/** Where a stream goes on after a reconnect (`next_stream_offset` of a Consumer in oslo_messaging/_drivers/impl_rabbit.py). */
 	#streamOffset: number | "last" = "last";
 
 	constructor(options: SubscriptionOptions) {
