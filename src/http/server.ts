@@ -5,13 +5,12 @@ import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log/logger.ts";
-import type { LogContext } from "../log/record.ts";
-import { readTraceparent } from "../traceparent.ts";
 import type { Answer, Asked } from "./answer.ts";
 import type { Listen } from "./listen.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { MAX_HANDSHAKES_PER_SECOND, MAX_PER_SECOND, Pace } from "./pace.ts";
 import { problem, problemOfParser } from "./problems.ts";
+import { contextOf, isWithoutHost, requestLine, targetOf } from "./request.ts";
 
 /** More than a flood of half-open ones that the time limits have not ended yet. */
 const MAX_CONNECTIONS = 1024;
@@ -39,8 +38,6 @@ const INACTIVITY_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 1000;
 /** Over TLS a large body goes out in parts, or all of it would be encrypted before a slow client has taken the first. */
 const PART_BYTES = 64 * 1024;
-/** oslo.context's form; anything else in the header could forge log lines. */
-const REQUEST_ID = /^req-[0-9a-f-]{36}$/;
 
 /** Clients need a certificate then. What is new is taken without a restart. */
 interface ServerTls {
@@ -195,18 +192,6 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 	return `${remoteAddress} ${remotePort}`;
 }
 
-/** RFC 9112, 3.2: HTTP/1.0 needs none. */
-function isWithoutHost({ headers, httpVersion }: IncomingMessage): boolean {
-	return headers.host === undefined && httpVersion !== "1.0";
-}
-
-/** Where there is an absolute address, `Host` means nothing: RFC 9112, 3.2.2. */
-function targetOf({ url = "", headers }: IncomingMessage): { readonly path: string; readonly host: string } {
-	const [, authority, rest = ""] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url) ?? [];
-	if (authority === undefined) return { path: url, host: headers.host ?? "" };
-	return { path: rest.startsWith("/") ? rest : `/${rest}`, host: authority };
-}
-
 const WITHOUT_HOST: Answer = problem("bad-request", "expected a Host header");
 const UNEXPECTED: Answer = problem("expectation-failed", "nothing is expected but 100-continue");
 const TOO_MANY = overloaded(`at most ${MAX_ANSWERS} are answered at once`);
@@ -235,25 +220,6 @@ function send(response: ServerResponse, { status, type, body = "", headers = {} 
 
 function* partsOf(body: Buffer): Generator<Buffer> {
 	for (let start = 0; start < body.length; start += PART_BYTES) yield body.subarray(start, start + PART_BYTES);
-}
-
-/** A line has the global id beside the request's own only: where there is no other, it stands for both. */
-function contextOf(headers: IncomingMessage["headers"]): LogContext {
-	const [own, global_request_id] = [headers["x-openstack-request-id"], headers["x-openstack-global-request-id"]].map(
-		(id) => (typeof id === "string" && REQUEST_ID.test(id) ? id : undefined),
-	);
-	const request_id = own ?? global_request_id;
-	return { request_id, global_request_id, traceparent: readTraceparent(headers["traceparent"]) };
-}
-
-function requestLine(request: IncomingMessage, status: number, milliseconds: number): string {
-	return `${request.method} ${shownTarget(targetOf(request).path)} ${status} in ${milliseconds.toFixed(1)} ms`;
-}
-
-/** The beginning of the path. A query may have a token, and is in no request that we answer. */
-function shownTarget(target: string): string {
-	const [path = ""] = /^\/[^?#]{0,99}/.exec(target) ?? [];
-	return JSON.stringify(path === target ? path : `${path}...`);
 }
 
 function urlOf(scheme: string, { address, family, port }: AddressInfo): string {
