@@ -17,7 +17,7 @@ export async function declare(
 	for (const step of topology) {
 		const key = JSON.stringify(step);
 		if (foreign.has(key)) {
-			if (await check(channel, step).then(isThere, isAbsent)) continue;
+			if (await isThere(channel, step)) continue;
 			// Whoever had made it has deleted it.
 			channel = await openChannel(connection);
 			foreign.delete(key);
@@ -38,11 +38,15 @@ export async function declare(
 	return channel;
 }
 
-const isThere = () => true;
-
-function isAbsent(error: unknown): boolean {
-	if (/ \(NOT-FOUND\) /.test(String(error))) return false;
-	throw error;
+/** The channel is closed when it is not. */
+async function isThere(channel: Channel, step: Declaration): Promise<boolean> {
+	try {
+		await check(channel, step);
+		return true;
+	} catch (error) {
+		if (/ \(NOT-FOUND\) /.test(String(error))) return false;
+		throw error;
+	}
 }
 
 async function openChannel(connection: ChannelModel): Promise<Channel> {
