@@ -61,15 +61,14 @@ export function dispatch<Context>(endpoints: readonly Endpoint<Context>[], reque
 	throw isFitting ? noSuchMethod(method) : unsupportedVersion(version, method);
 }
 
+const VERSION = /^(\d+)\.(\d+)(?:\.(\d+))?$/;
+
 /** Mirrors version_is_compatible of oslo_messaging/_utils.py; what is not a version is compatible with nothing. */
 export function isCompatible(implemented: string, requested: string): boolean {
-	const [have, want] = [implemented, requested].map((text) =>
-		/^\d+(\.\d+){1,2}$/.test(text) ? text.split(".").map(Number) : [],
-	);
-	const [major, minor = 0, revision = 0] = have ?? [];
-	const [wantedMajor, wantedMinor = 0, wantedRevision = 0] = want ?? [];
-	if (wantedMajor === undefined || major !== wantedMajor) return false;
-	return wantedMinor < minor || (wantedMinor === minor && wantedRevision <= revision);
+	const [have, want] = [VERSION.exec(implemented), VERSION.exec(requested)];
+	if (have === null || want === null || Number(have[1]) !== Number(want[1])) return false;
+	const [minor, wantedMinor] = [Number(have[2]), Number(want[2])];
+	return wantedMinor < minor || (wantedMinor === minor && Number(want[3] ?? 0) <= Number(have[3] ?? 0));
 }
 
 /** Python's own words for arguments that do not fit a function. */

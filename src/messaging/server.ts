@@ -115,12 +115,7 @@ export class RpcServer<Context> {
 
 	#accept(delivery: Delivery, target: ServerTarget): void {
 		this.#inFlight++;
-		void this.#process(delivery, target)
-			.catch((error: unknown) => this.#options.log.error(`request on ${serverKey(target)} lost: ${String(error)}`))
-			.finally(() => {
-				this.#inFlight--;
-				this.#endWhenIdle();
-			});
+		void this.#process(delivery, target);
 	}
 
 	#endWhenIdle(): void {
@@ -132,16 +127,21 @@ export class RpcServer<Context> {
 	 * collector would copy most.
 	 */
 	async #process(delivery: Delivery, target: ServerTarget): Promise<void> {
-		const served = await this.#serve(delivery, target);
-		if (served === undefined) return;
-		const { reply, deadline, slot, isAcked } = served;
+		let served: Served | undefined;
 		try {
-			if (reply)
+			served = await this.#serve(delivery, target);
+			if (served?.reply) {
+				const { reply, deadline, slot } = served;
 				await this.#replies.send(reply.queue, reply.body, { answerBy: deadline.end, isHasty: slot === undefined });
-			if (!isAcked) delivery.ack();
+			}
+			if (served?.isAcked === false) delivery.ack();
+		} catch (error) {
+			this.#options.log.error(`request on ${serverKey(target)} lost: ${String(error)}`);
 		} finally {
-			deadline.clear();
-			slot?.free();
+			served?.deadline.clear();
+			served?.slot?.free();
+			this.#inFlight--;
+			this.#endWhenIdle();
 		}
 	}
 
