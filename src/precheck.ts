@@ -99,9 +99,9 @@ export function askAbout(
 	departure: Departure,
 	snapshots: SnapshotSource,
 	options: FetchOptions,
-): (host: string) => Promise<Asked> {
+): (host: string) => Asked | Promise<Asked> {
 	const isAsked = !hasNothingButPorts(departure);
-	return async (host) => (isAsked ? attempt(snapshots, host, options) : "not asked");
+	return (host) => (isAsked ? attempt(snapshots, host, options) : "not asked");
 }
 
 /** The check, from what it was made of: pure, so that it gives the same decision whenever it is made. */

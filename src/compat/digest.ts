@@ -7,11 +7,9 @@ export function canonicalJson(value: unknown): string {
 function inOrder(value: unknown): string {
 	if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
 	if (Array.isArray(value)) return `[${value.map(inOrder).join()}]`;
-	const fields = Object.entries(value)
-		.filter(([, inner]) => inner !== undefined)
-		.sort(([a], [b]) => (a < b ? -1 : 1))
-		.map(([key, inner]) => `${JSON.stringify(key)}:${inOrder(inner)}`);
-	return `{${fields.join()}}`;
+	const fields = value as Readonly<Record<string, unknown>>;
+	const told = Object.keys(fields).filter((key) => fields[key] !== undefined);
+	return `{${told.sort().map((key) => `${JSON.stringify(key)}:${inOrder(fields[key])}`)}}`;
 }
 
 /**

@@ -5,12 +5,12 @@ export interface LogContext {
 	readonly user_id?: string | null;
 	readonly project_id?: string | null;
 	/** Uuid of the instance. */
-	readonly instance?: string | null;
+	readonly instance?: string | null | undefined;
 	/** Valid: its trace and its span are in a line of JSON, and where a format has them. */
 	readonly traceparent?: string | undefined;
 }
 
-/** Fields for programs: they are in a line of JSON only. */
+/** Fields for programs: they are in a line of JSON only, unless they are undefined. */
 export type LogExtra = Readonly<Record<string, unknown>>;
 
 export interface LogRecord {

@@ -31,7 +31,7 @@ export function logDecision(
 	context: RequestContext,
 	{ duration, snapshotAge }: Measured = {},
 ): void {
-	const about: LogContext = { ...context, ...(instance_uuid !== undefined && { instance: instance_uuid }) };
+	const about: LogContext = { ...context, instance: instance_uuid };
 	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
 	const isWayKnown = source_host !== undefined && dest_host !== undefined;
 	const way = isWayKnown ? ` ${source_host} -> ${dest_host}` : "";
@@ -40,10 +40,10 @@ export function logDecision(
 		verdict: decision.verdict,
 		allowed: decision.allowed,
 		reason_codes: codesOf(decision),
-		...(source_host !== undefined && { src_host: source_host }),
-		...(dest_host !== undefined && { dst_host: dest_host }),
-		...(duration !== undefined && { duration_ms: toThousandths(duration) }),
-		...(snapshotAge !== undefined && { snapshot_age_s: toThousandths(snapshotAge) }),
+		src_host: source_host,
+		dst_host: dest_host,
+		duration_ms: toThousandths(duration),
+		snapshot_age_s: toThousandths(snapshotAge),
 	});
 }
 
@@ -63,7 +63,7 @@ export function logRanking(
 		{
 			src_host: source_host,
 			hosts: hostCount(ranking.verdicts),
-			...(snapshotAge !== undefined && { snapshot_age_s: toThousandths(snapshotAge) }),
+			snapshot_age_s: toThousandths(snapshotAge),
 			...(first && {
 				check_id: first.id,
 				verdict: first.verdict,
@@ -79,8 +79,8 @@ function isNotable({ verdict, reasons }: Decision): boolean {
 	return verdict === "unknown" || reasons.some(({ code }) => NOTABLE.has(code));
 }
 
-function toThousandths(value: number): number {
-	return Math.round(value * 1000) / 1000;
+function toThousandths(value: number | undefined): number | undefined {
+	return value === undefined ? undefined : Math.round(value * 1000) / 1000;
 }
 
 /** Each once, in the order of the reasons. */
