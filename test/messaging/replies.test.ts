@@ -33,6 +33,14 @@ describe("where a reply goes", () => {
 		},
 	);
 
+	test("row 36: a flood of replies to such is one line, and each is counted", async () => {
+		const { send, request, server, lines, call } = await serve(async () => "ok");
+		for (let count = 0; count < 200; count++) await send(request({ _reply_q: "compute" }));
+		expect(await call()).toBe("ok");
+		expect(server.replies.dropped).toBe(200);
+		expect(lines.filter((line) => line.includes("which is no reply queue"))).toHaveLength(1);
+	});
+
 	test.each([
 		`reply_${newId()}`,
 		"reply_ctrl-01:nova-conductor:2",

@@ -321,9 +321,17 @@ describe("a message that is no request", () => {
 			expect(await call()).toBe("ok");
 			await server.stop();
 			expect(rejected.map(({ ended }) => ended)).toEqual([["reject"], ["reject"]]);
-			expect(lines.filter((line) => line.includes("dropping a message on compute.host-a"))).toHaveLength(2);
+			expect(lines.filter((line) => line.includes("dropping a message on compute.host-a"))).toHaveLength(1);
 		},
 	);
+
+	test("row 25: a flood of them is one line, and each is counted", async () => {
+		const { call, send, server, lines } = await serve(async () => "ok");
+		for (let count = 0; count < 200; count++) await send("garbage");
+		expect(await call()).toBe("ok");
+		expect(server.requests.invalid).toBe(200);
+		expect(lines).toEqual([expect.stringContaining("that is no request: oslo.message is not JSON")]);
+	});
 
 	test("row 22: rejected ones hold no slot", async () => {
 		const { call, send } = await serve(async () => "ok", { maxInFlight: 1 });
