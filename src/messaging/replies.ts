@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { noReplies, type ReplyCounts } from "./counts.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { sparing } from "./sparing.ts";
 import type { Transport } from "./transport.ts";
 
 /** More than SEC-05 says by ":", which is in the names that oslo.messaging's queue manager makes (`use_queue_manager` of the caller). */
@@ -47,6 +48,7 @@ export class Replies {
 	readonly counts: ReplyCounts = noReplies();
 	readonly #transport: RepliesOptions["transport"];
 	readonly #log: Log;
+	readonly #warnOfDropped: (text: string) => void;
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
@@ -55,6 +57,7 @@ export class Replies {
 	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
 		this.#transport = transport;
 		this.#log = log;
+		this.#warnOfDropped = sparing((text) => log.warning(text));
 		this.#patience = missingQueuePatience * 1000;
 	}
 
@@ -88,8 +91,7 @@ export class Replies {
 
 	#wait(queue: string, reply: Buffer, answerBy: number): void {
 		if (this.#waiting.size >= MAX_WAITING) {
-			const many = `${MAX_WAITING} replies wait for missing queues already`;
-			this.#drop(`to ${queue}: it is missing, and ${many} (${this.counts.dropped + 1} dropped)`);
+			this.#drop(`to ${queue}: it is missing, and ${MAX_WAITING} replies wait for missing queues already`);
 			return;
 		}
 		const waiting = this.#tryAgain(queue, reply, answerBy)
@@ -122,7 +124,7 @@ export class Replies {
 
 	#drop(why: string): void {
 		this.counts.dropped++;
-		this.#log.warning(`dropping a reply ${why}`);
+		this.#warnOfDropped(`dropping a reply ${why}`);
 	}
 
 	#confirmed(): void {

@@ -10,6 +10,7 @@ import type { Log } from "./log.ts";
 import { failureReply, openEnvelope, type RawContext, type Request, readRequest, resultReply } from "./message.ts";
 import { Replies } from "./replies.ts";
 import { Slot, Slots } from "./slots.ts";
+import { sparing } from "./sparing.ts";
 import { type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Transport } from "./transport.ts";
 
@@ -70,6 +71,7 @@ export class RpcServer<Context> {
 	readonly #slots: Slots;
 	readonly #duplicates = new Duplicates();
 	readonly #replies: Replies;
+	readonly #warnOfInvalid: (text: string) => void;
 	/** Counted, not collected: see Acknowledgements on what a Set leaves behind. */
 	#inFlight = 0;
 	readonly #idle = deferred<void>();
@@ -82,6 +84,7 @@ export class RpcServer<Context> {
 		this.#endpoints = ping ? [...endpoints, PING_ENDPOINT] : endpoints;
 		this.#slots = new Slots(maxInFlight);
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
+		this.#warnOfInvalid = sparing((text) => log.warning(text));
 	}
 
 	get replies(): ReplyCounts {
@@ -177,7 +180,7 @@ export class RpcServer<Context> {
 		} catch (error) {
 			if (!(error instanceof InvalidMessage)) throw error;
 			this.requests[delivery.tooLarge === undefined ? "invalid" : "oversize"]++;
-			this.#options.log.warning(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);
+			this.#warnOfInvalid(`dropping a message on ${serverKey(target)} that is no request: ${error.message}`);
 			return undefined;
 		}
 	}

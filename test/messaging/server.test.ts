@@ -330,7 +330,7 @@ describe("a message that is no request", () => {
 		for (let count = 0; count < 200; count++) await send("garbage");
 		expect(await call()).toBe("ok");
 		expect(server.requests.invalid).toBe(200);
-		expect(lines).toEqual([expect.stringContaining("that is no request: oslo.message is not JSON")]);
+		expect(lines).toEqual([expect.stringContaining("that is no request: the body is not JSON")]);
 	});
 
 	test("row 22: rejected ones hold no slot", async () => {
