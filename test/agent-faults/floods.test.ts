@@ -149,3 +149,23 @@ for (const [what, begin, addresses, tls] of DRIPS) {
 		expect(cut).toBeLessThan(12_000);
 	});
 }
+
+/** Two requests of as many headers as node:http reads of one: each of 16 letters, 16 KiB of them in all. */
+const HEADERS = Array.from({ length: 995 }, (_, index) => `x${1_000_000 + index}:x${1_000_000 + index}\r\n`).join("");
+const STUFFED = `GET /livez HTTP/1.1\r\nHost: cmp-01\r\n${HEADERS}\r\n`.repeat(2);
+
+row(68, "1,000 sockets that send two requests with 1,000 headers each", "128 MB, all answered", async (measure) => {
+	const agent = await startAgent();
+	const sockets = Array.from({ length: 1_000 }, () => connect(agent.port, "127.0.0.1").on("error", () => undefined));
+	onTestFinished(() => {
+		for (const socket of sockets) socket.destroy();
+	});
+	await Promise.all(sockets.map((socket) => once(socket, "connect")));
+	const answered = sockets.map((socket) => once(socket, "data"));
+	for (const socket of sockets) socket.write(STUFFED);
+	await Promise.all(answered);
+	const { peak } = memory(agent.pid);
+	measure(`at most ${peak.toFixed(0)} MB`);
+	expect(peak).toBeLessThan(128);
+	expect((await agent.ask("/v1/snapshot")).status).toBe(200);
+});

@@ -323,6 +323,15 @@ describe("requests that cannot be parsed", () => {
 	});
 });
 
+test.each([
+	[63, "200 OK"],
+	[64, "400 Bad Request"],
+])("the first 64 headers count: Host behind %i others is %s", async (others, status) => {
+	const { url } = await agent();
+	const head = `GET /livez HTTP/1.1\r\nConnection: close\r\n${"a:b\r\n".repeat(others - 1)}Host: cmp-01\r\n\r\n`;
+	expect(await exchange(url, head)).toContain(`HTTP/1.1 ${status}\r\n`);
+});
+
 describe("what node:http would answer itself", () => {
 	test.each([
 		["GET /livez HTTP/1.1\r\n", "400 Bad Request", "bad-request"],
