@@ -14,6 +14,8 @@ import { contextOf, isWithoutHost, requestLine, targetOf } from "./request.ts";
 
 /** More than a flood of half-open ones that the time limits have not ended yet. */
 const MAX_CONNECTIONS = 1024;
+/** Of a request; what comes behind is not kept. Clients send ten or twenty, but 16 KiB have room for 1,000, which take 100 KB when read. */
+const MAX_HEADERS = 64;
 /** Answers that are on their way at once; who comes then shall ask again. */
 const MAX_ANSWERS = 64;
 /** Of what goes wrong with TLS, or who begins handshakes all the time fills the disk. */
@@ -119,6 +121,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		limitHandshakes(server, warn);
 	}
 	server.maxConnections = MAX_CONNECTIONS;
+	server.maxHeadersCount = MAX_HEADERS;
 	server.setTimeout(INACTIVITY_MS);
 	server.on("connection", (socket) => {
 		const peer = peerOf(socket);
