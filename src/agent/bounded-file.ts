@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 
 /** One page: the most that a sysfs attribute can hold (Documentation/filesystems/sysfs.rst). */
 export const PAGE_BYTES = 4096;
@@ -41,6 +41,11 @@ export function attempt<T>(operation: () => T): T | { readonly errno: string } {
 		if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return { errno: code };
 		throw error;
 	}
+}
+
+/** Whether something is there, or might be: existsSync asks access(2), for which the capability of the unit does not count. */
+export function isThere(path: string): boolean {
+	return attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 }
 
 /** What is not there, or not any more. */

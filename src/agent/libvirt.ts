@@ -1,9 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing, ParseError } from "@xmldom/xmldom";
-import { attempt, readBounded } from "./bounded-file.ts";
+import { readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
-import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 
 const MAX_DOMAIN_BYTES = 1024 * 1024;
 
@@ -32,7 +31,8 @@ export interface GuestDevice {
 
 /**
  * Reads the live domain status files: devices by uuid of the domain, which Nova makes equal to that of the instance.
- * A missing directory means that no domain runs here, see `isLibvirtThere`.
+ * There is no directory before libvirt's first start, nor on a host without libvirt: no domain runs here then. That is no
+ * error, but should instances run all the same, their devices look free.
  * @throws {LibvirtError} for a file that cannot be read or understood: to skip it would offer its devices as free
  */
 export function readDomains(directory: string): ReadonlyMap<string, readonly DomainDevice[]> {
@@ -47,15 +47,6 @@ export function readDomains(directory: string): ReadonlyMap<string, readonly Dom
 		found.set(instance, [...(found.get(instance) ?? []), ...devices]);
 	}
 	return found;
-}
-
-/**
- * There is none before libvirt's first start, nor on a host without libvirt: no error, but should instances run all the same,
- * their devices look free.
- */
-export function isLibvirtThere(directory = DEFAULT_LIBVIRT_DIR): boolean {
-	// existsSync asks access(2), for which the capability of the unit does not count.
-	return attempt(() => statSync(directory, { throwIfNoEntry: false })) !== undefined;
 }
 
 function statusFiles(directory: string): readonly string[] {

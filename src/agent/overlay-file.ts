@@ -1,15 +1,21 @@
 import { readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { readBounded } from "./bounded-file.ts";
+import { isThere, readBounded } from "./bounded-file.ts";
 import { type Overlay, OverlayError } from "./overlay.ts";
+import { DEFAULT_OVERLAY_DIR } from "./places.ts";
 
 const MAX_OVERLAY_BYTES = 1024 * 1024;
 
 /** The name goes into reasons, which say it in one word. */
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml$/;
 
+/** A directory that somebody has named should be there; the default one need not, without it there is nothing to add. */
+export function isOverlayDirMissing(directory: string): boolean {
+	return directory !== DEFAULT_OVERLAY_DIR && !isThere(directory);
+}
+
 /**
- * The overlays of a directory, by file name; none when there is no directory. In YAML every scalar is the text that it is:
+ * The overlays of a directory, by file name; none when there is no directory, see `isOverlayDirMissing`. In YAML every scalar is the text that it is:
  * 1.10 is not 1.1.
  * @throws {OverlayError} for a file that cannot be used: without it devices would be described otherwise than the operator wants
  */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
-import { isLibvirtThere } from "./libvirt.ts";
+import { isThere } from "./bounded-file.ts";
+import { isOverlayDirMissing } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
 import { type HostPlaces, scanHost } from "./scan.ts";
 import { type ScanWatch, SysfsError } from "./sysfs.ts";
@@ -39,7 +40,7 @@ export interface NumberedScan extends Predecessor {
 	readonly body: Buffer;
 	readonly running: readonly string[];
 	/** What the operator should know of it, although it is good. */
-	readonly warning?: string;
+	readonly warnings: readonly string[];
 }
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
@@ -53,9 +54,17 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
 	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
-	const { libvirtDir = DEFAULT_LIBVIRT_DIR } = places;
-	const warning = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
-	return { body, digest, generation, running: found.instances ?? [], ...(!isLibvirtThere(libvirtDir) && { warning }) };
+	return { body, digest, generation, running: found.instances ?? [], warnings: missingIn(places) };
+}
+
+/** What is not there and should be, with what follows from that. */
+export function missingIn({ libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir }: HostPlaces): readonly string[] {
+	const libvirt = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
+	const overlays = `overlay directory ${overlayDir} is not there, expected a directory of *.yaml: nothing is added to what the host says`;
+	return [
+		...(isThere(libvirtDir) ? [] : [libvirt]),
+		...(overlayDir !== undefined && isOverlayDirMissing(overlayDir) ? [overlays] : []),
+	];
 }
 
 function tooLarge(devices: number, bytes: number, { overlayDir }: HostPlaces): string {

@@ -47,7 +47,7 @@ export class Scanner {
 	#before: Predecessor = NO_PREDECESSOR;
 	#latest: ScanResult | undefined;
 	#trouble = NONE_YET;
-	#warning: string | undefined;
+	#warnings: readonly string[] = [];
 	#running: Promise<void> | undefined;
 
 	constructor(options: ScannerOptions) {
@@ -116,8 +116,8 @@ export class Scanner {
 		this.#latest = published({ ...scan, body });
 		if (this.#trouble !== "") this.#options.log.info(`scan done, generation ${scan.generation}`);
 		this.#trouble = "";
-		if (scan.warning !== undefined && scan.warning !== this.#warning) this.#options.log.warning(scan.warning);
-		this.#warning = scan.warning;
+		for (const warning of scan.warnings) if (!this.#warnings.includes(warning)) this.#options.log.warning(warning);
+		this.#warnings = scan.warnings;
 	}
 
 	#leave({ reading, child }: Extract<Outcome, { kind: "overrun" }>): number {

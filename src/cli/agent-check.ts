@@ -1,4 +1,4 @@
-import { readOverlays } from "../agent/overlay-file.ts";
+import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
 import { lintTlsFiles, TlsError, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { ConfigError } from "../yaml.ts";
@@ -11,7 +11,11 @@ type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 export async function lintAgent(files: readonly string[]): Promise<readonly string[]> {
 	const { options, placeOf } = readAgentFiles(files);
 	const tls = tlsOf(options, placeOf);
-	const warnings = [...insecure(options, tls, placeOf), ...(tls ? certificate(tls, options, placeOf) : [])];
+	const warnings = [
+		...insecure(options, tls, placeOf),
+		...(tls ? certificate(tls, options, placeOf) : []),
+		...overlays(options, placeOf),
+	];
 	await readOverlays(options.overlay_dir);
 	return warnings;
 }
@@ -38,6 +42,11 @@ function insecure(
 	return [
 		`${place}: allow_insecure is in use: everybody who reaches ${listen.address} can read what this host has, or pass for it`,
 	];
+}
+
+function overlays({ overlay_dir }: AgentOptions, placeOf: PlaceOf): readonly string[] {
+	if (!isOverlayDirMissing(overlay_dir)) return [];
+	return [`${placeOf(["overlay_dir"])}: overlay_dir ${overlay_dir} is not there: expected a directory of *.yaml`];
 }
 
 function certificate(tls: TlsFiles, { host }: AgentOptions, placeOf: PlaceOf): readonly string[] {

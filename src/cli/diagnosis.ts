@@ -37,6 +37,8 @@ export interface Diagnosis {
 		readonly errno: string | null;
 		readonly remedy: string | null;
 	}[];
+	/** That somebody has named; null, it is there, or nobody has. */
+	readonly missing_overlay_dir: string | null;
 	readonly overlays: readonly OverlayEffect[];
 	/** Why the migration state of vfio devices is not known. Nothing is compared by it. */
 	readonly debugfs: { readonly errno: string; readonly remedy: string } | null;
@@ -46,6 +48,7 @@ export interface Findings {
 	readonly host: string;
 	readonly told: Told;
 	readonly libvirt: Diagnosis["libvirt"];
+	readonly missing_overlay_dir: Diagnosis["missing_overlay_dir"];
 	readonly overlays: readonly Overlay[];
 	readonly overlaid: Overlaid;
 	readonly dropped: Diagnosis["dropped"];
@@ -73,7 +76,8 @@ function remedyFor(errno: string, source: string): string {
 }
 
 /** All that can be said about a host whose devices were read. */
-export function diagnose({ host, told, libvirt, overlays, overlaid, dropped, debugfs, policy }: Findings): Diagnosis {
+export function diagnose(findings: Findings): Diagnosis {
+	const { host, told, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy } = findings;
 	const { devices, ignored } = overlaid;
 	const count = (kind: SnapshotDevice["kind"]) => devices.filter((device) => device.kind === kind).length;
 	return {
@@ -91,6 +95,7 @@ export function diagnose({ host, told, libvirt, overlays, overlaid, dropped, deb
 		]).map(({ names: facts, ...rest }) => ({ facts, ...rest })),
 		dropped,
 		programs: programsOf(told),
+		missing_overlay_dir,
 		overlays: overlays.map((overlay) => effectOf(overlay, devices, ignored)),
 		debugfs: debugfs === undefined ? null : { errno: debugfs, remedy: remedyFor(debugfs, "") },
 	};
@@ -164,9 +169,11 @@ function effectOf(
 }
 
 /** What needs a look: 0 nothing, 1 something. That a host cannot be read at all is 2, and no diagnosis. */
-export function warningsOf({ libvirt, outlooks, unreadable, dropped, programs, overlays }: Diagnosis): number {
+export function warningsOf(diagnosis: Diagnosis): number {
+	const { libvirt, outlooks, unreadable, dropped, programs, missing_overlay_dir, overlays } = diagnosis;
 	return (
 		Number(libvirt.domains === null) +
+		Number(missing_overlay_dir !== null) +
 		outlooks.filter(({ verdict }) => verdict === "reject" || verdict === "unknown").length +
 		unreadable.length +
 		dropped.length +

@@ -1,7 +1,8 @@
+import { isThere } from "../agent/bounded-file.ts";
 import { debugfsErrno } from "../agent/collectors/vfio.ts";
-import { isLibvirtThere, LibvirtError } from "../agent/libvirt.ts";
+import { LibvirtError } from "../agent/libvirt.ts";
 import { applyOverlays, OverlayError } from "../agent/overlay.ts";
-import { readOverlays } from "../agent/overlay-file.ts";
+import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
 import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { askHost } from "../agent/tools.ts";
@@ -47,11 +48,12 @@ async function examine(
 	try {
 		const told = await askHost(sysfsRoot);
 		const { devices, instances = [], dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
-		const libvirt = { directory: libvirtDir, domains: isLibvirtThere(libvirtDir) ? instances.length : null };
+		const libvirt = { directory: libvirtDir, domains: isThere(libvirtDir) ? instances.length : null };
+		const missing_overlay_dir = isOverlayDirMissing(overlayDir) ? overlayDir : null;
 		const overlays = await readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
 		const overlaid = applyOverlays(devices, overlays);
-		return diagnose({ host, told, libvirt, overlays, overlaid, dropped, debugfs, policy });
+		return diagnose({ host, told, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy });
 	} catch (error) {
 		if (error instanceof SysfsError || error instanceof LibvirtError || error instanceof OverlayError)
 			return error.message;

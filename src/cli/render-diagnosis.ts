@@ -9,13 +9,14 @@ const MAX_IDS = 4;
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
 	const { host, kernel_release, devices, libvirt, outlooks, dropped, programs, overlays, debugfs } = diagnosis;
-	const { unreadable, unreadable_facts } = diagnosis;
+	const { unreadable, unreadable_facts, missing_overlay_dir } = diagnosis;
 	const counts = Object.entries(devices).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
 	const kernel = kernel_release === null ? "" : `, kernel ${kernel_release}`;
 	const warnings = warningsOf(diagnosis);
 	const lines = [
 		printable(`${host}: ${counts.join(", ") || "no devices"}${kernel}`),
 		printable(renderLibvirt(libvirt)),
+		...(missing_overlay_dir === null ? [] : [printable(`${missing_overlay_dir} is not there: no overlay is read`)]),
 		"",
 		outlooks.length === 0 ? "No device that an instance could have." : "Migration to a host that has the very same:",
 		...outlooks.flatMap((outlook) => renderOutlook(outlook, options)),

@@ -325,15 +325,22 @@ describe("the running agent", () => {
 		expect(log()).toContain("WARNING novacompat.agent [-] plain HTTP on 0.0.0.0: everybody there can read this");
 	});
 
-	test("a libvirt directory that is not there is warned of, once", async () => {
+	test("directories that are not there are warned of, once", async () => {
 		const { libvirt } = temporaryHost();
 		const nowhere = join(libvirt, "nowhere");
+		const overlays = join(libvirt, "overlay.d");
 		const options = ["--listen", "127.0.0.1:0", "--scan-interval", "1", "--sysfs-root", `${SAMPLE}/sys`];
-		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, "--libvirt-dir", nowhere]);
+		const places = ["--libvirt-dir", nowhere, "--overlay-dir", overlays];
+		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, ...places]);
 		const scans = async () => /outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
 		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
-		const warning = `WARNING novacompat.agent [-] libvirt directory ${nowhere} is not there: no instance is known to run,`;
-		expect(log().split(warning)).toHaveLength(2);
+		const warnings = [
+			`libvirt directory ${nowhere} is not there: no instance is known to run, and every device looks free\n`,
+			`overlay directory ${overlays} is not there, expected a directory of *.yaml: nothing is added to what the host says\n`,
+		];
+		for (const warning of warnings) expect(log().split(`WARNING novacompat.agent [-] ${warning}`)).toHaveLength(2);
+		const { stderr } = novacompat("snapshot", "--sysfs-root", `${SAMPLE}/sys`, ...places);
+		expect(stderr).toBe(warnings.map((warning) => `novacompat: ${warning}`).join(""));
 	});
 
 	test.each(["--version", "-V"])("%s says which one it is", (option) => {

@@ -217,6 +217,15 @@ describe("novacompat config check --agent", () => {
 		expect({ status, said }).toEqual({ status: 78, said: expect.stringContaining(`${overlays}/x.yaml`) });
 	});
 
+	test("a directory of overlays that is not there is warned of, but not the default one", () => {
+		const { status, said } = checkAgent({ overlay_dir: `${directory}/nowhere` });
+		expect({ status, said }).toEqual({
+			status: 1,
+			said: "agent.yaml:1:14: overlay_dir nowhere is not there: expected a directory of *.yaml\n",
+		});
+		expect(checkAgent({ overlay_dir: "/etc/novacompat/overlay.d" }).status).toBe(0);
+	});
+
 	test("the sample that is shipped", () => {
 		const sample = "config/agent.yaml.sample";
 		expect(novacompat("config", "check", "--agent", sample)).toMatchObject({ status: 0, stdout: `${sample}: ok\n` });

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { debugfsErrno } from "../../src/agent/collectors/vfio.ts";
@@ -53,6 +53,7 @@ async function diagnosisOf({ classes, programs, overlays = [] }: Case, { sysfs, 
 		host: "cmp-01",
 		told,
 		libvirt: domains,
+		missing_overlay_dir: null,
 		overlays,
 		overlaid,
 		dropped,
@@ -145,6 +146,7 @@ describe("what cannot be read", () => {
 			host: "cmp",
 			told,
 			libvirt: { directory: LIBVIRT, domains: 0 },
+			missing_overlay_dir: null,
 			overlays: [],
 			overlaid,
 			dropped: [],
@@ -168,7 +170,8 @@ describe("what cannot be read", () => {
 			const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: host.sysfs, libvirtDir: host.libvirt });
 			const debugfs = debugfsErrno(openSysfs(host.sysfs));
 			const overlaid = applyOverlays(devices, []);
-			const rest = { libvirt: { directory: LIBVIRT, domains: 0 }, overlays: [], dropped: [], policy: DEFAULT_POLICY };
+			const libvirt = { directory: LIBVIRT, domains: 0 };
+			const rest = { libvirt, missing_overlay_dir: null, overlays: [], dropped: [], policy: DEFAULT_POLICY };
 			const found = diagnose({ host: "cmp", told: {}, overlaid, debugfs, ...rest });
 			const remedy = "root, or CAP_DAC_READ_SEARCH";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
@@ -237,7 +240,9 @@ test("what overlays could not add is told, with who has it", async () => {
 
 describe("novacompat doctor", () => {
 	const doctor = ({ sysfs, libvirt }: TestHost, ...options: readonly string[]) => {
-		const places = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt, "--overlay-dir", join(libvirt, "overlay.d")];
+		const overlays = join(libvirt, "../overlay.d");
+		mkdirSync(overlays, { recursive: true });
+		const places = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt, "--overlay-dir", overlays];
 		return novacompat("doctor", "--host", "cmp-01", ...places, ...options);
 	};
 
@@ -264,6 +269,20 @@ describe("novacompat doctor", () => {
 				`\n${host.libvirt} is not there: no instance is known to run, and every device looks free\n`,
 			),
 		});
+	});
+
+	test("says that the overlay directory which it was given is not there", () => {
+		const host = temporaryHost();
+		const nowhere = join(host.libvirt, "../nowhere");
+		const options = ["--overlay-dir", nowhere];
+		expect(doctor(host, ...options)).toMatchObject({
+			status: 1,
+			stdout: expect.stringContaining(`\n${nowhere} is not there: no overlay is read\n`),
+		});
+		const { stdout } = doctor(host, ...options, "--format", "json");
+		expect(JSON.parse(stdout)).toMatchObject({ missing_overlay_dir: nowhere, overlays: [] });
+		mkdirSync(nowhere);
+		expect(doctor(host, ...options).status).toBe(0);
 	});
 
 	test("exits with 1 when there is something, and says the same as JSON", () => {
@@ -297,7 +316,7 @@ describe("novacompat doctor", () => {
 		["a domain that is no XML", ({ libvirt }) => writeFileSync(join(libvirt, "a.xml"), "<"), /is not understood/],
 		[
 			"an overlay with a mistake",
-			({ libvirt }) => writeFiles(join(libvirt, "overlay.d"), { "x.yaml": "a: 1" }),
+			({ libvirt }) => writeFiles(join(libvirt, "../overlay.d"), { "x.yaml": "a: 1" }),
 			/x\.yaml:1:1: the file has the key "a", expected source, date, devices/,
 		],
 		[
