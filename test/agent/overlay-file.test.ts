@@ -53,6 +53,11 @@ test("a link to a file is read as the file", async () => {
 	expect((await readOverlays(directory)).map(({ file }) => file)).toEqual(["x.yaml"]);
 });
 
+test.each(["2026-12", "2026-12-31", "2024-02-29"])("%s is a date", async (date) => {
+	const text = `source: x\ndate: ${date}\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]`;
+	expect(await readOverlays(directoryWith({ "x.yaml": text }))).toMatchObject([{ date }]);
+});
+
 test("no directory is no overlay", async () => {
 	expect(await readOverlays("/nowhere/overlay.d")).toEqual([]);
 });
@@ -71,8 +76,15 @@ describe("a file that cannot be used is an error that names the place, what is t
 		],
 		[
 			"source: x\ndate: soon\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]",
-			'x.yaml:2:7: date is "soon", expected YYYY-MM or YYYY-MM-DD',
+			'x.yaml:2:7: date is "soon", expected a date as YYYY-MM or YYYY-MM-DD',
 		],
+		...["2026-13", "2026-00", "2026-11-32", "2026-02-29", "26-11", "2026-11-20T00:00:00Z"].map(
+			(date) =>
+				[
+					`source: x\ndate: ${date}\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]`,
+					`x.yaml:2:7: date is "${date}", expected a date as YYYY-MM or YYYY-MM-DD`,
+				] as const,
+		),
 		[
 			`${HEAD}author: me\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]`,
 			'x.yaml:3:1: the file has the key "author", expected source, date, devices',
