@@ -2,10 +2,13 @@ import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocumen
 import { type Overlay, type OverlayEntry, OverlayError } from "./overlay.ts";
 
 const ATTRIBUTE_NAME = /^[a-z0-9][a-z0-9_./-]{0,127}$/;
-const DATE = /^\d{4}-\d{2}(-\d{2})?$/;
+const DATE: Form = { test: isDate };
 const SOURCE = /^[\x20-\x7e]{1,200}$/;
 /** As much as a file of sysfs can hold, and the characters that may be in one. */
 const VALUE = /^[\x20-\x7e\t\n]{0,4096}$/;
+
+/** A regular expression, or what none can say. */
+type Form = Pick<RegExp, "test">;
 
 /** What the text of one overlay says. @throws {OverlayError} with every problem and its place */
 export function parseOverlay(text: string, path: string, file: string): Overlay {
@@ -38,7 +41,7 @@ class Reader {
 		return {
 			file,
 			source: this.#text(found.get("source"), "source", SOURCE, "where the values come from, in ASCII", node),
-			date: this.#text(found.get("date"), "date", DATE, "YYYY-MM or YYYY-MM-DD", node),
+			date: this.#text(found.get("date"), "date", DATE, "a date as YYYY-MM or YYYY-MM-DD", node),
 			devices: this.#list(found.get("devices"), "devices", node).flatMap((entry) => this.#entry(entry) ?? []),
 		};
 	}
@@ -105,9 +108,9 @@ class Reader {
 		return [];
 	}
 
-	#text(node: Shown, name: string, pattern: RegExp, expected: string, parent: Shown): string {
+	#text(node: Shown, name: string, form: Form, expected: string, parent: Shown): string {
 		const text = isScalar(node) ? String(node.value) : undefined;
-		if (text !== undefined && pattern.test(text)) return text;
+		if (text !== undefined && form.test(text)) return text;
 		this.#report(offsetOf(node ?? parent), `${name} ${given(node)}, expected ${expected}`);
 		return "";
 	}
@@ -123,4 +126,11 @@ function given(node: Shown): string {
 
 function offsetOf(node: Shown): number {
 	return node?.range?.[0] ?? 0;
+}
+
+/** A month or a day of the calendar. */
+function isDate(text: string): boolean {
+	const time = /^\d{4}-\d{2}(-\d{2})?$/.test(text) ? Date.parse(text) : Number.NaN;
+	// Every month has 31 days when it is parsed.
+	return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
