@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DOMParser, type Element, onWarningStopParsing, ParseError } from "@xmldom/xmldom";
-import { readBounded } from "./bounded-file.ts";
+import { attempt, readBounded } from "./bounded-file.ts";
 import { MDEV_UUID } from "./collectors/mdev.ts";
+import { withRights } from "./rights.ts";
 
 const MAX_DOMAIN_BYTES = 1024 * 1024;
 
@@ -42,7 +43,8 @@ export function readDomains(directory: string): ReadonlyMap<string, readonly Dom
 		const content = readBounded(path, MAX_DOMAIN_BYTES);
 		// The domain has ended since the directory was listed.
 		if ("errno" in content && content.errno === "ENOENT") continue;
-		if ("errno" in content) throw new LibvirtError(`domain status ${path} cannot be read: ${content.errno}`);
+		if ("errno" in content)
+			throw new LibvirtError(`domain status ${path} cannot be read: ${withRights(content.errno)}`);
 		const { instance, devices } = parseDomain(path, content);
 		found.set(instance, [...(found.get(instance) ?? []), ...devices]);
 	}
@@ -50,14 +52,10 @@ export function readDomains(directory: string): ReadonlyMap<string, readonly Dom
 }
 
 function statusFiles(directory: string): readonly string[] {
-	try {
-		return readdirSync(directory)
-			.filter((name) => name.endsWith(".xml"))
-			.sort();
-	} catch (error) {
-		if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
-		throw new LibvirtError(`libvirt directory ${directory} cannot be listed: ${causeOf(error)}`, { cause: error });
-	}
+	const names = attempt(() => readdirSync(directory));
+	if (!("errno" in names)) return names.filter((name) => name.endsWith(".xml")).sort();
+	if (names.errno === "ENOENT") return [];
+	throw new LibvirtError(`libvirt directory ${directory} cannot be listed: ${withRights(names.errno)}`);
 }
 
 interface Domain {

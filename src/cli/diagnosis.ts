@@ -1,4 +1,5 @@
 import type { Overlaid, Overlay } from "../agent/overlay.ts";
+import { READ_RIGHTS } from "../agent/rights.ts";
 import { commandOf, type QuestionName, type Told } from "../agent/tools.ts";
 import type { Policy } from "../compat/policy.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
@@ -57,7 +58,7 @@ export interface Findings {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-	EACCES: "root, or CAP_DAC_READ_SEARCH",
+	EACCES: READ_RIGHTS,
 	EPERM: "root, and a kernel without lockdown",
 	ENODEV: "an instance has a device that sysfs does not show: see dmesg",
 	EIO: "the driver or program fails: see dmesg, or call it by hand",
@@ -69,9 +70,11 @@ const REMEDIES: Readonly<Record<string, string>> = {
 	EUCLEAN: "not the same on all tiles of the GPU: set it anew",
 };
 
-/** What somebody could do about it. */
+/** What somebody could do about it; a source of more than one word is a command. */
 function remedyFor(errno: string, source: string): string {
-	if (errno === "ENOENT" && source.startsWith("/")) return `install ${source.split(" ", 1).join()}`;
+	const [program, ...words] = source.split(" ");
+	if (errno === "ENOENT" && words.length > 0) return `install ${program}`;
+	if (errno === "EACCES" && words.length > 0) return `let the agent's user execute ${program}`;
 	return REMEDIES[errno] ?? "see errno(3)";
 }
 

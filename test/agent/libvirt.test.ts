@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LibvirtError, readDomains } from "../../src/agent/libvirt.ts";
-import { guestAddress, populateDomain, temporaryHost } from "../support/sysfs.ts";
+import { asNobody, guestAddress, populateDomain, temporaryHost } from "../support/sysfs.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const guest = (index: number) => ({ alias: `hostdev${index}`, guest_address: guestAddress(index) });
@@ -190,10 +190,23 @@ describe("a file that is not understood is a fault that names it", () => {
 		expect(() => readDomains(other)).toThrow("link.xml cannot be read: ELOOP");
 	});
 
+	test.skipIf(process.getuid?.() !== 0)("who may not read it is told the right that he needs", () => {
+		const { libvirt } = temporaryHost();
+		const file = populateDomain(libvirt, { uuid: UUID });
+		chmodSync(join(libvirt, ".."), 0o755);
+		chmodSync(file, 0o600);
+		const rights = "EACCES; what helps: root, or CAP_DAC_READ_SEARCH, as the agent's unit has it";
+		asNobody(() => expect(() => readDomains(libvirt)).toThrow(`domain status ${file} cannot be read: ${rights}`));
+		chmodSync(libvirt, 0o700);
+		asNobody(() =>
+			expect(() => readDomains(libvirt)).toThrow(`libvirt directory ${libvirt} cannot be listed: ${rights}`),
+		);
+	});
+
 	test("a directory that is none", () => {
 		const { libvirt } = temporaryHost();
 		const file = populateDomain(libvirt, { uuid: UUID });
-		expect(() => readDomains(file)).toThrow(`libvirt directory ${file} cannot be listed`);
+		expect(() => readDomains(file)).toThrow(`libvirt directory ${file} cannot be listed: ENOTDIR`);
 	});
 });
 

@@ -136,13 +136,16 @@ describe("what cannot be read", () => {
 		]);
 	});
 
-	test("a program that is not installed", async () => {
+	test.each([
+		["not installed", "/nowhere/devlink", "ENOENT", "install /usr/sbin/devlink"],
+		["not to be executed", import.meta.dirname, "EACCES", "let the agent's user execute /usr/sbin/devlink"],
+	])("a program that is %s", async (_what, devlink, errno, remedy) => {
 		const { sysfs, libvirt } = temporaryHost();
 		CLASS_HOSTS["pds-vf"]?.populate(sysfs);
-		const told = await askHost(sysfs, { devlink: "/nowhere/devlink", vdpa: "/nowhere/vdpa", "nvidia-smi": "/nowhere" });
+		const told = await askHost(sysfs, { devlink, vdpa: "/nowhere/vdpa", "nvidia-smi": "/nowhere" });
 		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
 		const overlaid = applyOverlays(devices, []);
-		const { unreadable } = diagnose({
+		const { unreadable, programs } = diagnose({
 			host: "cmp",
 			told,
 			libvirt: { directory: LIBVIRT, domains: 0 },
@@ -153,11 +156,8 @@ describe("what cannot be read", () => {
 			debugfs: undefined,
 			policy: DEFAULT_POLICY,
 		});
-		expect(unreadable[0]).toMatchObject({
-			attributes: ["fw_version"],
-			errno: "ENOENT",
-			remedy: "install /usr/sbin/devlink",
-		});
+		expect(unreadable[0]).toMatchObject({ attributes: ["fw_version"], errno, remedy });
+		expect(programs[0]).toMatchObject({ errno, remedy });
 	});
 
 	test.skipIf(process.getuid?.() !== 0)("what only root may see, as another user", async () => {
@@ -173,7 +173,7 @@ describe("what cannot be read", () => {
 			const libvirt = { directory: LIBVIRT, domains: 0 };
 			const rest = { libvirt, missing_overlay_dir: null, overlays: [], dropped: [], policy: DEFAULT_POLICY };
 			const found = diagnose({ host: "cmp", told: {}, overlaid, debugfs, ...rest });
-			const remedy = "root, or CAP_DAC_READ_SEARCH";
+			const remedy = "root, or CAP_DAC_READ_SEARCH, as the agent's unit has it";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
 			expect(found.unreadable).toMatchObject([{ attributes: ["cfg_services"], errno: "EACCES", remedy }]);
 			expect(found.unreadable_facts).toEqual(
