@@ -5,7 +5,7 @@ import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { NO_PREDECESSOR, scanAfter } from "../../src/agent/scan-result.ts";
 import { askHost } from "../../src/agent/tools.ts";
-import { freeDevices } from "../../src/departure.ts";
+import { freeDevices, outsetOf } from "../../src/departure.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { replug } from "../support/replug.ts";
 import {
@@ -23,6 +23,9 @@ import {
 
 const SAMPLES = join(import.meta.dirname, "../../config/samples/hosts");
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
+const OTHER = "1002587c-b09d-468a-9995-53d16eeb8a15";
+/** Nova's words need not tell of a device: one of a resource class of the operator's own. */
+const NOTHING_ANNOUNCED = { count: 0, names: "", complete: false };
 const MDEV = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
 const samples = readdirSync(SAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -68,6 +71,29 @@ describe("who uses what", () => {
 			["hostdev1", guestAddress(1)],
 			["hostdev0", guestAddress(0)],
 			[undefined, undefined],
+		]);
+	});
+
+	test("a device that two instances keep must continue with either, and is free for none", async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		const [own, both] = ["0000:3b:10.0", "0000:3b:10.2"];
+		for (const address of [own, both]) populatePci(sysfs, { address });
+		populateDomain(libvirt, { uuid: UUID, pci: [both] });
+		populateDomain(libvirt, { name: "instance-00000002", uuid: OTHER, pci: [own, both] });
+		const places = { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt };
+		const { body, warnings } = await scanAfter(NO_PREDECESSOR, places);
+		const snapshot = Snapshot.parse(JSON.parse(body.toString()));
+		for (const [instance_uuid, ids] of [
+			[UUID, [both]],
+			[OTHER, [own, both]],
+		] as const) {
+			const departure = { instance_uuid, source_host: "cmp", ports: [], announced: NOTHING_ANNOUNCED };
+			const outset = outsetOf({ snapshot, notes: [] }, departure);
+			expect(outset).toMatchObject({ devices: ids.map((id) => ({ id, attributes: { vendor: "8086" } })) });
+		}
+		expect(freeDevices(snapshot)).toEqual([]);
+		expect(warnings).toEqual([
+			`device ${both} is in the status of instances ${UUID} and ${OTHER} in ${libvirt}, expected one: it is told to be in use by each`,
 		]);
 	});
 
