@@ -17,20 +17,24 @@ export interface Attachment {
 }
 
 /**
- * Devices in use by id in the snapshot. libvirt names a vDPA device by its character device and a macvtap by the network
- * interface below it: what is taken is the function that they are made of, and the vDPA device itself.
+ * Who has what, by id in the snapshot; of several instances that keep a device all, because nobody knows which one has it.
+ * libvirt names a vDPA device by its character device and a macvtap by the network interface below it: what is taken is the
+ * function that they are made of, and the vDPA device itself.
  */
 export function attachmentsOf(
 	domains: ReadonlyMap<string, readonly DomainDevice[]>,
 	sysfs: Sysfs,
-): ReadonlyMap<string, Attachment> {
-	const found = new Map<string, Attachment>();
+): ReadonlyMap<string, readonly Attachment[]> {
+	const found = new Map<string, readonly Attachment[]>();
 	for (const [instance, devices] of domains) {
 		for (const device of devices) {
 			const kind = device.kind === "mdev" ? "mdev" : "pci";
 			for (const id of idsOf(device, sysfs)) {
-				// Should two name a device, it must continue if either says so.
-				if (!device.port || !found.has(id)) found.set(id, { instance, kind, port: device.port, guest: device.guest });
+				const before = found.get(id) ?? [];
+				// Many ports may stand on one function; should somebody keep it beside them, it must continue.
+				if (device.port && before.length > 0) continue;
+				const others = before.filter((one) => !one.port && one.instance !== instance);
+				found.set(id, [...others, { instance, kind, port: device.port, guest: device.guest }]);
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
+import type { SnapshotDevice } from "../snapshot/snapshot.ts";
 import { isThere } from "./bounded-file.ts";
 import { isOverlayDirMissing } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
@@ -54,17 +55,32 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
 	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
 	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
-	return { body, digest, generation, running: found.instances ?? [], warnings: missingIn(places) };
+	return { body, digest, generation, running: found.instances ?? [], warnings: warningsOf(places, found.devices) };
 }
 
-/** What is not there and should be, with what follows from that. */
-export function missingIn({ libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir }: HostPlaces): readonly string[] {
+/** What is not as it should be, with what follows from that. */
+export function warningsOf(
+	{ libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir }: HostPlaces,
+	devices: readonly SnapshotDevice[],
+): readonly string[] {
 	const libvirt = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
 	const overlays = `overlay directory ${overlayDir} is not there, expected a directory of *.yaml: nothing is added to what the host says`;
 	return [
 		...(isThere(libvirtDir) ? [] : [libvirt]),
 		...(overlayDir !== undefined && isOverlayDirMissing(overlayDir) ? [overlays] : []),
+		...sharedIn(devices).map(
+			({ id, instances }) =>
+				`device ${id} is in the status of instances ${instances} in ${libvirtDir}, expected one: it is told to be in use by each`,
+		),
 	];
+}
+
+/** Devices that several instances keep: they come one behind the other. */
+function sharedIn(devices: readonly SnapshotDevice[]) {
+	return devices.flatMap(({ id, instance }, index) => {
+		const before = devices[index - 1];
+		return before?.id === id ? [{ id, instances: `${before.instance} and ${instance}` }] : [];
+	});
 }
 
 function tooLarge(devices: number, bytes: number, { overlayDir }: HostPlaces): string {

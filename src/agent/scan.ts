@@ -70,8 +70,11 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const [told, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
 	const ids = new Set(told.map((device) => device.id));
-	const missing = [...attachments].filter(([id, { port }]) => !port && !ids.has(id)).map(unseenDevice);
-	const devices = [...told, ...missing].map((device) => attach(device, attachments.get(device.id)));
+	const missing = [...attachments]
+		.filter(([id]) => !ids.has(id))
+		.flatMap(([id, all]) => all.filter(({ port }) => !port).map((one) => attach(unseenDevice(id, one), one)));
+	const used = told.flatMap((device) => attachments.get(device.id)?.map((one) => attach(device, one)) ?? [device]);
+	const devices = [...used, ...missing];
 	if (devices.length > MAX_DEVICES)
 		throw new SysfsError(`${devices.length} devices, of which a service takes ${MAX_DEVICES} at most`);
 	const dropped = [...sysfs.dropped.map(droppedDevice), ...excessive.map(excessiveDevice)];
@@ -102,14 +105,12 @@ function droppedDevice({ path, reason }: Dropped): { id: string; reason: string 
 	return { id: group === TYPES ? `${parent}/${name}` : name, reason };
 }
 
-function attach(device: SnapshotDevice, attachment: Attachment | undefined): SnapshotDevice {
-	if (attachment === undefined) return device;
-	const { instance, port, guest } = attachment;
+function attach(device: SnapshotDevice, { instance, port, guest }: Attachment): SnapshotDevice {
 	return { ...device, instance, ...(port && { port }), ...guest };
 }
 
 /** An instance has it, so it must continue: leaving it out would let the instance pass as one without devices. */
-function unseenDevice([id, { kind }]: readonly [string, Attachment]): SnapshotDevice {
+function unseenDevice(id: string, { kind }: Attachment): SnapshotDevice {
 	const unreadable = Object.fromEntries(IDENTITY[kind].map((name) => [name, "ENODEV"]));
 	return { id, kind, capacity: 1, attributes: {}, unreadable };
 }

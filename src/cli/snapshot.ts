@@ -1,5 +1,5 @@
 import { scanHost } from "../agent/scan.ts";
-import { missingIn } from "../agent/scan-result.ts";
+import { warningsOf } from "../agent/scan-result.ts";
 import { complain } from "./complain.ts";
 
 export interface SnapshotOptions {
@@ -11,6 +11,7 @@ export interface SnapshotOptions {
 
 /** `novacompat snapshot`: prints what the agent would serve, and what it would warn of on standard error. */
 export async function snapshot(options: SnapshotOptions): Promise<void> {
-	for (const warning of missingIn(options)) complain(warning);
-	process.stdout.write(`${JSON.stringify(await scanHost(options), null, 2)}\n`);
+	const found = await scanHost(options);
+	for (const warning of warningsOf(options, found.devices)) complain(warning);
+	process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
 }

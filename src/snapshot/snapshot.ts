@@ -60,6 +60,7 @@ export const Snapshot = z.object({
 		.optional(),
 	/** Uuids of the instances that ran when the devices were looked at, also of those without a device; since 1.2. */
 	instances: z.array(z.guid()).max(MAX_INSTANCES).optional(),
+	/** One that several instances keep, by what libvirt says, is there once for each of them. */
 	devices: z.array(SnapshotDevice).max(MAX_DEVICES),
 });
 

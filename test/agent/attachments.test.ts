@@ -6,6 +6,7 @@ import type { DomainDevice } from "../../src/agent/libvirt.ts";
 import { openSysfs } from "../../src/agent/sysfs.ts";
 import { link, populateNetdev, populatePci, populateVdpa, temporaryHost } from "../support/sysfs.ts";
 
+const OTHER = "1002587c-b09d-468a-9995-53d16eeb8a15";
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 
 function hostWithVf(): string {
@@ -38,8 +39,8 @@ test.each(rows)("%s %s", (kind, source, ids) => {
 	const devices = [{ kind, source, port: kind === "vdpa" || kind === "direct", guest: { alias: "net1" } }];
 	const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(hostWithVf()));
 	expect([...found.keys()]).toEqual(ids);
-	for (const attachment of found.values())
-		expect(attachment).toMatchObject({ instance: UUID, guest: { alias: "net1" } });
+	for (const attachments of found.values())
+		expect(attachments).toMatchObject([{ instance: UUID, guest: { alias: "net1" } }]);
 });
 
 describe("a device that two name", () => {
@@ -47,6 +48,22 @@ describe("a device that two name", () => {
 	const port = { ...stays, port: true, guest: { alias: "hostdev1" } } as const;
 	test.each([[[stays, port]], [[port, stays]]])("must continue if either says so: %j", (devices) => {
 		const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(temporaryHost().sysfs));
-		expect(found.get("0000:3b:10.0")).toMatchObject({ port: false, guest: { alias: "hostdev0" } });
+		expect(found.get("0000:3b:10.0")).toMatchObject([{ port: false, guest: { alias: "hostdev0" } }]);
+	});
+
+	/** What each instance says of it, and whose it is then. */
+	const INSTANCES: readonly [first: DomainDevice, second: DomainDevice, kept: readonly string[]][] = [
+		[stays, stays, [UUID, OTHER]],
+		[stays, port, [UUID]],
+		[port, stays, [OTHER]],
+		[port, port, [UUID]],
+	];
+	test.each(INSTANCES)("is of every instance that keeps it, or of the first: %j", (first, second, instances) => {
+		const domains = new Map([
+			[UUID, [first]],
+			[OTHER, [second]],
+		]);
+		const found = attachmentsOf(domains, openSysfs(temporaryHost().sysfs)).get("0000:3b:10.0");
+		expect(found?.map(({ instance }) => instance)).toEqual(instances);
 	});
 });
