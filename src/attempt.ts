@@ -1,4 +1,5 @@
 import type { Decision } from "./compat/decision.ts";
+import { once } from "./compat/once.ts";
 import type { Policy } from "./compat/policy.ts";
 import { type Reason, reason } from "./compat/reason.ts";
 import { isStaleAccepted } from "./compat/unknown.ts";
@@ -47,11 +48,19 @@ export interface Checked extends Decision {
 	readonly snapshots?: Readonly<Record<string, Pick<Snapshot, "boot_id" | "generation">>>;
 }
 
-export function withVersions(decision: Decision, attempts: readonly Attempt[]): Checked {
-	const known = attempts
-		.map((one) => (one instanceof SnapshotError ? one.stale?.snapshot : one))
+export function withVersions(decision: Decision, attempts: readonly [source: Attempt, target: Attempt]): Checked {
+	const [source, target] = attempts.map((one) => (one instanceof SnapshotError ? one.stale?.snapshot : one));
+	const snapshots = source && target ? versionsOfBoth(source)(target) : versionsOf(source ?? target);
+	return snapshots === undefined ? decision : { ...decision, snapshots };
+}
+
+/** Of two hosts that are asked about again and again. */
+const versionsOfBoth = once((source: Snapshot) => once((target: Snapshot) => versionsOf(source, target)));
+
+function versionsOf(...snapshots: readonly (Snapshot | undefined)[]): Checked["snapshots"] {
+	const known = snapshots
 		.filter((snapshot) => snapshot !== undefined)
 		.map(({ host, boot_id, generation }) => [host, { boot_id, generation }] as const)
 		.filter(([, { boot_id, generation }]) => boot_id !== undefined || generation !== undefined);
-	return known.length === 0 ? decision : { ...decision, snapshots: Object.fromEntries(known) };
+	return known.length === 0 ? undefined : Object.fromEntries(known);
 }

@@ -3,6 +3,7 @@ export function componentsOf<D>(
 	devices: readonly D[],
 	wantedBy: (device: D) => Iterable<unknown>,
 ): readonly (readonly D[])[] {
+	if (devices.length < 2) return devices.length === 0 ? [] : [devices];
 	const owners = new Map<unknown, Set<D>>();
 	const components = new Set<Set<D>>();
 	for (const device of devices) {

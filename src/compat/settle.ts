@@ -76,6 +76,8 @@ export function settle<D, C extends { readonly capacity: number }>(
 			.sort(byPreference),
 	}));
 	const parts = componentsOf(wishes, ({ options }) => options.map(({ candidate }) => candidate)).map(settleTogether);
+	const [only, ...others] = parts;
+	if (only && others.length === 0) return only;
 	return {
 		verdict: worst(parts),
 		assigned: new Map(parts.flatMap(({ assigned }) => [...assigned])),
@@ -88,7 +90,19 @@ export function worst(parts: readonly { readonly verdict: Verdict }[]): Verdict 
 	return VERDICT_ORDER.findLast((verdict) => parts.some((part) => part.verdict === verdict)) ?? "accept";
 }
 
+/** The usual case: nobody is in its way. */
+function settleAlone<D, C extends { readonly capacity: number }>({ device, options }: Wish<D, C>): Settlement<D, C> {
+	const best = options.find(({ candidate }) => candidate.capacity > 0);
+	const [, verdict] = VERDICTS.find(([tier]) => best !== undefined && best.fit.tier <= tier) ?? [];
+	if (best !== undefined && verdict !== undefined)
+		return { verdict, assigned: new Map([[device, best.candidate]]), contested: [] };
+	const candidates = options.map(({ candidate }) => candidate);
+	return { verdict: "reject", assigned: new Map(), contested: [{ device, rivals: [], candidates }] };
+}
+
 function settleTogether<D, C extends { readonly capacity: number }>(wishes: readonly Wish<D, C>[]): Settlement<D, C> {
+	const [only, ...others] = wishes;
+	if (only && others.length === 0) return settleAlone(only);
 	const upTo = (tier: number) =>
 		match(
 			wishes.map(({ device, options }) => ({
