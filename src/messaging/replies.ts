@@ -48,7 +48,7 @@ export class Replies {
 	readonly counts: ReplyCounts = noReplies();
 	readonly #transport: RepliesOptions["transport"];
 	readonly #log: Log;
-	readonly #warnOfDropped: (text: string) => void;
+	readonly #warnOfHostile: (text: string) => void;
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
@@ -57,7 +57,7 @@ export class Replies {
 	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
 		this.#transport = transport;
 		this.#log = log;
-		this.#warnOfDropped = sparing((text) => log.warning(text));
+		this.#warnOfHostile = sparing((text) => log.warning(text));
 		this.#patience = missingQueuePatience * 1000;
 	}
 
@@ -65,7 +65,11 @@ export class Replies {
 	 * Resolves when the reply has arrived, or is dropped, or waits for its queue: then there is nothing more to do for the request.
 	 */
 	async send(queue: string, reply: Buffer, { answerBy, isHasty = false }: Patience): Promise<void> {
-		if (!isReplyQueue(queue)) return this.#drop(`to ${JSON.stringify(queue)}, which is no reply queue`);
+		if (!isReplyQueue(queue)) {
+			this.counts.dropped++;
+			this.#warnOfHostile(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
+			return;
+		}
 		if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);
 		if (isHasty && this.#isStuck()) return this.#drop(`to ${queue}: its time is up, and the broker takes nothing`);
 		for (;;) {
@@ -124,7 +128,7 @@ export class Replies {
 
 	#drop(why: string): void {
 		this.counts.dropped++;
-		this.#warnOfDropped(`dropping a reply ${why}`);
+		this.#log.warning(`dropping a reply ${why}`);
 	}
 
 	#confirmed(): void {
