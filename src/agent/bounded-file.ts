@@ -16,6 +16,8 @@ export function readInto(buffer: Buffer, path: string): Buffer | { readonly errn
 	return attempt(() => {
 		const descriptor = openSync(path, OPEN_FLAGS);
 		try {
+			const status = fstatSync(descriptor);
+			if (!status.isFile()) return { errno: status.isDirectory() ? "EISDIR" : "EINVAL" };
 			let length = 0;
 			while (length < buffer.length) {
 				const read = readSync(descriptor, buffer, length, buffer.length - length, null);
@@ -23,10 +25,7 @@ export function readInto(buffer: Buffer, path: string): Buffer | { readonly errn
 				// The kernel hands out whole pages, until the last.
 				if (read === 0 || read % PAGE_BYTES !== 0) break;
 			}
-			if (length > 0 && length < buffer.length) return buffer.subarray(0, length);
-			// What is no file gives nothing, as a FIFO without a writer does, or has no end: a look at each would cost as much as its read.
-			if (!fstatSync(descriptor).isFile()) return { errno: "EINVAL" };
-			return length === 0 ? buffer.subarray(0, 0) : { errno: "EFBIG" };
+			return length < buffer.length ? buffer.subarray(0, length) : { errno: "EFBIG" };
 		} finally {
 			closeSync(descriptor);
 		}
