@@ -5,7 +5,7 @@ import { problem } from "../http/problems.ts";
 
 /** What the routes answer from. */
 export interface ServiceSources {
-	/** Why the service cannot take requests now; undefined when it can. */
+	/** Why the service is not ready; undefined when it is. */
 	readonly notReady: () => string | undefined;
 	/** How it stands with what it needs; undefined when nobody shall know. */
 	readonly details: () => string | undefined;

@@ -17,14 +17,18 @@ export interface ShadowState {
 	readonly agreement: Agreement;
 }
 
-/** Why the service cannot take requests now; undefined when it can. */
+/**
+ * Why somebody should look at it; undefined when it takes requests and all is as it was set up. A queue with other arguments than ours is
+ * used, but whoever made it has another configuration than this service.
+ */
 export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string | undefined {
 	if (isStopping) return "stopping";
 	if (buses.length === 0) return "starting";
-	const problems = buses.flatMap(({ role, cell, state: { connected, consuming } }) => {
+	const problems = buses.flatMap(({ role, cell, state: { connected, consuming, inequivalent } }) => {
 		const name = cell === undefined ? role : `${role} ${cell}`;
 		if (connected === undefined) return [`${name}: no connection to RabbitMQ`];
-		return consuming ? [] : [`${name}: not all queues are being consumed`];
+		if (!consuming) return [`${name}: not all queues are being consumed`];
+		return inequivalent.length > 0 ? [`${name}: there with other arguments: ${inequivalent.join(", ")}`] : [];
 	});
 	return problems.length > 0 ? problems.join("; ") : undefined;
 }

@@ -3,6 +3,9 @@ import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration } from "./topology.ts";
 
+/** What somebody else has declared, by our own declaration of it as JSON. */
+export type Foreign = Map<string, { readonly what: string; readonly why: "inequivalent" | "forbidden" }>;
+
 /**
  * Declares in order, on a channel that is then open. What is there already with other arguments is used as it is, and so is an
  * exchange that this user may not declare: `foreign` keeps what that is, because RabbitMQ logs every refusal as an error, and we the first.
@@ -11,7 +14,7 @@ export async function declare(
 	connection: ChannelModel,
 	topology: readonly Declaration[],
 	log: Log,
-	foreign = new Set<string>(),
+	foreign: Foreign = new Map(),
 ): Promise<Channel> {
 	let channel = await openChannel(connection);
 	for (const step of topology) {
@@ -31,7 +34,8 @@ export async function declare(
 			await check(channel, step).catch((absent: unknown) => {
 				throw isForbidden ? absent : error;
 			});
-			foreign.add(key);
+			const what = "name" in step ? `${step.kind} ${step.name}` : step.kind;
+			foreign.set(key, { what, why: isForbidden ? "forbidden" : "inequivalent" });
 			if (!isForbidden) log.error(`${hinted(error)}; using it as it is`);
 		}
 	}

@@ -29,7 +29,7 @@ export class MemoryTransport implements Transport {
 
 	state(): TransportState {
 		const consuming = [...this.#queues.values()].some(({ consumers }) => consumers.length > 0);
-		return { connected: "memory", connections: 1, consuming, blocked: false };
+		return { connected: "memory", connections: 1, consuming, blocked: false, inequivalent: [] };
 	}
 
 	resumedAt(): undefined {

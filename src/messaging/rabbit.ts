@@ -78,6 +78,7 @@ export class RabbitTransport implements Transport {
 			connections: this.#connections,
 			consuming: subscriptions.length > 0 && subscriptions.every(({ isConsuming }) => isConsuming),
 			blocked: this.#blocked.size > 0,
+			inequivalent: subscriptions.flatMap((subscription) => subscription.inequivalent()),
 		};
 	}
 

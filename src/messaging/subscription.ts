@@ -1,6 +1,6 @@
 import { Acknowledgements } from "./acknowledgements.ts";
 import { limitBodies } from "./body-limit.ts";
-import { declare } from "./declare.ts";
+import { declare, type Foreign } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { explain } from "./faults.ts";
 import type { Log } from "./log.ts";
@@ -34,8 +34,8 @@ export class Subscription {
 	#session: Session | undefined;
 	#wasEstablished = false;
 	#served: Promise<void> = Promise.resolve();
-	/** What is there otherwise than it would be declared here: see declare.ts. */
-	readonly #foreign = new Set<string>();
+	/** What is there otherwise than it would be declared here. */
+	readonly #foreign: Foreign = new Map();
 	#channel: Channel | undefined;
 	/** Aborted when what was set up last is lost. */
 	#lost: AbortSignal | undefined;
@@ -48,6 +48,11 @@ export class Subscription {
 
 	get isConsuming(): boolean {
 		return this.#lost?.aborted === false && !this.#cancelled.signal.aborted;
+	}
+
+	/** What is there with other arguments than ours: `queue migration_compat`. */
+	inequivalent(): readonly string[] {
+		return [...this.#foreign.values()].flatMap(({ what, why }) => (why === "inequivalent" ? [what] : []));
 	}
 
 	/** Keeps consuming for as long as the session lasts. */

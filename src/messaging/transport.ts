@@ -72,4 +72,6 @@ export interface TransportState {
 	readonly consuming: boolean;
 	/** The broker takes no messages, for want of memory or disk. */
 	readonly blocked: boolean;
+	/** What is used as it is, although it is there with other arguments than it would be declared with: `queue migration_compat`. */
+	readonly inequivalent: readonly string[];
 }

@@ -13,7 +13,7 @@ import { dumpDom } from "../support/chromium.ts";
 const directory = mkdtempSync(join(tmpdir(), "novacompat-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const STATE = { connected: "rabbit h:5672", connections: 1, consuming: true, blocked: false };
+const STATE = { connected: "rabbit h:5672", connections: 1, consuming: true, blocked: false, inequivalent: [] };
 const EMPTY: Status = {
 	name: "novacompat-1",
 	notReady: undefined,

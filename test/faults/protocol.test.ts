@@ -41,22 +41,28 @@ row(13, "our queue deleted under us", "consuming again <= 2 s", async (measure) 
 	expect(Math.max(...taken)).toBeLessThan(BACK_AFTER_QUEUE_DELETED);
 });
 
-row(14, "queue that exists with other arguments", "told, <= 1 attempt per 5 s", async (measure) => {
+row(14, "queue that exists with other arguments", "told, answers, not ready, <= 1 attempt per 5 s", async (measure) => {
 	const watched = 10_000;
-	const { service, proxy, close } = await rig.apart({
-		ready: false,
+	const { service, proxy, caller, close } = await rig.apart({
+		options: { http: { listen: "127.0.0.1:0" } },
 		before: async (caller) => {
 			await (await caller.channel()).assertQueue("migration_compat", { durable: true });
 		},
 	});
 	const [, told] = await service.says(/(PRECONDITION_FAILED.*durable.*migration_compat)/);
+	const [, http = ""] = await service.says(/health and metrics on (\S+)/);
+	await caller.untilAnswered(rig.world.question(0));
 	const refusals = () => service.log.split("PRECONDITION_FAILED").length - 1;
 	const before = [refusals(), proxy.attempts.length] as const;
 	await sleep(watched);
 	// On a connection that is there, or on two new ones.
 	const attempts = Math.max(refusals() - before[0], (proxy.attempts.length - before[1]) / 2);
-	measure(`${told ? "told" : "not told"}, ${attempts} attempts in ${seconds(watched)}`);
+	const ready = await fetch(`${http}/readyz`);
+	const states = [told ? "told" : "not told", ready.ok ? "ready" : "not ready"].join(", ");
+	measure(`${states}, ${attempts} attempts in ${seconds(watched)}`);
+	const why = await ready.text();
 	await close();
+	expect([ready.status, why]).toEqual([503, "service: there with other arguments: queue migration_compat"]);
 	expect(service.log).toMatch(/ ERROR .*PRECONDITION_FAILED/);
 	expect(attempts).toBeLessThanOrEqual(watched / 5_000);
 });

@@ -189,9 +189,10 @@ describe("what is declared", () => {
 		const target = newTarget();
 		const peer = await observe();
 		await peer.assertQueue(target.topic, { ...QUEUE, durable: true });
-		const { target: served, lines } = await serve(async () => "served", target, urlOf(port));
+		const { target: served, transport, lines } = await serve(async () => "served", target, urlOf(port));
 		const errors = () => lines.filter((line) => line.includes(" ERROR ")).length;
 		expect(errors()).toBe(1);
+		expect(transport.state()).toMatchObject({ consuming: true, inequivalent: [`queue ${target.topic}`] });
 		const call = () => new RpcClient(open().transport).call(served, "m", {}, { timeout: 10 });
 		cut();
 		expect(await call()).toBe("served");
@@ -207,6 +208,7 @@ describe("what is declared", () => {
 			.toBe("there");
 		expect(await call()).toBe("served");
 		expect(errors()).toBe(1);
+		expect(transport.state()).toMatchObject({ consuming: true, inequivalent: [] });
 	});
 
 	test("an exchange that the user may not declare is used as its owner declared it, and waited for until then", async () => {

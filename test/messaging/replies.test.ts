@@ -167,7 +167,13 @@ function repliesTo(
 				return performance.now() < started + broker.missingUntil * 1000 ? "unroutable" : "routed";
 			},
 			resumedAt: () => (performance.now() >= to && to > from ? to : found),
-			state: () => ({ connected: isAway() ? undefined : "mq1:5672", connections: 1, consuming: true, blocked: false }),
+			state: () => ({
+				connected: isAway() ? undefined : "mq1:5672",
+				connections: 1,
+				consuming: true,
+				blocked: false,
+				inequivalent: [],
+			}),
 		},
 		log,
 		missingQueuePatience: patience,
