@@ -1,4 +1,5 @@
-import { symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, openSync, readSync, symlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readBounded } from "../../src/agent/bounded-file.ts";
@@ -24,4 +25,16 @@ test("what is no file, and what is not there", () => {
 	const { sysfs } = temporaryHost();
 	expect(readBounded(sysfs, 10)).toEqual({ errno: "EISDIR" });
 	expect(readBounded(join(sysfs, "nothing"), 10)).toEqual({ errno: "ENOENT" });
+});
+
+test("SEC-32: a FIFO is not read, although it has something to give", () => {
+	const { sysfs } = temporaryHost();
+	const fifo = join(sysfs, "fifo");
+	execFileSync("mkfifo", [fifo]);
+	const both = openSync(fifo, "r+");
+	writeSync(both, "taken");
+	expect(readBounded(fifo, 10)).toEqual({ errno: "EINVAL" });
+	const left = Buffer.alloc(10);
+	expect(left.toString("utf8", 0, readSync(both, left))).toBe("taken");
+	closeSync(both);
 });

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { scanInProcess } from "../../src/agent/scan-process.ts";
@@ -29,4 +29,30 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
 	writeFileSync(program, `const end = Date.now() + ${SILENT_MS};\n${silence}\nprocess.stdout.write(${told});\n`);
 	expect(await scanInProcess(program, task, new AbortController().signal)).toMatchObject(outcome);
+});
+
+/** Whoever is its parent then may leave it there as a zombie. */
+function hasEnded(pid: number): boolean {
+	return !existsSync(`/proc/${pid}`) || /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+test.fails("a scan that is given up leaves no program behind that it has asked", async () => {
+	const told = join(directory, "asked");
+	const program = join(directory, "asks.mjs");
+	const script = [
+		'import { spawn } from "node:child_process";',
+		'import { writeFileSync } from "node:fs";',
+		'const { pid } = spawn("/bin/sleep", ["60"], { detached: true, stdio: "ignore" });',
+		`writeFileSync(${JSON.stringify(told)}, String(pid));`,
+		"setInterval(() => undefined, 1_000);",
+	];
+	writeFileSync(program, script.join("\n"));
+	const ending = new AbortController();
+	const scan = scanInProcess(program, task, ending.signal);
+	await expect.poll(() => existsSync(told) && readFileSync(told, "utf8")).toMatch(/^\d+$/);
+	const asked = Number(readFileSync(told, "utf8"));
+	expect(process.kill(asked, 0)).toBe(true);
+	ending.abort();
+	expect(await scan).toMatchObject({ kind: "failed" });
+	await expect.poll(() => hasEnded(asked)).toBe(true);
 });
