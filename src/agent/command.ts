@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 
 /** Leaves time to kill what hangs: the answer is there within 5 seconds. */
 const TIMEOUT_MS = 4_500;
@@ -28,7 +28,7 @@ export function runCommand(path: string, args: readonly string[]): Promise<Outpu
 		let length = 0;
 		const settle = (output: Output) => {
 			clearTimeout(timer);
-			killGroup(child);
+			killGroup(child.pid);
 			child.stdout.destroy();
 			// A process that hangs in the kernel dies only when the kernel lets it: nobody waits for that.
 			child.unref();
@@ -42,12 +42,13 @@ export function runCommand(path: string, args: readonly string[]): Promise<Outpu
 		});
 		child.on("error", (error: NodeJS.ErrnoException) => settle({ errno: error.code ?? "EIO" }));
 		// Whoever it has left behind may hold the pipe open for ever.
-		child.on("exit", () => killGroup(child));
+		child.on("exit", () => killGroup(child.pid));
 		child.on("close", (code) => settle(code === 0 ? ascii(Buffer.concat(chunks)) : { errno: "EIO" }));
 	});
 }
 
-function killGroup({ pid }: ChildProcess): void {
+/** A program and all that it has started and left in its group. */
+export function killGroup(pid: number | undefined): void {
 	if (pid === undefined) return;
 	try {
 		process.kill(-pid, "SIGKILL");

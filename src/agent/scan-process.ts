@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { Readable } from "node:stream";
+import { killGroup } from "./command.ts";
 import type { HostPlaces } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
 
@@ -126,9 +127,21 @@ function read(output: Buffer): Outcome {
 }
 
 function abandon(child: ChildProcess): void {
+	const asked = programsOf(child.pid);
 	child.kill("SIGKILL");
+	for (const pid of asked) killGroup(pid);
 	for (const stream of child.stdio) stream?.destroy();
 	child.unref();
+}
+
+/** What it has asked and waits for; each has a process group of its own (Documentation/filesystems/proc.rst, `children`). */
+function programsOf(pid: number | undefined): readonly number[] {
+	try {
+		return Array.from(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").matchAll(/\d+/g), Number);
+	} catch {
+		// It has ended, or the kernel does not tell: then they end when they have answered.
+		return [];
+	}
 }
 
 /** The state of its first thread, proc(5): a read that does not return is `D` or `S`. */
