@@ -5,6 +5,9 @@ import { ConfigError } from "../yaml.ts";
 import { type AgentOptions, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
 
+/** `snapshot_stale_after` of a service that does not say otherwise. */
+const USUAL_STALE_AFTER_S = 60;
+
 type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 
 /** What is odd or unsafe about a configuration of the agent, each with its place; what it would not start with is a ConfigError. */
@@ -15,6 +18,7 @@ export async function lintAgent(files: readonly string[]): Promise<readonly stri
 		...insecure(options, tls, placeOf),
 		...(tls ? certificate(tls, options, placeOf) : []),
 		...overlays(options, placeOf),
+		...interval(options, placeOf),
 	];
 	await readOverlays(options.overlay_dir);
 	return warnings;
@@ -47,6 +51,13 @@ function insecure(
 function overlays({ overlay_dir }: AgentOptions, placeOf: PlaceOf): readonly string[] {
 	if (!isOverlayDirMissing(overlay_dir)) return [];
 	return [`${placeOf(["overlay_dir"])}: overlay_dir ${overlay_dir} is not there: expected a directory of *.yaml`];
+}
+
+/** The service has an option for it, and another file. */
+function interval({ scan_interval }: AgentOptions, placeOf: PlaceOf): readonly string[] {
+	if (scan_interval <= USUAL_STALE_AFTER_S) return [];
+	const text = `scan_interval is ${scan_interval} s: between two scans the host is stale to a service whose snapshot_stale_after is no longer`;
+	return [`${placeOf(["scan_interval"])}: ${text} (${USUAL_STALE_AFTER_S} s by default)`];
 }
 
 function certificate(tls: TlsFiles, { host }: AgentOptions, placeOf: PlaceOf): readonly string[] {
