@@ -4,7 +4,7 @@ import { plainLines, summaryOf, tracebackLines, userIdentity } from "./oslo-line
 import { printable } from "./printable.ts";
 import { LEVELS, type LogFormat, type LogRecord } from "./record.ts";
 import { dateFormat } from "./strftime.ts";
-import { DEFAULT_DATE_FORMAT, localTime, type Time } from "./time.ts";
+import { DEFAULT_DATE_FORMAT, localTime, onceASecond, type Time } from "./time.ts";
 
 /** What `%(name)s` stands for in a format, by oslo.log's names; numbers may be formatted with `d`. */
 const FIELDS: Readonly<Record<string, (record: LogRecord, time: Time) => string | number>> = {
@@ -51,7 +51,7 @@ export interface LogOptions {
 
 export function logFormat(options: LogOptions): LogFormat {
 	const { use_json, logging_context_format_string, logging_default_format_string, log_date_format } = options;
-	const time = log_date_format === DEFAULT_DATE_FORMAT ? localTime : dateFormat(log_date_format);
+	const time = onceASecond(log_date_format === DEFAULT_DATE_FORMAT ? localTime : dateFormat(log_date_format));
 	return use_json ? jsonLines(time) : lineFormat(logging_context_format_string, logging_default_format_string, time);
 }
 

@@ -1,5 +1,6 @@
 import type { Checked } from "../attempt.ts";
 import type { Decision } from "../compat/decision.ts";
+import { once } from "../compat/once.ts";
 import type { Ranking } from "../compat/rank.ts";
 import type { ReasonCode } from "../compat/reason.ts";
 import { hostCount, rankSummary, summary } from "../compat/summary.ts";
@@ -32,7 +33,7 @@ export function logDecision(
 	{ duration, snapshotAge }: Measured = {},
 ): void {
 	const about: LogContext = { ...context, instance: instance_uuid };
-	if (decision.snapshots) log.debug(`decided with ${JSON.stringify(decision.snapshots)}`, about);
+	if (decision.snapshots) log.debug(`decided with ${textOf(decision.snapshots)}`, about);
 	const isWayKnown = source_host !== undefined && dest_host !== undefined;
 	const way = isWayKnown ? ` ${source_host} -> ${dest_host}` : "";
 	log[isNotable(decision) ? "warning" : "info"](`live migration${way}: ${summary(decision)}`, about, {
@@ -74,6 +75,9 @@ export function logRanking(
 		},
 	);
 }
+
+/** Of snapshots that decide many checks; nearly nobody reads it. */
+const textOf = once((snapshots: NonNullable<Checked["snapshots"]>) => JSON.stringify(snapshots));
 
 function isNotable({ verdict, reasons }: Decision): boolean {
 	return verdict === "unknown" || reasons.some(({ code }) => NOTABLE.has(code));

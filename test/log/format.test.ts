@@ -269,6 +269,15 @@ test.each(ZONES)("the zone %j is called %s and %s", (zone, winter, summer) => {
 	expect([0, 6].map((month) => name(Date.UTC(2026, month, 9)))).toEqual([winter, summer]);
 });
 
+test("lines of one second, of the next, of one before, and on both sides of a change of the clock", () => {
+	process.env["TZ"] = "Europe/Berlin";
+	const change = Date.UTC(2026, 9, 25, 1);
+	const times = [0, 999, 1_000, 1_001, 500, -1, 0, 86_400_000, 999].map((after) =>
+		record({}, { created: change + after }),
+	);
+	expect(times.map(logFormat(DEFAULTS))).toEqual(times.map(osloLine));
+});
+
 describe("whatever a message holds", () => {
 	const anything = fc.record({
 		message: fc.string({ unit: "binary" }),
