@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type Output, runCommand } from "../../src/agent/command.ts";
+import { leftOvers } from "../support/left-overs.ts";
 import { writePrograms } from "../support/programs.ts";
 
 /** Reliability, row 67: a tool that is missing, hangs, or prints something else costs 5 s at most and leaves nobody behind. */
@@ -76,37 +76,3 @@ describe("a tool that hangs", () => {
 		}
 	});
 });
-
-/**
- * Processes that have the tool's script open, and children of ours that ended and were not waited for; given a moment, for
- * whoever was killed to be gone.
- */
-async function leftOvers(path: string): Promise<readonly string[]> {
-	const until = performance.now() + 5_000;
-	for (;;) {
-		const found = readdirSync("/proc")
-			.filter((name) => /^\d+$/.test(name))
-			.filter((pid) => holds(pid, path) || isZombieOfOurs(pid));
-		if (found.length === 0 || performance.now() > until) return found;
-		await sleep(20);
-		// On a busy machine a look at all processes takes longer than that: timers alone would leave no turn to whoever reaps them.
-		await setImmediate();
-	}
-}
-
-function holds(pid: string, path: string): boolean {
-	try {
-		return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path);
-	} catch {
-		return false;
-	}
-}
-
-function isZombieOfOurs(pid: string): boolean {
-	try {
-		const [, state, parent] = /\) (\w) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1")) ?? [];
-		return state === "Z" && Number(parent) === process.pid;
-	} catch {
-		return false;
-	}
-}
