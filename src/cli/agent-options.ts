@@ -49,7 +49,10 @@ const FLAG: Kind = {
 const SECONDS: Kind = {
 	expected: "seconds from 1 to 3600",
 	placeholder: "seconds",
-	parse: (value) => (Number(value) >= 1 && Number(value) <= 3600 ? Number(value) : undefined),
+	parse(value) {
+		const seconds = typeof value === "string" ? Number(value) : value;
+		return typeof seconds === "number" && seconds >= 1 && seconds <= 3600 ? seconds : undefined;
+	},
 };
 const ADDRESS: Kind = { expected: "address:port", placeholder: "address:port", parse: parseListen };
 const FORMAT = textWithout("a format string", problemOfFormat);

@@ -38,6 +38,8 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
+	if (metricsListen && !isLoopback(metricsListen.address))
+		log.warning(`plain HTTP on ${metricsListen.address}: everybody there can read metrics and health`);
 	endOnCrash(log);
 	const reloads = reloadsOf(words, options, log);
 	process.on("SIGHUP", () => reloads.request());

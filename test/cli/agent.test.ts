@@ -325,6 +325,13 @@ describe("the running agent", () => {
 		expect(log()).toContain("WARNING novacompat.agent [-] plain HTTP on 0.0.0.0: everybody there can read this");
 	});
 
+	test("so are metrics and health", async () => {
+		const options = ["--listen", "127.0.0.1:0", "--metrics-listen", "0.0.0.0:0", ...SCAN];
+		const { log } = await start([process.execPath, AGENT_MAIN, ...options]);
+		const warning = "plain HTTP on 0.0.0.0: everybody there can read metrics and health";
+		expect(log().match(/WARNING .*/g)).toEqual([`WARNING novacompat.agent [-] ${warning}`]);
+	});
+
 	test("directories that are not there are warned of, once", async () => {
 		const { libvirt } = temporaryHost();
 		const nowhere = join(libvirt, "nowhere");
