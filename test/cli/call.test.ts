@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { RpcClient } from "../../src/messaging/client.ts";
 import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { novacompat, novacompatWith } from "../support/cli.ts";
+import { MAIN, novacompat, novacompatWith } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { PASSWORD, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 
@@ -39,6 +40,12 @@ afterAll(async () => {
 function call(...args: readonly string[]) {
 	const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };
 	return novacompatWith({ env }, "call", "--topic", "compute", "--server", "cmp-01", ...args);
+}
+
+/** Whether a queue whose name begins so has a consumer. */
+async function isListening(prefix: string): Promise<boolean> {
+	const rows = (await broker.ctl("list_queues", "name", "consumers")).split("\n");
+	return rows.some((row) => row.startsWith(prefix) && /\t1$/.test(row));
 }
 
 const { log: silent } = recordingLog();
@@ -108,6 +115,19 @@ describe("a method of a Python server", () => {
 		expect(call("note", "text=one", "--cast")).toEqual({ status: 0, stdout: "", stderr: "" });
 		expect(call("note", "text=all", "--fanout")).toEqual({ status: 0, stdout: "", stderr: "" });
 		await expect.poll(() => notes.split("\n").slice(1).sort()).toEqual(["", "cmp-01 all", "cmp-01 one", "cmp-02 all"]);
+	});
+
+	test.fails("is called while another call waits, with nova.conf's use_queue_manager: neither gets the other's reply", async () => {
+		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: `${broker.url}?use_queue_manager=true` };
+		const words = ["call", "--topic", "compute", "--server"];
+		const waiting = spawn(process.execPath, [MAIN, ...words, "cmp-01", "slow", "seconds=6"], { env });
+		const answered = once(waiting.stdout, "data");
+		await expect.poll(() => isListening("reply_"), { timeout: 10_000 }).toBe(true);
+		for (let calls = 0; calls < 3; calls++) {
+			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "2"];
+			expect(novacompatWith({ env }, ...args)).toEqual({ status: 0, stdout: '"pong"\n', stderr: "" });
+		}
+		expect(String(await answered)).toBe('"done"\n');
 	});
 
 	test("P34: costs our client no poll of half a second, as it costs Python's of 14.8 to 18.1", async () => {
