@@ -48,9 +48,13 @@ const CONNECTING: Log = {
 	exception: (text, error) => complain(`${text}: ${String(error)}`),
 };
 
-/** Connects in the background; what waits for it has a time of its own. */
-export function connectTo({ url, options }: Bus, connectionName: string): RabbitTransport {
+/**
+ * Connects in the background; what waits for it has a time of its own. The queues of the queue manager are those of one process of a
+ * host, and a command is another one each time.
+ */
+export function connectTo({ url, options: ofServices }: Bus, connectionName: string): RabbitTransport {
 	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
+	const options = { ...ofServices, use_queue_manager: false };
 	return new RabbitTransport({ url, options, connectionName, log: CONNECTING });
 }
 
