@@ -16,6 +16,7 @@ import { gate } from "../support/gate.ts";
 import { recordingLog } from "../support/log.ts";
 import { startProxy } from "../support/proxy.ts";
 import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { nested, publishRaw } from "../support/raw-publish.ts";
 import { Inbox } from "./inbox.ts";
 import { transportContract } from "./transport-contract.ts";
 
@@ -503,6 +504,30 @@ test.each([
 		const [delivery, next] = [await inbox.at(0), await inbox.at(1)];
 		expect([delivery.body.length, delivery.tooLarge]).toEqual(arrives ? [size, undefined] : [0, size]);
 		expect([next.body.toString(), next.tooLarge]).toEqual(["next", undefined]);
+	},
+);
+
+/** RabbitMQ takes them all; what points out of its table it refuses itself. */
+const ODD_HEADERS = [
+	["nested 6,000 deep", nested(6_000)],
+	["nested as deep as a frame lets it", nested(26_000)],
+	// An unsigned integer of 64 bits, which amqplib does not read.
+	["of the type L", Buffer.from("L\0\0\0\0\0\0\0\x07", "latin1")],
+] as const;
+test.fails.each(ODD_HEADERS)(
+	"a message with a header %s is one without properties, and costs no connection",
+	async (_what, header) => {
+		const { transport, lines } = open();
+		const target = newTarget();
+		const inbox = new Inbox();
+		await transport.listen(target, 64, inbox.ack);
+		const peer = await observe();
+		publishRaw(peer, { exchange: target.exchange, key: target.topic }, header);
+		peer.publish(target.exchange, target.topic, Buffer.from("next"), { contentType: "application/json" });
+		await expect.poll(() => inbox.texts, { timeout: 3_000 }).toEqual(["{}", "next"]);
+		expect(inbox.deliveries.map(({ contentType }) => contentType)).toEqual([undefined, "application/json"]);
+		expect(transport.state().connections).toBe(1);
+		expect(lines.join("")).toMatch(/ WARNING .*without its properties/);
 	},
 );
 
