@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { deflateSync } from "node:zlib";
+import amqp from "amqplib";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { nested, publishRaw } from "../support/raw-publish.ts";
 import { envelope, newId } from "./caller.ts";
 import { bodies } from "./mutations.ts";
 import { Process } from "./processes.ts";
@@ -134,6 +136,28 @@ row(28, "a million levels deep", "no RangeError, stall +10 ms", async (measure) 
 	expect(rig.service.log).not.toContain("RangeError");
 	expect(stall).toBeLessThan(usual + 10);
 });
+
+row(
+	"28 (headers)",
+	"AMQP headers 26,000 levels deep, or of a type unknown to us",
+	"gone, same connection",
+	async (measure) => {
+		const connection = await amqp.connect(rig.broker.url.replace(/^rabbit:/, "amqp:"));
+		connection.on("error", () => undefined);
+		const channel = await connection.createChannel();
+		const before = rig.proxy.attempts.length;
+		const odd = [nested(6_000), nested(26_000), Buffer.from("L\0\0\0\0\0\0\0\x07", "latin1")];
+		for (const header of odd) {
+			publishRaw(channel, { exchange: "nova", key: KEY }, header);
+			await unharmed();
+		}
+		await connection.close();
+		const connections = rig.proxy.attempts.length - before;
+		measure(`${odd.length} messages, ${connections} new connections`);
+		expect(connections).toBe(0);
+		expect(rig.service.log).toContain("without its properties");
+	},
+);
 
 /** `oslo.version`, whether Python reads the message (oslo-messaging.md 3.2) */
 const VERSIONS = [

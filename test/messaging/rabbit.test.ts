@@ -514,7 +514,7 @@ const ODD_HEADERS = [
 	// An unsigned integer of 64 bits, which amqplib does not read.
 	["of the type L", Buffer.from("L\0\0\0\0\0\0\0\x07", "latin1")],
 ] as const;
-test.fails.each(ODD_HEADERS)(
+test.each(ODD_HEADERS)(
 	"a message with a header %s is one without properties, and costs no connection",
 	async (_what, header) => {
 		const { transport, lines } = open();

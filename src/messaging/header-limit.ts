@@ -1,0 +1,84 @@
+import type { ChannelModel } from "./rabbit.ts";
+
+/** A part of amqplib's connections: the bytes that are not read yet, and what reads a frame from their start (lib/connection.js). */
+interface Receiving {
+	readonly rest: Buffer;
+	recvFrame(): unknown;
+}
+
+/** amqplib calls itself for each level. Nobody who sends us anything needs a second one. */
+const MAX_DEPTH = 64;
+
+const HEADER_FRAME = 2;
+/** What is where in a frame of any kind, and in that of a header: its flags say which properties follow. */
+const [SIZE_AT, PAYLOAD_AT, FLAGS_AT, PROPERTIES_AT] = [3, 7, 19, 21];
+const [CONTENT_TYPE, CONTENT_ENCODING, HEADERS] = [0x8000, 0x4000, 0x2000];
+
+/** Bytes of what stands before a text, a table or an array, and tells its own. */
+const LENGTH = 4;
+/** Bytes of a value, of the types that amqplib knows (lib/codec.js). */
+const SIZES: ReadonlyMap<number, number> = new Map(
+	Object.entries({ V: 0, b: 1, B: 1, t: 1, s: 2, u: 2, I: 4, i: 4, f: 4, D: 5, T: 8, d: 8, l: 8 }).map(
+		([type, size]) => [type.charCodeAt(0), size] as const,
+	),
+);
+const [TABLE, ARRAY] = ["F".charCodeAt(0), "A".charCodeAt(0)];
+const COUNTED: ReadonlySet<number> = new Set(["S", "x", "F", "A"].map((type) => type.charCodeAt(0)));
+
+/**
+ * Takes its properties from a message with headers that amqplib cannot decode: it would give the connection up, and the broker would
+ * hand the message out again on the next one, for ever. `onTaken` is called for each.
+ */
+export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, onTaken: () => void): void {
+	const receiving = connection as unknown as Receiving;
+	const receive = receiving.recvFrame.bind(connection);
+	receiving.recvFrame = () => {
+		const { rest } = receiving;
+		if (rest[0] === HEADER_FRAME && isWhole(rest) && !hasReadableHeaders(rest)) {
+			rest.writeUInt16BE(0, FLAGS_AT);
+			onTaken();
+		}
+		return receive();
+	};
+}
+
+function isWhole(frame: Buffer): boolean {
+	return frame.length >= PROPERTIES_AT && frame.length >= PAYLOAD_AT + frame.readUInt32BE(SIZE_AT);
+}
+
+function hasReadableHeaders(frame: Buffer): boolean {
+	const flags = frame.readUInt16BE(FLAGS_AT);
+	if (!(flags & HEADERS)) return true;
+	const properties = frame.subarray(PROPERTIES_AT, PAYLOAD_AT + frame.readUInt32BE(SIZE_AT));
+	let at = 0;
+	for (const text of [CONTENT_TYPE, CONTENT_ENCODING]) if (flags & text) at += 1 + (properties[at] ?? 0);
+	if (at + LENGTH > properties.length) return false;
+	const end = at + LENGTH + properties.readUInt32BE(at);
+	return end <= properties.length && isReadable(properties.subarray(at + LENGTH, end));
+}
+
+/** Without calling itself: how deep it goes is not ours to choose. */
+function isReadable(table: Buffer): boolean {
+	const open = [{ end: table.length, hasNames: true }];
+	let at = 0;
+	for (let inner = open.at(-1); inner; inner = open.at(-1)) {
+		if (at === inner.end) {
+			open.pop();
+			continue;
+		}
+		if (inner.hasNames) at += 1 + (table[at] ?? 0);
+		const type = table[at++] ?? 0;
+		const size = SIZES.get(type);
+		if (size !== undefined) at += size;
+		else {
+			if (!COUNTED.has(type) || at + LENGTH > inner.end) return false;
+			const end = at + LENGTH + table.readUInt32BE(at);
+			if (end > inner.end) return false;
+			const isNested = type === TABLE || type === ARRAY;
+			if (isNested && open.push({ end, hasNames: type === TABLE }) > MAX_DEPTH) return false;
+			at = isNested ? at + LENGTH : end;
+		}
+		if (at > inner.end) return false;
+	}
+	return true;
+}
