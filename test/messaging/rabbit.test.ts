@@ -299,6 +299,29 @@ describe("options", () => {
 		await Promise.all([cutOff.at(5), steady.at(5)]);
 	});
 
+	test.fails.each([1.5, -2, 1_000_000])(
+		"rabbit_stream_fanout: no header of who sends to a topic moves it, %d",
+		async (offset) => {
+			const { port, cut } = await startProxy(broker.port);
+			const target = newTarget();
+			const { transport } = open(urlOf(port), STREAM);
+			const inbox = new Inbox();
+			await transport.listen(target, 64, inbox.ack);
+			const peer = await observe();
+			const send = (text: string) => peer.publish(fanoutExchange(target), "", Buffer.from(text));
+			send("1");
+			await inbox.at(0);
+			peer.publish(target.exchange, target.topic, Buffer.from("odd"), { headers: { "x-stream-offset": offset } });
+			await inbox.at(1);
+			cut();
+			await expect.poll(() => transport.state(), { timeout: 3_000 }).toMatchObject({ connections: 2, consuming: true });
+			send("2");
+			// Its acknowledgement may be lost.
+			const fanouts = () => inbox.texts.filter((text) => text !== "odd");
+			await expect.poll(fanouts, { timeout: 3_000 }).toEqual(["1", "2"]);
+		},
+	);
+
 	/** options, whether the fanout queue is there after cancel */
 	const LEFT: readonly (readonly [Readonly<Record<string, unknown>>, boolean])[] = [
 		[{}, false],
@@ -530,6 +553,30 @@ test.each(ODD_HEADERS)(
 		expect(lines.join("")).toMatch(/ WARNING .*without its properties/);
 	},
 );
+
+test.fails("a message that cannot be taken is rejected, and costs no channel", async () => {
+	const { transport, lines } = open();
+	const target = newTarget();
+	const taken: string[] = [];
+	await transport.listen(target, 64, ({ body, ack }) => {
+		taken.push(body.toString());
+		if (String(body).startsWith("acknowledged")) ack();
+		if (String(body) !== "next") throw new TypeError(`cannot take ${body}`);
+		ack();
+	});
+	const peer = await observe();
+	const texts = ["odd", "acknowledged and odd", "next"];
+	for (const text of texts) peer.publish(target.exchange, target.topic, Buffer.from(text));
+	await expect.poll(() => taken.length, { timeout: 3_000 }).toBe(3);
+	// Nothing of it comes again.
+	await transport.publish({ kind: "topic", exchange: target.exchange, key: target.topic }, Buffer.from("next"), {
+		timeout: 5_000,
+	});
+	await expect.poll(() => taken, { timeout: 3_000 }).toEqual([...texts, "next"]);
+	const told = lines.filter((line) => !line.includes("connected to"));
+	expect(told).toEqual(Array(2).fill(expect.stringMatching(/ ERROR .*rejecting a message .*TypeError/)));
+	expect(told.join("")).not.toContain("odd");
+});
 
 describe("a channel that the broker closes", () => {
 	test("row 15: of who publishes: the next message has a new one, and consumers notice nothing", async () => {
