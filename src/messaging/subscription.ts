@@ -108,7 +108,14 @@ export class Subscription {
 				reject: () => acknowledgements.giveUp(open, false),
 				requeue: () => acknowledgements.giveUp(open, true),
 			};
-			this.#options.onDelivery(deliveryOf(message, settling, sizeOfLarge(message)));
+			try {
+				this.#options.onDelivery(deliveryOf(message, settling, sizeOfLarge(message)));
+			} catch (error) {
+				// amqplib would close the channel, and the broker hand the message out again. What an error says may be of the message.
+				if (open.state === "open") settling.reject();
+				const name = error instanceof Error ? error.name : typeof error;
+				log.error(`rejecting a message that could not be taken: ${name}`);
+			}
 		};
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
