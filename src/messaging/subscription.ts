@@ -101,7 +101,6 @@ export class Subscription {
 		const acknowledgements = new Acknowledgements(channel, () => lost.signal.aborted);
 		const take = (message: ConsumeMessage | null) => {
 			if (message === null) return this.#cancelledByBroker(lost);
-			this.#followStream(message);
 			const open = acknowledgements.add(message);
 			const settling: Settling = {
 				ack: () => acknowledgements.ack(open),
@@ -117,11 +116,17 @@ export class Subscription {
 				log.error(`rejecting a message that could not be taken: ${name}`);
 			}
 		};
+		const follow = (message: ConsumeMessage | null) => {
+			if (message) this.#followStream(message);
+			take(message);
+		};
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
-			const resumed = "x-stream-offset" in step.arguments && { "x-stream-offset": this.#streamOffset };
+			const isStream = "x-stream-offset" in step.arguments;
+			const resumed = isStream && { "x-stream-offset": this.#streamOffset };
 			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
-			await channel.consume(step.queue, take, options);
+			// A message of another queue has the headers that its sender has chosen.
+			await channel.consume(step.queue, isStream ? follow : take, options);
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
@@ -151,7 +156,7 @@ export class Subscription {
 
 	#followStream({ properties }: ConsumeMessage): void {
 		const offset: unknown = properties.headers?.["x-stream-offset"];
-		if (typeof offset === "number") this.#streamOffset = offset + 1;
+		if (typeof offset === "number" && Number.isSafeInteger(offset) && offset >= 0) this.#streamOffset = offset + 1;
 	}
 }
 

@@ -299,7 +299,7 @@ describe("options", () => {
 		await Promise.all([cutOff.at(5), steady.at(5)]);
 	});
 
-	test.fails.each([1.5, -2, 1_000_000])(
+	test.each([1.5, -2, 1_000_000])(
 		"rabbit_stream_fanout: no header of who sends to a topic moves it, %d",
 		async (offset) => {
 			const { port, cut } = await startProxy(broker.port);
