@@ -147,21 +147,37 @@ async function hundredASecond(work: (number: number) => Promise<unknown>, stop: 
 	}
 }
 
-row(12, "reply queue gone, and yet confirmed", "each dropped reply is told, none is kept", async (measure) => {
-	const { vhost, service, caller, close } = await rig.apart();
-	const queues = Array.from({ length: 50 }, () => `reply_${newId()}`);
-	for (const [index, replyQueue] of queues.entries()) await caller.ask({ ...rig.world.question(index), replyQueue });
-	const told = () => queues.filter((queue) => service.log.includes(queue)).length;
-	await expect
-		.poll(told, { timeout: 10_000 })
-		.toBe(queues.length)
-		.catch(() => undefined);
-	const { waiting, inFlight } = await depth(vhost);
-	measure(`${told()} of ${queues.length} told, ${waiting + inFlight} left in the queue`);
-	await close();
-	expect(told()).toBe(queues.length);
-	expect(waiting + inFlight).toBe(0);
-});
+row(
+	12,
+	"reply queue gone, and yet confirmed",
+	"each dropped reply is told and counted, none is kept",
+	async (measure) => {
+		const { vhost, service, caller, close } = await rig.apart({ options: { http: { listen: "127.0.0.1:0" } } });
+		const [, http = ""] = await service.says(/health and metrics on (\S+)/);
+		const queues = Array.from({ length: 50 }, () => `reply_${newId()}`);
+		for (const [index, replyQueue] of queues.entries()) await caller.ask({ ...rig.world.question(index), replyQueue });
+		const told = () => queues.filter((queue) => service.log.includes(queue)).length;
+		await expect
+			.poll(told, { timeout: 10_000 })
+			.toBe(queues.length)
+			.catch(() => undefined);
+		const { waiting, inFlight } = await depth(vhost);
+		const metrics = await (await fetch(`${http}/metrics`)).text();
+		const counted = Object.fromEntries(
+			[...metrics.matchAll(/^novacompat_replies_total\{outcome="(\w+)"\} (\d+)$/gm)].map(([, outcome, count]) => [
+				outcome,
+				Number(count),
+			]),
+		);
+		measure(
+			`${told()} of ${queues.length} told, ${counted["returned"]} counted, ${waiting + inFlight} left in the queue`,
+		);
+		await close();
+		expect(told()).toBe(queues.length);
+		expect(counted).toEqual({ confirmed: 0, returned: queues.length, timeout: 0, dropped: 0 });
+		expect(waiting + inFlight).toBe(0);
+	},
+);
 
 row(
 	20,

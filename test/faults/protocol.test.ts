@@ -87,27 +87,34 @@ row(15, "channel closed by the broker (406)", "back <= 1 s, on the same connecti
 	expect(connections).toBe(0);
 });
 
-row(16, "access refused after a change of the password", "told, no password, back <= 30 s", async (measure) => {
-	const { vhost, service, proxy, caller, close } = await rig.apart();
-	await caller.untilAnswered(rig.world.question(0));
-	const before = proxy.attempts.length;
-	const refused = 6_000;
-	await rig.fault(async () => {
-		await rig.broker.ctl("change_password", "novacompat", "another");
-		await rig.broker.ctl("close_all_connections", "-p", vhost, "test");
-		await service.says(/ACCESS[-_]REFUSED/);
-		await sleep(refused);
-		await rig.broker.ctl("change_password", "novacompat", PASSWORD);
-	});
-	const attempts = proxy.attempts.length - before;
-	const back = await rig.back(40_000, caller);
-	measure(`${attempts} attempts in ${seconds(refused)}, back ${seconds(back)}`);
-	await close();
-	expect(service.log).toMatch(/ ERROR .*ACCESS[-_]REFUSED/i);
-	expect(service.log).not.toContain(PASSWORD);
-	expect(attempts).toBeLessThanOrEqual((ATTEMPTS_PER_SECOND * refused) / 1_000);
-	expect(back).toBeLessThan(30_000);
-});
+row(
+	16,
+	"access refused after a change of the password",
+	"told, no password, <= 1 attempt per 5 s, back <= 30 s",
+	async (measure) => {
+		const { vhost, service, proxy, caller, close } = await rig.apart();
+		await caller.untilAnswered(rig.world.question(0));
+		const refused = 6_000;
+		let attempts = 0;
+		await rig.fault(async () => {
+			await rig.broker.ctl("change_password", "novacompat", "another");
+			await rig.broker.ctl("close_all_connections", "-p", vhost, "test");
+			await service.says(/ACCESS[-_]REFUSED/);
+			const before = proxy.attempts.length;
+			await sleep(refused);
+			attempts = proxy.attempts.length - before;
+			await rig.broker.ctl("change_password", "novacompat", PASSWORD);
+		});
+		const back = await rig.back(40_000, caller);
+		measure(`${attempts} attempts in ${seconds(refused)}, back ${seconds(back)}`);
+		await close();
+		expect(service.log).toMatch(/ ERROR .*ACCESS[-_]REFUSED/i);
+		expect(service.log).not.toContain(PASSWORD);
+		// At the usual pace it is two at least.
+		expect(attempts).toBeLessThanOrEqual(refused / 5_000);
+		expect(back).toBeLessThan(30_000);
+	},
+);
 
 row(17, "TLS: expired, of another authority, plain port", "three messages, never connected", async (measure) => {
 	const [ours, other] = [createCa(), createCa()];
@@ -283,15 +290,14 @@ row(21, "20 instances reconnect after a restart", "all <= 10 s, <= 5 attempts/s 
 			await rig.broker.start();
 		});
 		const back = await Promise.all(questions.map((question) => rig.back(30_000, rig.caller, question)));
-		const end = performance.now();
 		const times = proxies.map(({ attempts }) => attempts.filter((at) => at > start));
 		// One attempt may be two connections, one after the other.
-		const rates = times.map((attempts) => attempts.length / ((end - start) / 1_000));
+		const rates = times.map(mostInOneSecond);
 		const firsts = times.map(([at = 0]) => at);
 		const spread = Math.max(...firsts) - Math.min(...firsts);
 		const [slowest, rate] = [Math.max(...back), Math.max(...rates)];
 		measure(
-			`all ${seconds(slowest)}, <= ${rate.toFixed(1)} connections/s each, the first ones within ${seconds(spread)}`,
+			`all ${seconds(slowest)}, <= ${rate} connections in a second each, the first ones within ${seconds(spread)}`,
 		);
 		expect(slowest).toBeLessThan(10_000);
 		expect(rate).toBeLessThanOrEqual(ATTEMPTS_PER_SECOND);
@@ -301,3 +307,8 @@ row(21, "20 instances reconnect after a restart", "all <= 10 s, <= 5 attempts/s 
 		for (const proxy of proxies) proxy.close();
 	}
 });
+
+/** `times` ascend. */
+function mostInOneSecond(times: readonly number[]): number {
+	return Math.max(0, ...times.map((start, index) => times.slice(index).filter((at) => at < start + 1_000).length));
+}
