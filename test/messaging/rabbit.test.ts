@@ -554,6 +554,23 @@ test.each(ODD_HEADERS)(
 	},
 );
 
+test.fails("headers as long as a frame lets them come again, with what RabbitMQ adds to them", async () => {
+	const { transport } = open(broker.url, { rabbit_quorum_queue: true });
+	const target = newTarget();
+	const inbox = new Inbox();
+	await transport.listen(target, 64, inbox.hold);
+	// Of 131,072 bytes it leaves none.
+	const text = Buffer.alloc(131_022, "x");
+	const length = Buffer.alloc(4);
+	length.writeUInt32BE(text.length);
+	const header = Buffer.concat([Buffer.from("S"), length, text]);
+	publishRaw(await observe(), { exchange: target.exchange, key: target.topic }, header);
+	(await inbox.at(0)).requeue();
+	await expect.poll(() => inbox.deliveries.length, { timeout: 3_000 }).toBe(2);
+	expect(inbox.deliveries[1]).toMatchObject({ contentType: "application/json", redelivered: true });
+	expect(transport.state().connections).toBe(1);
+});
+
 test("a message that cannot be taken is rejected, and costs no channel", async () => {
 	const { transport, lines } = open();
 	const target = newTarget();
