@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { heartbeatInterval } from "../../src/messaging/call-monitor.ts";
+import { toJson } from "../../src/messaging/json.ts";
 import { gate } from "../support/gate.ts";
 import { serve, TARGET } from "./serving.ts";
 
@@ -35,6 +36,31 @@ describe.concurrent("heartbeats", () => {
 	test.each(INTERVALS)("P3, row 38: _timeout %j: every %j ms", (timeout, interval) => {
 		expect(heartbeatInterval(timeout)).toBe(interval);
 	});
+
+	/** The same, of what only Python's int() takes */
+	const ALSO_INTERVALS: readonly (readonly [timeout: unknown, interval: number | undefined])[] = [
+		[99999999999999999999n, 5e22],
+		[" 4 ", 2_000],
+		["\t+2\n", 1_000],
+		["0_2", 1_000],
+		["9999999999", 4_999_999_999_500],
+		["9".repeat(4_300), Number.POSITIVE_INFINITY],
+	];
+	for (const [timeout, interval] of ALSO_INTERVALS) {
+		test.fails(`row 38: _timeout ${toJson(timeout).slice(0, 40)}: every ${interval} ms`, () => {
+			expect(heartbeatInterval(timeout)).toBe(interval);
+		});
+	}
+
+	test.fails.each([{ _timeout: 10n ** 20n }, { _timeout: [10n ** 20n] }])(
+		"rows 32 and 38: an integer beyond 2^53 is no reason not to answer",
+		async ({ _timeout }) => {
+			const { send, request, replies, server } = await serve(async () => "ok");
+			await send(request({ _timeout }));
+			await server.stop();
+			await expect.poll(replies).toMatchObject([{ result: "ok" }]);
+		},
+	);
 
 	test.each(["abc", 1, -60, [60], `${"x".repeat(60)}\n`])(
 		"P3: %j is no interval: a WARNING, and the answer",

@@ -340,6 +340,39 @@ describe("a message that is no request", () => {
 	});
 });
 
+describe("a mistake of ours", () => {
+	/** Its replies fail as no transport's may. */
+	class Broken extends MemoryTransport {
+		deliver: (delivery: Delivery) => void = () => undefined;
+
+		override listen(...[target, prefetch, onDelivery]: Parameters<MemoryTransport["listen"]>) {
+			this.deliver = onDelivery;
+			return super.listen(target, prefetch, onDelivery);
+		}
+
+		override async publish(): Promise<never> {
+			throw new TypeError("a bug");
+		}
+	}
+
+	/** option, how the delivery was ended */
+	const ENDED = [
+		["after", ["reject"]],
+		["before", ["ack"]],
+	] as const;
+	test.fails("ends the message once all the same, or it would hold its place of the prefetch for ever", async () => {
+		for (const [ack, expected] of ENDED) {
+			const transport = new Broken();
+			const { server, request, lines } = await serve(async () => "ok", { transport, ack });
+			const one = scripted(request());
+			transport.deliver(one.delivery);
+			await server.stop();
+			expect(one.ended).toEqual(expected);
+			expect(lines).toEqual([expect.stringContaining("request on compute.host-a lost: TypeError: a bug")]);
+		}
+	});
+});
+
 describe("stop", () => {
 	test("P30: finishes what is in flight and what was handed out in the same moment, and takes nothing new", async () => {
 		const [started, slow] = [gate(), gate()];

@@ -1,5 +1,6 @@
 import { RpcClient } from "../../src/messaging/client.ts";
 import type { Method } from "../../src/messaging/endpoint.ts";
+import { toJson } from "../../src/messaging/json.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import { newId, openEnvelope } from "../../src/messaging/message.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/messaging/server.ts";
@@ -66,7 +67,7 @@ export async function serve(
 	await transport.listenForReplies(queue, inbox.ack);
 	/** A raw call of `m` that is replied to in `replies`. */
 	const request = (fields: Fields = {}): string =>
-		JSON.stringify({ method: "m", version: "6.0", _msg_id: "id", _reply_q: queue, _timeout: null, ...fields });
+		toJson({ method: "m", version: "6.0", _msg_id: "id", _reply_q: queue, _timeout: null, ...fields });
 	const replies = () => inbox.deliveries.map((delivery) => openEnvelope(delivery));
 	const reply = async (index: number) => {
 		await inbox.at(index);
