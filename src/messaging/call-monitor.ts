@@ -1,6 +1,8 @@
 import { MessageDeliveryFailure } from "./errors.ts";
+import { toJson } from "./json.ts";
 import type { Log } from "./log.ts";
 import { heartbeat, type Request } from "./message.ts";
+import { pythonInt } from "./python-int.ts";
 import { isReplyQueue } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
@@ -20,7 +22,7 @@ export function keepWaiting(
 ): (() => Promise<void>) | undefined {
 	const interval = heartbeatInterval(monitorTimeout);
 	if (interval === undefined && monitorTimeout) {
-		const asked = String(JSON.stringify(monitorTimeout)).slice(0, 40);
+		const asked = toJson(monitorTimeout).slice(0, 40);
 		log.warning(`no heartbeats for a caller of ${method}: its _timeout is ${asked}, expected seconds from 2 on`);
 	}
 	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue))
@@ -54,9 +56,11 @@ async function sendHeartbeat(transport: Transport, queue: string, msgId: string)
 
 /** Milliseconds between heartbeats: half of Python's `int(_timeout)`; none when that is below a second. */
 export function heartbeatInterval(monitorTimeout: unknown): number | undefined {
-	const seconds =
-		typeof monitorTimeout === "number" || (typeof monitorTimeout === "string" && /^\d{1,9}$/.test(monitorTimeout))
-			? Math.trunc(Number(monitorTimeout))
-			: 0;
-	return seconds >= 2 ? seconds * 500 : undefined;
+	const seconds = secondsOf(monitorTimeout);
+	return seconds !== undefined && seconds >= 2 ? seconds * 500 : undefined;
+}
+
+function secondsOf(timeout: unknown): number | undefined {
+	if (typeof timeout === "string") return pythonInt(timeout);
+	return typeof timeout === "number" || typeof timeout === "bigint" ? Math.trunc(Number(timeout)) : undefined;
 }

@@ -1,14 +1,13 @@
 import { hostname } from "node:os";
 import { z } from "../zod.ts";
 import { InvalidRabbitOptions } from "./errors.ts";
+import { pythonInt } from "./python-int.ts";
 
 /** oslo.config's words for booleans (Boolean of oslo_config/types.py); an option comes from YAML, from an ini file or from a URL. */
 const YES_NO: ReadonlyMap<unknown, boolean> = new Map([
 	...["true", "1", 1, "yes", "on"].map((word) => [word, true] as const),
 	...["false", "0", 0, "no", "off"].map((word) => [word, false] as const),
 ]);
-/** What Python's int() reads. */
-const INTEGER = /^\s*[+-]?\d+(_\d+)*\s*$/;
 const LARGEST_INT32 = 2_147_483_647;
 
 /** For oslo.config's own booleans outside of this section too. */
@@ -24,7 +23,7 @@ const whole = (preset: number, max: number, min = -LARGEST_INT32) => {
 	const expected = `expected a whole number ${min < 0 ? "" : `from ${min} `}up to ${max}`;
 	return z
 		.preprocess(
-			(value) => (typeof value === "string" && INTEGER.test(value) ? Number(value.replaceAll("_", "")) : value),
+			(value) => (typeof value === "string" ? (pythonInt(value) ?? value) : value),
 			z
 				.int(expected)
 				.min(min, expected)

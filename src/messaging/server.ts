@@ -42,10 +42,17 @@ export interface RpcServerOptions<Context> {
 /** For each slot one request that is worked on, and one that is here when it is answered: no slot waits for the broker. */
 const PREFETCH = 2;
 
-/** A request that is being served. */
-interface Taken {
+/** A message that a queue has handed to us. */
+interface Arrived {
 	readonly delivery: Delivery;
 	readonly target: ServerTarget;
+	/** The broker has been told what becomes of it, which may be said once. */
+	isEnded: boolean;
+}
+
+/** A request that is being served. */
+interface Taken {
+	readonly arrived: Arrived;
 	readonly request: Request;
 	readonly deadline: Deadline;
 	/** Absent when the time of the call was up before one was free. */
@@ -60,7 +67,6 @@ interface Taken {
 interface Served extends Pick<Taken, "deadline" | "slot"> {
 	/** None for a cast and for a duplicate. */
 	readonly reply: { readonly queue: string; readonly body: Buffer } | undefined;
-	readonly isAcked: boolean;
 }
 
 /** Serves RPC as oslo.messaging's server does (oslo_messaging/rpc/server.py, _drivers/amqpdriver.py). */
@@ -118,7 +124,7 @@ export class RpcServer<Context> {
 
 	#accept(delivery: Delivery, target: ServerTarget): void {
 		this.#inFlight++;
-		void this.#process(delivery, target);
+		void this.#process({ delivery, target, isEnded: false });
 	}
 
 	#endWhenIdle(): void {
@@ -129,16 +135,19 @@ export class RpcServer<Context> {
 	 * Nothing of the request is held while its reply is on its way: of all that waits for the broker, that is what the garbage
 	 * collector would copy most.
 	 */
-	async #process(delivery: Delivery, target: ServerTarget): Promise<void> {
+	async #process(arrived: Arrived): Promise<void> {
+		const { delivery, target } = arrived;
 		let served: Served | undefined;
 		try {
-			served = await this.#serve(delivery, target);
+			served = await this.#serve(arrived);
 			if (served?.reply) {
 				const { reply, deadline, slot } = served;
 				await this.#replies.send(reply.queue, reply.body, { answerBy: deadline.end, isHasty: slot === undefined });
 			}
-			if (served?.isAcked === false) delivery.ack();
+			if (!arrived.isEnded) delivery.ack();
 		} catch (error) {
+			// Or it would hold its place of the prefetch for as long as the connection lasts.
+			if (!arrived.isEnded) delivery.reject();
 			this.#options.log.error(`request on ${serverKey(target)} lost: ${String(error)}`);
 		} finally {
 			served?.deadline.clear();
@@ -149,9 +158,11 @@ export class RpcServer<Context> {
 	}
 
 	/** Everything that takes the request; undefined when nothing is left to do for it. */
-	async #serve(delivery: Delivery, target: ServerTarget): Promise<Served | undefined> {
-		const request = this.#read(delivery, target);
+	async #serve(arrived: Arrived): Promise<Served | undefined> {
+		const { delivery } = arrived;
+		const request = this.#read(arrived);
 		if (request === undefined) {
+			arrived.isEnded = true;
 			delivery.reject();
 			return undefined;
 		}
@@ -163,8 +174,10 @@ export class RpcServer<Context> {
 		const { maxReply } = this.#options;
 		let served: Served | undefined;
 		try {
-			if (outcome === "closed") delivery.requeue();
-			else served = await this.#answer({ delivery, target, request, deadline, slot, isLate: false, maxReply });
+			if (outcome === "closed") {
+				arrived.isEnded = true;
+				delivery.requeue();
+			} else served = await this.#answer({ arrived, request, deadline, slot, isLate: false, maxReply });
 			return served;
 		} finally {
 			if (served === undefined) {
@@ -174,7 +187,7 @@ export class RpcServer<Context> {
 		}
 	}
 
-	#read(delivery: Delivery, target: ServerTarget): Request | undefined {
+	#read({ delivery, target }: Arrived): Request | undefined {
 		try {
 			return readRequest(openEnvelope(delivery));
 		} catch (error) {
@@ -190,21 +203,23 @@ export class RpcServer<Context> {
 	}
 
 	async #answer(taken: Taken): Promise<Served | undefined> {
-		const { delivery, request, deadline, slot } = taken;
-		const isAcked = this.#options.ack === "before" || delivery.redelivered;
-		if (isAcked) {
+		const { arrived, request, deadline, slot } = taken;
+		const { delivery } = arrived;
+		if (this.#options.ack === "before" || delivery.redelivered) {
+			arrived.isEnded = true;
 			// It fails when the connection is gone; the broker then hands the request out again.
 			if (!delivery.ack()) return undefined;
 			await written();
 		}
 		const body = await this.#replyTo(taken);
 		const reply = body && request.replyTo && { queue: request.replyTo.queue, body };
-		return { reply, deadline, slot, isAcked };
+		return { reply, deadline, slot };
 	}
 
 	/** Undefined for a duplicate. */
 	async #replyTo(taken: Taken): Promise<Buffer | undefined> {
 		const { uniqueId } = taken.request;
+		const { delivery, target } = taken.arrived;
 		const earlier = this.#duplicates.take(uniqueId);
 		if (earlier === undefined) {
 			const reply = await this.#work(taken);
@@ -213,18 +228,19 @@ export class RpcServer<Context> {
 		}
 		this.requests.duplicate++;
 		// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
-		if (earlier !== "being worked on" && taken.delivery.redelivered && taken.request.replyTo) return earlier.reply;
-		this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(taken.target)}`);
+		if (earlier !== "being worked on" && delivery.redelivered && taken.request.replyTo) return earlier.reply;
+		this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(target)}`);
 		return undefined;
 	}
 
 	/** The reply to send, whether the method went well or not. */
 	async #work(taken: Taken): Promise<Buffer> {
 		const { request } = taken;
-		const endHeartbeats = keepWaiting(this.#options.transport, request, this.#options.log);
 		const msgId = request.replyTo?.msgId ?? "";
+		let endHeartbeats: ReturnType<typeof keepWaiting>;
 		let outcome: keyof RequestCounts = "ok";
 		try {
+			endHeartbeats = keepWaiting(this.#options.transport, request, this.#options.log);
 			return resultReply(msgId, await this.#result(taken), taken.maxReply);
 		} catch (error) {
 			if (!(error instanceof RpcFailure)) this.#options.log.exception(`${request.method} failed`, error);
@@ -238,7 +254,8 @@ export class RpcServer<Context> {
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
 	async #result(taken: Taken): Promise<unknown> {
-		const { delivery, request, target, deadline, slot } = taken;
+		const { request, deadline, slot } = taken;
+		const { delivery, target } = taken.arrived;
 		const { method, args } = request;
 		const { handler, onTimeUp, maxReply = taken.maxReply } = dispatch(this.#endpoints, request);
 		taken.maxReply = maxReply;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type ChannelModel, type ConfirmChannel, type Options } from "amqplib";
+import { toJson } from "../../src/messaging/json.ts";
 import type { Answer, Asked, Expected } from "./history.ts";
 
 interface Address {
@@ -143,7 +144,7 @@ export class Caller {
 		const asked = { id: ids.msgId, sentAt: performance.now(), budget, ...(expected && { expected }) };
 		if (isOurs) this.asked.push(asked);
 		const call = { _msg_id: ids.msgId, _reply_q: replyQueue ?? this.replyQueue, _timeout: null };
-		const message = JSON.stringify({ ...call, ...fields, _unique_id: ids.uniqueId });
+		const message = toJson({ ...call, ...fields, _unique_id: ids.uniqueId });
 		const { confirmed } = await this.#send(envelope(message), { ...to, expiration });
 		const isConfirmed = await confirmed;
 		// A channel from between two leaders of a quorum queue is refused every message, for as long as it lives.

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { deflateSync } from "node:zlib";
 import amqp from "amqplib";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { toJson } from "../../src/messaging/json.ts";
 import { nested, publishRaw } from "../support/raw-publish.ts";
 import { envelope, newId } from "./caller.ts";
 import { bodies } from "./mutations.ts";
@@ -348,9 +349,10 @@ row(37, "_msg_id null (cast)", "no reply", async (measure) => {
 });
 
 row(38, "odd _timeout, and an agent that takes 3 s", "<= 1 heartbeat a second, as Python counts", async (measure) => {
-	const values = [null, 0, -1, 0.5, 1, 2, 2.9, 3, "2", "60", "x", 1e9, 1e300, true, [], {}];
+	const big = 99999999999999999999n;
+	const values = [null, 0, -1, 0.5, 1, 2, 2.9, 3, "2", " 2 ", "+2", "60", "x", 1e9, 1e300, big, [big], true, [], {}];
 	/** Python: every half of int(_timeout), none below a second; 60 and more are longer than the check. */
-	const intervals = new Map<unknown, number>([2, 2.9, "2"].map((value) => [value, 1_000])).set(3, 1_500);
+	const intervals = new Map<unknown, number>([2, 2.9, "2", " 2 ", "+2"].map((value) => [value, 1_000])).set(3, 1_500);
 	const slow = rig.world.proxies[0];
 	slow?.set({ latency: 1_500 });
 	await sleep(SNAPSHOT_KEPT);
@@ -367,12 +369,12 @@ row(38, "odd _timeout, and an agent that takes 3 s", "<= 1 heartbeat a second, a
 		const sentAt = rig.caller.asked.find(({ id }) => id === msgId)?.sentAt ?? 0;
 		return { count: messages.length - 1, took: (messages.at(-1)?.at ?? 0) - sentAt };
 	});
-	const shown = values.map((value, index) => `${JSON.stringify(value)}: ${beats[index]?.count}`);
+	const shown = values.map((value, index) => `${toJson(value)}: ${beats[index]?.count}`);
 	measure(shown.join(" ").slice(0, 120));
 	for (const [index, value] of values.entries()) {
 		const { count = 0, took = 0 } = beats[index] ?? {};
 		const expected = Math.floor(took / (intervals.get(value) ?? Number.POSITIVE_INFINITY));
-		expect([Math.max(0, expected - 1), expected], `${JSON.stringify(value)} in ${took} ms`).toContain(count);
+		expect([Math.max(0, expected - 1), expected], `${toJson(value)} in ${took} ms`).toContain(count);
 	}
 });
 

@@ -32,27 +32,28 @@ describe.concurrent("heartbeats", () => {
 		[[60], undefined],
 		[{}, undefined],
 		[Number.NaN, undefined],
-	];
-	test.each(INTERVALS)("P3, row 38: _timeout %j: every %j ms", (timeout, interval) => {
-		expect(heartbeatInterval(timeout)).toBe(interval);
-	});
-
-	/** The same, of what only Python's int() takes */
-	const ALSO_INTERVALS: readonly (readonly [timeout: unknown, interval: number | undefined])[] = [
 		[99999999999999999999n, 5e22],
+		[-99999999999999999999n, undefined],
+		[[99999999999999999999n], undefined],
 		[" 4 ", 2_000],
 		["\t+2\n", 1_000],
 		["0_2", 1_000],
 		["9999999999", 4_999_999_999_500],
 		["9".repeat(4_300), Number.POSITIVE_INFINITY],
+		["9".repeat(4_301), undefined],
+		["-4", undefined],
+		["_4", undefined],
+		["4_", undefined],
+		["0x4", undefined],
+		["4 4", undefined],
 	];
-	for (const [timeout, interval] of ALSO_INTERVALS) {
-		test.fails(`row 38: _timeout ${toJson(timeout).slice(0, 40)}: every ${interval} ms`, () => {
+	for (const [timeout, interval] of INTERVALS) {
+		test(`P3, row 38: _timeout ${toJson(timeout).slice(0, 40)}: every ${interval} ms`, () => {
 			expect(heartbeatInterval(timeout)).toBe(interval);
 		});
 	}
 
-	test.fails.each([{ _timeout: 10n ** 20n }, { _timeout: [10n ** 20n] }])(
+	test.each([{ _timeout: 10n ** 20n }, { _timeout: [10n ** 20n] }])(
 		"rows 32 and 38: an integer beyond 2^53 is no reason not to answer",
 		async ({ _timeout }) => {
 			const { send, request, replies, server } = await serve(async () => "ok");

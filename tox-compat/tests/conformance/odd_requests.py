@@ -272,7 +272,7 @@ RESULTS = [
 MONITOR = [
     *((f"_timeout {json.dumps(timeout)}, method of 2.5 s",
        call(method="slow", args={"seconds": 2.5}, _timeout=timeout), 1)
-      for timeout in [None, 0, 1, 2, "2", -1, 2.9, 3, "2.9", "x", True, [], {}]),
+      for timeout in [None, 0, 1, 2, "2", " 2 ", "+2", "0_2", -1, 2.9, 3, "2.9", "x", 10 ** 20, [10 ** 20], True, [], {}]),
     ("_timeout missing, method of 2.5 s", call(method="slow", args={"seconds": 2.5}, _timeout=...), 1),
     ("_timeout 2, unknown method", call(method="nomethod", _timeout=2), 1),
     ("_timeout 2, method fails at once", call(method="fail", args={"kind": "ValueError"}, _timeout=2), 1),
