@@ -89,6 +89,16 @@ describe("record without files", () => {
 		expect([status, stdout]).toEqual([64, ""]);
 	});
 
+	test.fails("numbers that JavaScript's own JSON has not stay what they are", () => {
+		const raw = join(directory, "raw.json");
+		const inner = '{"method":"ping","args":{"arg":99999999999999999999},"_timeout":NaN}';
+		const body = { "oslo.version": "2.0", "oslo.message": inner };
+		writeFileSync(raw, JSON.stringify({ exchange: "nova", routing_key: "compute.cmp-01", body }));
+		const { stdout, stderr } = novacompat("record", raw);
+		expect(stderr).toBe("");
+		expect(stdout).toContain(`"message":${inner}`);
+	});
+
 	test("what cannot be written ends it, with the name of the file", () => {
 		const output = join(directory, "none", "recording.jsonl");
 		const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };

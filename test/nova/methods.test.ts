@@ -342,6 +342,16 @@ describe("rank_destinations", () => {
 	test.each(MISTAKES)("%j", async (fields, value) => {
 		expect(await rank(fields)).toMatchObject({ excType: "ValueError", module: "builtins", value });
 	});
+
+	test.fails("a limit that JavaScript's own JSON has not is told as it is", async () => {
+		for (const [limit, told] of [
+			[10n ** 20n, "100000000000000000000"],
+			[Number.POSITIVE_INFINITY, "Infinity"],
+		] as const) {
+			const value = `request.limit is ${told}, expected a whole number of at least 1`;
+			expect(await rank({ limit })).toMatchObject({ excType: "ValueError", value });
+		}
+	});
 });
 
 describe("check_can_live_migrate_destination", () => {
@@ -384,6 +394,15 @@ describe("check_can_live_migrate_destination", () => {
 		const info_cache = object("InstanceInfoCache", "1.5", { network_info });
 		await check({ instance: instance({ info_cache }), migration: migration("test_compute1") });
 		expect(rig.lines.at(-1)).toContain("device.none");
+	});
+
+	test.fails("an object whose version is no text is a mistake of the caller's, not ours", async () => {
+		const odd = { ...instance(), "nova_object.version": { toString: 1, valueOf: 1 } };
+		expect(await check({ instance: odd, migration: migration("test_compute1") })).toMatchObject({
+			excType: "MigrationPreCheckError",
+			value: expect.stringContaining("Instance has version an object, expected 2.x"),
+		});
+		expect(rig.lines.join("")).not.toContain("ERROR");
 	});
 
 	/** what is wrong, arguments, a piece of the text; each a MigrationPreCheckError, since any other would set the VM to ERROR */

@@ -43,6 +43,14 @@ describe("the devices of an instance, as its flavor and PCI requests tell", () =
 	test.each(ROWS)("%j and %j: %d, no others %s", (extraSpecs, pciRequests, count, complete) => {
 		expect(announcedDevices(extraSpecs, pciRequests)).toMatchObject({ count, complete });
 	});
+
+	test.fails.each(["Infinity", "-Infinity", "1e400", Number.POSITIVE_INFINITY, { toString: 1, valueOf: 1 }])(
+		"%j is no number of devices: one, which can be written down",
+		(count) => {
+			expect(announcedDevices({ "resources:VGPU": count }, [])).toMatchObject({ count: 1 });
+			expect(announcedDevices({}, [{ ...alias, count }])).toMatchObject({ count: 1 });
+		},
+	);
 });
 
 describe("Neutron ports", () => {

@@ -89,6 +89,14 @@ describe("what is compared", () => {
 		expect(compareOutcomes(was, is, true)).toEqual([]);
 	});
 
+	test.fails("a number by its digits, and by what it is", () => {
+		const numbers = [2n ** 70n, String(2n ** 70n), Number.NaN, Number.NEGATIVE_INFINITY, null];
+		for (const was of numbers) {
+			for (const is of numbers)
+				expect(compareOutcomes({ result: was }, { result: is }).length === 0).toBe(Object.is(was, is));
+		}
+	});
+
 	test("a failure by what it is, never by its traceback", () => {
 		const failure = (message: string, tb: string) => ({
 			failure: JSON.stringify({ class: "E", module: "m", message, tb: [tb] }),
