@@ -3,6 +3,7 @@ import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import { entriesOf } from "../journal/entry.ts";
 import { sealLine } from "../journal/line.ts";
 import type { JournalEntry } from "../journal/reader.ts";
+import { toJson } from "../messaging/json.ts";
 import { Pseudonyms } from "../recording/pseudonyms.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
 import type { BusOptions } from "./bus.ts";
@@ -91,7 +92,7 @@ function linesOfEntry(entry: JournalEntry): ReturnType<typeof entriesOf> {
 }
 
 function plain(line: object): string {
-	return `${JSON.stringify(line)}\n`;
+	return `${toJson(line)}\n`;
 }
 
 /** The recording is made all the same, without what is damaged. */

@@ -1,11 +1,12 @@
 import { printable } from "../log/printable.ts";
+import { toJson } from "../messaging/json.ts";
 import type { Replayed } from "./send-again.ts";
 
 /** Requests that got something else than then, each with every difference; and what those got that have no recorded reply. */
 export function renderReplay(replayed: readonly Replayed[]): string {
 	const lines = replayed.flatMap((one) => {
 		const { differences, now } = one;
-		if (differences === undefined) return [`new      ${titleOf(one)}`, `  ${clipJson(now)}`];
+		if (differences === undefined) return [`new      ${titleOf(one)}`, `  ${toJson(now)}`];
 		if (differences.length === 0) return [];
 		const rows = differences.flatMap(({ path, recorded, now }) => [
 			`  ${path}`,
@@ -38,8 +39,4 @@ export function renderSummary(replayed: readonly Replayed[], others: number, pro
 export function titleOf({ conversation }: Replayed): string {
 	const { routing_key, message } = conversation.request;
 	return printable(`${String(message["method"])} to ${routing_key} ${String(message["_context_request_id"] ?? "-")}`);
-}
-
-function clipJson(value: unknown): string {
-	return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? `${item}` : item));
 }

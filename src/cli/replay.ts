@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { RpcClient } from "../messaging/client.ts";
 import { MessageDeliveryFailure, MessagingTimeout } from "../messaging/errors.ts";
+import { toJson } from "../messaging/json.ts";
 import { MemoryTransport } from "../messaging/memory.ts";
 import { routingKey } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";
@@ -132,7 +133,7 @@ async function serviceFor(
 function wireLines(replayed: readonly Replayed[]): string {
 	const lines = replayed.map(({ conversation: { request }, body = null }) => {
 		const { _msg_id: id, _context_request_id: request_id = null } = request.message;
-		return `${JSON.stringify({ id, request_id, body })}\n`;
+		return `${toJson({ id, request_id, body })}\n`;
 	});
 	return lines.join("");
 }

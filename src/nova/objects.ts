@@ -34,10 +34,10 @@ export function fieldsOf(primitive: unknown, name: string): Fields | undefined {
 	const object = safeFields(primitive);
 	const data = object?.["nova_object.data"];
 	if (object === undefined || data === undefined) return object;
-	const version = String(object["nova_object.version"]);
+	const version = object["nova_object.version"];
 	const known = KNOWN_MAJOR[name];
-	if (version.split(".", 1)[0] !== known) {
-		throw new InvalidRequest(`${name} has version ${JSON.stringify(version)}, expected ${known}.x`);
+	if (typeof version !== "string" || version.split(".", 1)[0] !== known) {
+		throw new InvalidRequest(`${name} has version ${shown(version)}, expected ${known}.x`);
 	}
 	return safeFields(data);
 }
@@ -80,20 +80,23 @@ export function announcedDevices(extraSpecs: unknown, pciRequests: unknown): Dep
 		: undefined;
 	const aliases = (requests ?? []).flatMap((request) => {
 		const alias = optionalText(request, "alias_name");
-		const count = request?.["count"];
-		return alias === undefined
-			? []
-			: [{ name: `alias ${alias}`, count: Number.isSafeInteger(count) ? Number(count) : 1 }];
+		return alias === undefined ? [] : [{ name: `alias ${alias}`, count: countOf(request?.["count"]) }];
 	});
 	const resources = Object.entries(flavorExtraSpecs ?? {})
 		.filter(([key]) => /^resources[^:]*:VGPU$/.test(key))
-		.map(([key, value]) => ({ name: key, count: Number(value) || 0 }));
+		.map(([key, value]) => ({ name: key, count: countOf(value) }));
 	const announced = [...aliases, ...resources];
 	return {
 		count: announced.reduce((sum, { count }) => sum + count, 0),
 		names: announced.map(({ name }) => name).join(", "),
 		complete: tellsAll(flavorExtraSpecs, requests),
 	};
+}
+
+/** What is no number of devices stands for one: Infinity would be null in a journal. */
+function countOf(value: unknown): number {
+	const count = typeof value === "string" ? Number(value) : value;
+	return Number.isSafeInteger(count) ? Number(count) : 1;
 }
 
 /** Whether there can be no device beside those that are announced. What is not in the message may be anything. */

@@ -26,7 +26,7 @@ export function readRankRequest(args: Args): RankRequest {
 	}
 	const limit = fields?.["limit"] ?? undefined;
 	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
-		throw new InvalidRequest(`request.limit is ${JSON.stringify(limit)}, expected a whole number of at least 1`);
+		throw new InvalidRequest(`request.limit is ${shown(limit)}, expected a whole number of at least 1`);
 	}
 	return { ...readDeparture(args, fields), dest_hosts, limit };
 }

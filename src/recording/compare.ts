@@ -1,4 +1,4 @@
-import { parseJson } from "../messaging/json.ts";
+import { parseJson, toJson } from "../messaging/json.ts";
 
 /** What a caller got: the result, or the failure. */
 export type Outcome = Readonly<Record<string, unknown>>;
@@ -65,9 +65,7 @@ function leavesOf(outcome: Outcome, shared: boolean): ReadonlyMap<string, string
 		if (typeof value === "object" && value !== null && Object.keys(value).length > 0) {
 			for (const [key, item] of Object.entries(value)) visit(path === "" ? key : `${path}.${key}`, item);
 		} else if (!(shared && IS_DECISION_ID.test(path))) {
-			const text =
-				JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? `${item}` : item)) ?? "null";
-			const lasting = text.replace(AGES, "");
+			const lasting = toJson(value).replace(AGES, "");
 			leaves.set(path, shared ? lasting.replace(DECISION_ID, "") : lasting);
 		}
 	};

@@ -31,7 +31,7 @@ const Firehose = z
 	})
 	.transform(({ t, event, exchange, routing_keys: [routing_key], body }) => {
 		if (event === "deliver") return undefined;
-		const { "oslo.message": message } = Envelope.parse(JSON.parse(body));
+		const { "oslo.message": message } = Envelope.parse(parseJson(body));
 		return { time: new Date(t * 1000).toISOString(), exchange, routing_key, message: fieldsOf(message) };
 	});
 
@@ -41,7 +41,7 @@ export type RecordedMessage = z.infer<typeof Decoded>;
 
 /** Reads the recording of one message; throws when it has neither shape. */
 export function readRecording(text: string): RecordedMessage {
-	return z.union([Decoded, Raw]).parse(JSON.parse(text));
+	return z.union([Decoded, Raw]).parse(parseJson(text));
 }
 
 /** A line of a recording; or its whole text, where that is one message on many lines. */
@@ -62,7 +62,7 @@ export function linesOf(text: string, file: string): readonly RecordingLine[] {
 /** The message of a line; none where it is told a second time. Throws InvalidRecording. */
 export function readLine({ text, place }: RecordingLine): RecordedMessage | undefined {
 	try {
-		return RecordedLine.parse(JSON.parse(text));
+		return RecordedLine.parse(parseJson(text));
 	} catch (cause) {
 		const expected = "expected exchange, routing_key and message, or a message of RabbitMQ's firehose";
 		throw new InvalidRecording(`${place}: no recorded message, ${expected}`, { cause });

@@ -1,3 +1,4 @@
+import { toJson } from "../messaging/json.ts";
 import { openEnvelope } from "../messaging/message.ts";
 import type { ServerTarget } from "../messaging/target.ts";
 import type {
@@ -34,11 +35,8 @@ export class Recorder {
 	/** Never throws. `methods`: requests of these only, the rest is nobody's business. */
 	record(where: Where, body: Body, methods?: Pick<ReadonlySet<unknown>, "has">): void {
 		if (this.#size > this.#options.maxSize) return;
-		const message = messageOf(body);
-		// Neither what cannot be read nor a sign of life.
-		if (message === undefined || message["ending"] === false) return;
-		if (methods && !methods.has(message["method"])) return;
-		const line = `${JSON.stringify({ time: new Date().toISOString(), ...where, message })}\n`;
+		const line = lineOf(where, body, methods);
+		if (line === undefined) return;
 		this.#size += Buffer.byteLength(line);
 		if (this.#size > this.#options.maxSize) this.#options.onFull();
 		else this.#options.write(line);
@@ -98,9 +96,12 @@ export class TappedTransport implements Transport {
 	}
 }
 
-function messageOf(body: Body): Record<string, unknown> | undefined {
+/** None of what cannot be read, nor of a sign of life. */
+function lineOf(...[where, body, methods]: Parameters<Recorder["record"]>): string | undefined {
 	try {
-		return reduceMessage(openEnvelope(body));
+		const message = reduceMessage(openEnvelope(body));
+		if (message["ending"] === false || (methods && !methods.has(message["method"]))) return undefined;
+		return `${toJson({ time: new Date().toISOString(), ...where, message })}\n`;
 	} catch {
 		return undefined;
 	}

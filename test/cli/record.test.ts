@@ -89,7 +89,7 @@ describe("record without files", () => {
 		expect([status, stdout]).toEqual([64, ""]);
 	});
 
-	test.fails("numbers that JavaScript's own JSON has not stay what they are", () => {
+	test("numbers that JavaScript's own JSON has not stay what they are", () => {
 		const raw = join(directory, "raw.json");
 		const inner = '{"method":"ping","args":{"arg":99999999999999999999},"_timeout":NaN}';
 		const body = { "oslo.version": "2.0", "oslo.message": inner };

@@ -89,7 +89,7 @@ describe("what is compared", () => {
 		expect(compareOutcomes(was, is, true)).toEqual([]);
 	});
 
-	test.fails("a number by its digits, and by what it is", () => {
+	test("a number by its digits, and by what it is", () => {
 		const numbers = [2n ** 70n, String(2n ** 70n), Number.NaN, Number.NEGATIVE_INFINITY, null];
 		for (const was of numbers) {
 			for (const is of numbers)
