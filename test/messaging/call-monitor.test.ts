@@ -76,6 +76,14 @@ describe.concurrent("heartbeats", () => {
 		},
 	);
 
+	test.fails("row 25: a flood of such callers is one line, however long the name of the method", async () => {
+		const { send, request, call, lines } = await serve(async () => "ok");
+		for (let count = 0; count < 200; count++) await send(request({ _timeout: "abc", method: "x".repeat(10_000) }));
+		expect(await call()).toBe("ok");
+		expect(lines).toEqual([expect.stringContaining("no heartbeats for a caller of xxx")]);
+		expect(lines.join("").length).toBeLessThan(300);
+	});
+
 	test("P28: come while the method runs, none after the reply", async ({ expect }) => {
 		const slow = gate();
 		const { send, request, reply, replies } = await serve(() => slow.opened);

@@ -218,6 +218,14 @@ describe("a message that comes again", () => {
 		expect(lines.filter((line) => line.includes("ignoring duplicate message u1"))).toHaveLength(2);
 	});
 
+	test.fails("row 25: a flood of them is one line, and each is counted", async () => {
+		const { call, send, request, server, lines } = await serve(async () => "ok");
+		for (let count = 0; count <= 200; count++) await send(request({ _unique_id: "u1" }));
+		expect(await call()).toBe("ok");
+		expect(server.requests.duplicate).toBe(200);
+		expect(lines).toEqual([expect.stringContaining("ignoring duplicate message u1 on compute.host-a")]);
+	});
+
 	test("P4: without an id nothing is a duplicate", async () => {
 		let executions = 0;
 		const { send, request, reply } = await serve(async () => ++executions);
