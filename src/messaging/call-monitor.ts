@@ -1,6 +1,5 @@
 import { MessageDeliveryFailure } from "./errors.ts";
 import { toJson } from "./json.ts";
-import type { Log } from "./log.ts";
 import { heartbeat, type Request } from "./message.ts";
 import { pythonInt } from "./python-int.ts";
 import { isReplyQueue } from "./replies.ts";
@@ -18,12 +17,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export function keepWaiting(
 	transport: Transport,
 	{ method, monitorTimeout, replyTo }: Request,
-	log: Log,
+	warn: (text: string) => void,
 ): (() => Promise<void>) | undefined {
 	const interval = heartbeatInterval(monitorTimeout);
 	if (interval === undefined && monitorTimeout) {
-		const asked = toJson(monitorTimeout).slice(0, 40);
-		log.warning(`no heartbeats for a caller of ${method}: its _timeout is ${asked}, expected seconds from 2 on`);
+		const [called, asked] = [method.slice(0, 40), toJson(monitorTimeout).slice(0, 40)];
+		warn(`no heartbeats for a caller of ${called}: its _timeout is ${asked}, expected seconds from 2 on`);
 	}
 	if (interval === undefined || interval > LONGEST_TIMER_MS || !replyTo || !isReplyQueue(replyTo.queue))
 		return undefined;

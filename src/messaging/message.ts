@@ -175,7 +175,7 @@ function versionText(version: unknown): string {
 	return typeof version === "string" ? version : `${toJson(version)} (no text)`;
 }
 
-/** The fields of a request, in the order in which Python sends them. */
+/** The fields of a request. */
 export function requestFields(
 	method: string,
 	args: Fields,

@@ -67,7 +67,7 @@ export class Replies {
 	async send(queue: string, reply: Buffer, { answerBy, isHasty = false }: Patience): Promise<void> {
 		if (!isReplyQueue(queue)) {
 			this.counts.dropped++;
-			this.#warnOfHostile(`dropping a reply to ${JSON.stringify(queue)}, which is no reply queue`);
+			this.#warnOfHostile(`dropping a reply to ${JSON.stringify(queue.slice(0, 40))}, which is no reply queue`);
 			return;
 		}
 		if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);

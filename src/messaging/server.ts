@@ -78,6 +78,8 @@ export class RpcServer<Context> {
 	readonly #duplicates = new Duplicates();
 	readonly #replies: Replies;
 	readonly #warnOfInvalid: (text: string) => void;
+	readonly #warnOfDuplicate: (text: string) => void;
+	readonly #warnOfMonitor: (text: string) => void;
 	/** Counted, not collected: see Acknowledgements on what a Set leaves behind. */
 	#inFlight = 0;
 	readonly #idle = deferred<void>();
@@ -90,7 +92,10 @@ export class RpcServer<Context> {
 		this.#endpoints = ping ? [...endpoints, PING_ENDPOINT] : endpoints;
 		this.#slots = new Slots(maxInFlight);
 		this.#replies = new Replies({ transport, log, missingQueuePatience });
-		this.#warnOfInvalid = sparing((text) => log.warning(text));
+		const warn = (text: string) => log.warning(text);
+		this.#warnOfInvalid = sparing(warn);
+		this.#warnOfDuplicate = sparing(warn);
+		this.#warnOfMonitor = sparing(warn);
 	}
 
 	get replies(): ReplyCounts {
@@ -229,7 +234,7 @@ export class RpcServer<Context> {
 		this.requests.duplicate++;
 		// The connection broke between our reply and our acknowledgement: nobody knows whether the reply arrived.
 		if (earlier !== "being worked on" && delivery.redelivered && taken.request.replyTo) return earlier.reply;
-		this.#options.log.warning(`ignoring duplicate message ${uniqueId} on ${serverKey(target)}`);
+		this.#warnOfDuplicate(`ignoring duplicate message ${uniqueId} on ${serverKey(target)}`);
 		return undefined;
 	}
 
@@ -240,7 +245,7 @@ export class RpcServer<Context> {
 		let endHeartbeats: ReturnType<typeof keepWaiting>;
 		let outcome: keyof RequestCounts = "ok";
 		try {
-			endHeartbeats = keepWaiting(this.#options.transport, request, this.#options.log);
+			endHeartbeats = keepWaiting(this.#options.transport, request, this.#warnOfMonitor);
 			return resultReply(msgId, await this.#result(taken), taken.maxReply);
 		} catch (error) {
 			if (!(error instanceof RpcFailure)) this.#options.log.exception(`${request.method} failed`, error);

@@ -3,7 +3,8 @@ const PAUSE_MS = 10_000;
 
 /**
  * Says what anybody who can publish could have said again and again: a line at most every ten seconds, which tells how many were left out
- * before it. Each is counted elsewhere.
+ * before it. The first bytes of a body, which row 25 wants there, are not: they may hold secrets, and nothing of a raw message is logged
+ * (SEC-11).
  */
 export function sparing(say: (text: string) => void, now = () => performance.now()): (text: string) => void {
 	let [saidAt, untold] = [Number.NEGATIVE_INFINITY, 0];
