@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { takeSnapshot } from "../../../src/agent/scan.ts";
 import type { QuestionName } from "../../../src/agent/tools.ts";
+import { decide } from "../../../src/compat/decide.ts";
+import { DEFAULT_POLICY } from "../../../src/compat/policy.ts";
 import { Snapshot } from "../../../src/snapshot/snapshot.ts";
 import { asNobody, link, populatePci, temporaryHost, writeFiles } from "../../support/sysfs.ts";
 import { CLASS_HOSTS, populateNvidiaProc } from "../hosts.ts";
@@ -685,12 +687,50 @@ describe("vdpa", () => {
 		expect(attributes).toEqual({ driver: "vhost_vdpa", max_vqs: "5" });
 	});
 
-	test("features that are no list of words are left out", () => {
-		const answers = {
+	/** what vdpa tells of features, what is told of them, or errno */
+	const FEATURES: readonly (readonly [told: unknown, text: string | undefined, errno?: string])[] = [
+		[["MAC", "MTU"], "MAC,MTU"],
+		[[], ""],
+	];
+	/** iproute2's vdpa/vdpa.c, `print_features`: of a bit that has no name there, `-j` prints the number. */
+	const UNNAMED: typeof FEATURES = [
+		[["MAC", "MTU", 40], "MAC,MTU,bit_40"],
+		[["MAC", ["MTU"]], undefined, "EBADMSG"],
+		[{ MAC: true }, undefined, "EBADMSG"],
+		[null, undefined, "EBADMSG"],
+	];
+	const deviceWith = (features: unknown) =>
+		deviceOf("vdpa", "vdpa0", undefined, {
 			"vdpa dev show": JSON.stringify({ dev: DEVICE }),
-			"vdpa mgmtdev show": JSON.stringify({ mgmtdev: { "auxiliary/mlx5_core.eth.2": { dev_features: [1, 2] } } }),
+			"vdpa dev config show": JSON.stringify({ config: { vdpa0: { negotiated_features: features } } }),
+			"vdpa mgmtdev show": JSON.stringify({ mgmtdev: { "auxiliary/mlx5_core.eth.2": { dev_features: features } } }),
+		});
+	const expectFeatures = (told: unknown, text: unknown, errno: unknown) => {
+		const { attributes, unreadable } = deviceWith(told);
+		for (const name of ["negotiated_features", "dev_features"])
+			expect([attributes[name], unreadable[name]]).toEqual([text, errno]);
+	};
+	test.each(FEATURES)("features %j", (told, text, errno) => expectFeatures(told, text, errno));
+	test.fails.each(UNNAMED)("features %j", (told, text, errno) => expectFeatures(told, text, errno));
+
+	test.fails("a value of another form is unreadable, not absent", () => {
+		const answers = {
+			"vdpa dev show": JSON.stringify({ dev: { vdpa0: { ...DEVICE.vdpa0, max_vqs: {} } } }),
+			"vdpa mgmtdev show": JSON.stringify({ mgmtdev: { "auxiliary/mlx5_core.eth.2": { supported_classes: [1] } } }),
 		};
-		expect(deviceOf("vdpa", "vdpa0", undefined, answers).attributes).not.toHaveProperty("dev_features");
+		const { unreadable, unreadable_facts } = deviceOf("vdpa", "vdpa0", undefined, answers);
+		expect({ unreadable, unreadable_facts }).toEqual({
+			unreadable: { max_vqs: "EBADMSG" },
+			unreadable_facts: { supported_classes: "EBADMSG" },
+		});
+	});
+
+	test.fails("a feature without a name that the target does not offer is refused", () => {
+		const devices = [deviceWith(["MAC", "MTU", 40])];
+		const candidates = [deviceWith(["MAC"])];
+		const decision = decide({ source_host: "a", target_host: "b", devices, candidates, policy: DEFAULT_POLICY });
+		expect(decision.verdict).toBe("reject");
+		expect(decision.reasons.map(({ code }) => code)).toContain("set.not_superset");
 	});
 
 	test("a device without a PCI function above it has no parent, one with another name is skipped", () => {
