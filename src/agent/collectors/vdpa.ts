@@ -88,6 +88,13 @@ type Failure = { readonly errno: string };
 function toldValue(name: string, handle: string | Failure | undefined, answer: ReturnType<typeof handlesOf>): Reading {
 	if (answer === undefined || "errno" in answer) return answer;
 	if (typeof handle !== "string") return handle;
-	const value = textOf(answer.get(handle)?.[name]);
-	return value === undefined ? undefined : { value };
+	const told = answer.get(handle)?.[name];
+	if (told === undefined) return undefined;
+	const value = name.endsWith("_features") ? featuresOf(told) : textOf(told);
+	return value === undefined ? { errno: "EBADMSG" } : { value };
+}
+
+/** A bit that has no name in iproute2 is `bit_40` where vdpa(8) prints for people, and a number in JSON (`print_features`). */
+function featuresOf(told: unknown): string | undefined {
+	return Array.isArray(told) ? textOf(told.map((bit) => (typeof bit === "number" ? `bit_${bit}` : bit))) : undefined;
 }
