@@ -115,15 +115,15 @@ export function commandOf(name: QuestionName): string {
 	return [PROGRAMS[program], ...args].join(" ");
 }
 
-/** A driver that has no device, and a bus without one, ask for nothing. */
+/**
+ * A driver that has no device, and a bus without one, ask for nothing. A driver has `bind`, `new_id` and the like beside the
+ * addresses of its devices; in a list of devices is nothing else, and on the vdpa bus they have any name.
+ */
 function isWanted({ wanted }: Question, sysfs: Sysfs): boolean {
-	return wanted.some(
-		(path) =>
-			sysfs
-				.directory(path)
-				?.list()
-				.some((name) => /[0-9]/.test(name)) === true,
-	);
+	return wanted.some((path) => {
+		const names = sysfs.directory(path)?.list() ?? [];
+		return path.endsWith("/devices") ? names.length > 0 : names.some((name) => /[0-9]/.test(name));
+	});
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;

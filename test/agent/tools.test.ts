@@ -37,7 +37,7 @@ describe("what is asked", () => {
 		expect(kernel_release).toBe(release());
 	});
 
-	test.fails("of a host whose vDPA device was given a name without a digit", async () => {
+	test("of a host whose vDPA device was given a name without a digit", async () => {
 		const { sysfs } = temporaryHost();
 		populateVdpa(sysfs, populatePci(sysfs, { address: "0000:06:00.2" }), "blue");
 		const { answers = {} } = await askHost(sysfs, programs("echo asked"));
