@@ -323,7 +323,6 @@ const ROWS: readonly Row[] = [
 		{ matrix: "05.", hwtype: "13" },
 		{},
 	],
-	["ap: a card that has gone", "vfio-ap", MATRIX, remove("bus/ap/devices/card06"), { hwtype: "13" }, {}],
 	[
 		"ap: a matrix that cannot be read",
 		"vfio-ap",
@@ -336,12 +335,58 @@ const ROWS: readonly Row[] = [
 		{ matrix: "EISDIR" },
 	],
 ];
-test.each(ROWS)("%s", (_what, name, id, change, attributes, unreadable) => {
+const CARDS: readonly Row[] = [
+	[
+		"ap: a card that has gone",
+		"vfio-ap",
+		MATRIX,
+		remove("bus/ap/devices/card06"),
+		{ hwtype: undefined },
+		{ hwtype: "EBADMSG" },
+	],
+	[
+		"ap: a card without a type",
+		"vfio-ap",
+		MATRIX,
+		remove("devices/ap/card06/hwtype"),
+		{ hwtype: undefined },
+		{ hwtype: "EBADMSG" },
+	],
+	["ap: no card at all", "vfio-ap", MATRIX, remove("bus/ap/devices"), { hwtype: undefined }, { hwtype: "EBADMSG" }],
+	...["card05", "card06"].map(
+		(card): Row => [
+			`ap: the type of ${card} cannot be read`,
+			"vfio-ap",
+			MATRIX,
+			(root) => {
+				remove(`devices/ap/${card}/hwtype`)(root);
+				mkdirSync(join(root, "devices/ap", card, "hwtype"));
+			},
+			{ hwtype: undefined },
+			{ hwtype: "EISDIR" },
+		],
+	),
+	[
+		"ap: two cards that cannot be read: why the first cannot",
+		"vfio-ap",
+		MATRIX,
+		(root) => {
+			remove("devices/ap/card05/hwtype")(root);
+			mkdirSync(join(root, "devices/ap/card05/hwtype"));
+			write("devices/ap/card06/hwtype", "x".repeat(5000))(root);
+		},
+		{ hwtype: undefined },
+		{ hwtype: "EISDIR" },
+	],
+];
+function expectRow([, name, id, change, attributes, unreadable]: Row): void {
 	const device = deviceOf(name, id, change);
 	const known: Texts = device.attributes;
 	expect(Object.fromEntries(Object.keys(attributes).map((key) => [key, known[key]]))).toEqual(attributes);
 	expect(device.unreadable).toEqual(unreadable);
-});
+}
+test.each(ROWS)("%s", (...row) => expectRow(row));
+test.fails.each(CARDS)("%s", (...row) => expectRow(row as unknown as Row));
 
 describe("what vfio tells is told and not compared", () => {
 	test("state and features of the migration", () => {
