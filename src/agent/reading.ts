@@ -20,6 +20,16 @@ export function readingOf(content: Buffer): Reading {
 	return ASCII_WITHOUT_NUL.test(value) ? { value } : { errno: "EILSEQ" };
 }
 
+/** What several attributes say together: each text once, sorted. Unreadable is what the first is that is; an absent one is `EBADMSG`. */
+export function readingOfAll(readings: readonly Reading[]): Reading {
+	const texts = new Set<string>();
+	for (const reading of readings) {
+		if (reading === undefined || "errno" in reading) return reading ?? { errno: "EBADMSG" };
+		texts.add(reading.value.trim());
+	}
+	return { value: [...texts].sort().join(",") };
+}
+
 function trimNuls(content: Buffer, end: number): number {
 	let kept = end;
 	while (content[kept - 1] === 0) kept--;

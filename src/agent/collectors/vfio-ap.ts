@@ -1,5 +1,4 @@
-import type { Findings } from "../findings.ts";
-import type { Sysfs } from "../sysfs.ts";
+import { readingOfAll } from "../reading.ts";
 import type { ClassCollector } from "./collector.ts";
 
 /**
@@ -19,18 +18,12 @@ export const vfioAp: ClassCollector =
 		if (kind !== "mdev") return;
 		for (const name of ["guest_matrix", "control_domains"]) found.readFact(name, node, name, inOneLine);
 		found.read("matrix", node, "matrix", inOneLine);
-		const matrix = found.attributes["matrix"];
-		if (matrix === undefined) return;
-		for (const adapter of new Set(matrix.match(/\b[0-9a-f]{2}(?=\.)/g))) addType(sysfs, adapter, found);
+		const adapters = new Set(found.attributes["matrix"]?.match(/\b[0-9a-f]{2}(?=\.)/g));
+		if (adapters.size === 0) return;
+		const cards = [...adapters].map((adapter) => sysfs.directory(`bus/ap/devices/card${adapter}`));
+		found.record("hwtype", readingOfAll(cards.map((card) => card?.read("hwtype"))), "bus/ap/devices");
 	};
 
 function inOneLine(text: string): string {
 	return text.trim().split("\n").join(",");
-}
-
-function addType(sysfs: Sysfs, adapter: string, found: Findings): void {
-	const card = sysfs.directory(`bus/ap/devices/card${adapter}`);
-	if (card === undefined) return;
-	const others = found.attributes["hwtype"]?.split(",") ?? [];
-	found.read("hwtype", card, "hwtype", (text) => [...new Set([...others, text.trim()])].sort().join(","));
 }

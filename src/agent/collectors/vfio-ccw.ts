@@ -1,4 +1,4 @@
-import type { Reading } from "../reading.ts";
+import { type Reading, readingOfAll } from "../reading.ts";
 import type { Sysfs } from "../sysfs.ts";
 import type { ClassCollector } from "./collector.ts";
 
@@ -28,13 +28,9 @@ function pathTypes(sysfs: Sysfs, subchannel: Sysfs): Reading {
 	if (installed === undefined || "errno" in installed) return installed ?? { errno: "EBADMSG" };
 	if (!/^[0-9a-f]{2} /.test(installed.value)) return { errno: "EBADMSG" };
 	const mask = Number.parseInt(installed.value.slice(0, 2), 16);
-	const types = chpids.value
+	const ids = chpids.value
 		.trim()
 		.split(/\s+/)
-		.filter((_id, index) => (mask & (0x80 >> index)) !== 0)
-		.map((id) => sysfs.directory(`devices/css0/chp0.${id}`)?.read("type") ?? { errno: "EBADMSG" });
-	const failed = types.find((type) => "errno" in type);
-	if (failed !== undefined) return failed;
-	const texts = types.flatMap((type) => ("value" in type ? [type.value.trim()] : []));
-	return { value: [...new Set(texts)].sort().join(",") };
+		.filter((_id, index) => (mask & (0x80 >> index)) !== 0);
+	return readingOfAll(ids.map((id) => sysfs.directory(`devices/css0/chp0.${id}`)?.read("type")));
 }

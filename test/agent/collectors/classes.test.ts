@@ -324,19 +324,6 @@ const ROWS: readonly Row[] = [
 		{},
 	],
 	[
-		"ap: a matrix that cannot be read",
-		"vfio-ap",
-		MATRIX,
-		(root) => {
-			rmSync(join(root, AP, "matrix"));
-			mkdirSync(join(root, AP, "matrix"));
-		},
-		{ matrix: undefined, hwtype: undefined },
-		{ matrix: "EISDIR" },
-	],
-];
-const CARDS: readonly Row[] = [
-	[
 		"ap: a card that has gone",
 		"vfio-ap",
 		MATRIX,
@@ -378,15 +365,24 @@ const CARDS: readonly Row[] = [
 		{ hwtype: undefined },
 		{ hwtype: "EISDIR" },
 	],
+	[
+		"ap: a matrix that cannot be read",
+		"vfio-ap",
+		MATRIX,
+		(root) => {
+			rmSync(join(root, AP, "matrix"));
+			mkdirSync(join(root, AP, "matrix"));
+		},
+		{ matrix: undefined, hwtype: undefined },
+		{ matrix: "EISDIR" },
+	],
 ];
-function expectRow([, name, id, change, attributes, unreadable]: Row): void {
+test.each(ROWS)("%s", (_what, name, id, change, attributes, unreadable) => {
 	const device = deviceOf(name, id, change);
 	const known: Texts = device.attributes;
 	expect(Object.fromEntries(Object.keys(attributes).map((key) => [key, known[key]]))).toEqual(attributes);
 	expect(device.unreadable).toEqual(unreadable);
-}
-test.each(ROWS)("%s", (...row) => expectRow(row));
-test.fails.each(CARDS)("%s", (...row) => expectRow(row as unknown as Row));
+});
 
 describe("what vfio tells is told and not compared", () => {
 	test("state and features of the migration", () => {
