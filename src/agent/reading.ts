@@ -1,9 +1,11 @@
+import { PAGE_BYTES } from "./bounded-file.ts";
+
 /**
  * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
  *
  * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
  * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
- * `EFBIG` more than one page, `EILSEQ` not ASCII text.
+ * `EFBIG` more than one page, or what is left of that, `EILSEQ` not ASCII text, `EBADMSG` another form than is known.
  */
 export type Reading = { readonly value: string } | { readonly errno: string } | undefined;
 
@@ -13,6 +15,8 @@ const CARRIAGE_RETURN = 0x0d;
 
 /** An attribute without one trailing newline and trailing NULs. NULs inside make it unreadable: dropping them could make two different values equal. */
 export function readingOf(content: Buffer): Reading {
+	// The kernel cuts what does not fit into a page, and leaves room for a NUL (fs/sysfs/file.c): the end is missing, and with it the newline.
+	if (content.length >= PAGE_BYTES - 1 && content.at(-1) !== LINE_FEED) return { errno: "EFBIG" };
 	let end = trimNuls(content, content.length);
 	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
 	const kept = content.subarray(0, trimNuls(content, end));

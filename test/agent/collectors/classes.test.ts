@@ -366,6 +366,14 @@ const ROWS: readonly Row[] = [
 		{ hwtype: "EISDIR" },
 	],
 	[
+		"ap: more queues than the kernel tells",
+		"vfio-ap",
+		MATRIX,
+		(root) => writeFileSync(join(root, AP, "matrix"), "05.0004\n".repeat(512).slice(0, 4095)),
+		{ matrix: undefined, hwtype: undefined },
+		{ matrix: "EFBIG" },
+	],
+	[
 		"ap: a matrix that cannot be read",
 		"vfio-ap",
 		MATRIX,
