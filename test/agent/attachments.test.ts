@@ -43,6 +43,27 @@ test.each(rows)("%s %s", (kind, source, ids) => {
 		expect(attachments).toMatchObject([{ instance: UUID, guest: { alias: "net1" } }]);
 });
 
+describe("a vDPA device that is a disk", () => {
+	const disk = (source: string) => ({ kind: "vdpa", source, port: false, guest: { alias: "virtio-disk1" } }) as const;
+
+	test.fails("must continue, and its function is what it stands on", () => {
+		const found = attachmentsOf(new Map([[UUID, [disk("/dev/vhost-vdpa-1")]]]), openSysfs(hostWithVf()));
+		expect(Object.fromEntries(found)).toMatchObject({
+			vdpa1: [{ kind: "vdpa", port: false }],
+			"0000:3b:10.2": [{ kind: "pci", port: true }],
+		});
+	});
+
+	test.fails("must continue also where it is not found", () => {
+		const devices = [disk("/dev/vhost-vdpa-7"), disk("/dev/disks/blue")];
+		const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(hostWithVf()));
+		expect(Object.fromEntries(found)).toMatchObject({
+			"vhost-vdpa-7": [{ kind: "vdpa", port: false }],
+			blue: [{ kind: "vdpa", port: false }],
+		});
+	});
+});
+
 describe("a device that two name", () => {
 	const stays = { kind: "pci", source: "0000:3b:10.0", port: false, guest: { alias: "hostdev0" } } as const;
 	const port = { ...stays, port: true, guest: { alias: "hostdev1" } } as const;

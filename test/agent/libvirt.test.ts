@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LibvirtError, readDomains } from "../../src/agent/libvirt.ts";
+import { type DomainDevice, LibvirtError, readDomains } from "../../src/agent/libvirt.ts";
 import { asNobody, guestAddress, populateDomain, temporaryHost } from "../support/sysfs.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -94,6 +94,58 @@ describe("devices of live domains", () => {
 		).toEqual(sources);
 	});
 });
+
+/** `<source>` of an NVMe drive that QEMU drives itself. */
+const NVME =
+	"<source type='pci' managed='yes' namespace='1'><address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source>";
+
+describe("disks that are devices of the host", () => {
+	const nvme = { kind: "pci", source: "0000:01:00.0", port: false } as const;
+	const rows: readonly [what: string, xml: string, devices: readonly Omit<DomainDevice, "guest">[]][] = [
+		["an NVMe drive", `<disk type='nvme'>${NVME}</disk>`, [nvme]],
+		[
+			"a vDPA device",
+			"<disk type='vhostvdpa'><source dev='/dev/vhost-vdpa-0'/></disk>",
+			[{ kind: "vdpa", source: "/dev/vhost-vdpa-0", port: false }],
+		],
+		[
+			"an NVMe drive below a snapshot of a snapshot",
+			`<disk type='file'><source file='/a'/><backingStore type='file'><source file='/b'/><backingStore type='nvme'>${NVME}</backingStore></backingStore></disk>`,
+			[nvme],
+		],
+		[
+			"an NVMe drive that a disk is being copied to",
+			`<disk type='file'><source file='/a'/><mirror type='nvme' job='copy'>${NVME}</mirror></disk>`,
+			[nvme],
+		],
+	];
+	test.fails.each(rows)("%s", (_what, xml, devices) => {
+		expect(devicesIn(xml as string)).toEqual(
+			(devices as readonly object[]).map((device) => ({ ...device, guest: {} })),
+		);
+	});
+
+	test.fails("have a name and a place in the guest", () => {
+		const address = "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>";
+		const disk = `<disk type='nvme'>${NVME}<alias name='virtio-disk4'/>${address}</disk>`;
+		expect(devicesIn(disk)).toMatchObject([{ guest: { alias: "virtio-disk4", guest_address: "0000:05:00.0" } }]);
+	});
+
+	test("others are none", () => {
+		const disks = [
+			"<disk type='block'><source dev='/dev/sdb'/><backingStore/></disk>",
+			"<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>",
+			"<disk type='network'><source protocol='rbd' name='pool/image'/></disk>",
+		];
+		expect(devicesIn(disks.join(""))).toEqual([]);
+	});
+});
+
+function devicesIn(xml: string): readonly DomainDevice[] | undefined {
+	const { libvirt } = temporaryHost();
+	writeFileSync(join(libvirt, "a.xml"), `<domain><uuid>${UUID}</uuid><devices>${xml}</devices></domain>`);
+	return readDomains(libvirt).get(UUID);
+}
 
 describe("what the guest has of a device", () => {
 	const PCI = "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0' multifunction='on'/>";

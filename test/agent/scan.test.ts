@@ -6,6 +6,7 @@ import { takeSnapshot } from "../../src/agent/scan.ts";
 import { NO_PREDECESSOR, scanAfter } from "../../src/agent/scan-result.ts";
 import { askHost } from "../../src/agent/tools.ts";
 import { freeDevices, outsetOf } from "../../src/departure.ts";
+import { repluggedPorts } from "../../src/ports.ts";
 import { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { replug } from "../support/replug.ts";
 import {
@@ -72,6 +73,32 @@ describe("who uses what", () => {
 			["hostdev0", guestAddress(0)],
 			[undefined, undefined],
 		]);
+	});
+
+	test.fails("the device of a disk must continue, and is free for none", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		populatePci(sysfs, { address: "0000:01:00.0", class: "010802", driver: "vfio-pci" });
+		const vf = populatePci(sysfs, { address: "0000:3b:10.2" });
+		populateVdpa(sysfs, vf, "blk0", "vhost-vdpa-0", "vhost_vdpa");
+		const disks = [
+			"<disk type='nvme'><source type='pci'><address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source></disk>",
+			"<disk type='vhostvdpa'><source dev='/dev/vhost-vdpa-0'/></disk>",
+			"<disk type='vhostvdpa'><source dev='/dev/vhost-vdpa-7'/></disk>",
+		];
+		const xml = `<domain><uuid>${UUID}</uuid><devices>${disks.join("")}</devices></domain>`;
+		writeFiles(libvirt, { "instance-00000001.xml": xml });
+		const snapshot = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt });
+		expect(Snapshot.parse(snapshot)).toEqual(snapshot);
+		const departure = { instance_uuid: UUID, source_host: "cmp", ports: [], announced: NOTHING_ANNOUNCED };
+		expect(outsetOf({ snapshot, notes: [] }, departure)).toMatchObject({
+			devices: [
+				{ id: "0000:01:00.0", kind: "pci", attributes: { vendor: "8086" } },
+				{ id: "blk0", kind: "vdpa", attributes: { driver: "vhost_vdpa" } },
+				{ id: "vhost-vdpa-7", kind: "vdpa", unreadable: { driver: "ENODEV" } },
+			],
+		});
+		expect(freeDevices(snapshot)).toEqual([]);
+		expect(repluggedPorts({ ...departure, dest_host: "b" }, { snapshot, notes: [] })).toEqual([]);
 	});
 
 	test("a device that two instances keep must continue with either, and is free for none", async () => {
