@@ -21,8 +21,11 @@ export function repluggedPorts(
 			});
 	}
 	if (devices || !source || source instanceof SnapshotError) return [];
-	return source.snapshot.devices
-		.filter(({ instance, port }) => instance === instance_uuid && port)
+	const own = source.snapshot.devices.filter(({ instance }) => instance === instance_uuid);
+	// Of a disk that is a vDPA device the function is in use, and no port.
+	const below = new Set(own.filter(({ kind, port }) => kind === "vdpa" && !port).map(({ parent }) => parent));
+	return own
+		.filter(({ id, port }) => port && !below.has(id))
 		.map(({ id }) =>
 			told(`${id} is the device of a port: unless that is macvtap, it is unplugged for the migration`, id),
 		);

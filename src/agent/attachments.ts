@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { PCI_ADDRESS } from "./collectors/pci.ts";
 import type { DomainDevice, GuestDevice } from "./libvirt.ts";
 import type { Sysfs } from "./sysfs.ts";
@@ -10,7 +11,7 @@ const NETWORK_INTERFACE = /^(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,15}$/;
 export interface Attachment {
 	/** Uuid of the domain, which Nova makes equal to the uuid of the instance. */
 	readonly instance: string;
-	readonly kind: "pci" | "mdev";
+	readonly kind: "pci" | "mdev" | "vdpa";
 	/** In use, but not among what must continue: Nova unplugs it before the migration, or moves what is in front of it. */
 	readonly port: boolean;
 	readonly guest: GuestDevice;
@@ -28,33 +29,38 @@ export function attachmentsOf(
 	const found = new Map<string, readonly Attachment[]>();
 	for (const [instance, devices] of domains) {
 		for (const device of devices) {
-			const kind = device.kind === "mdev" ? "mdev" : "pci";
-			for (const id of idsOf(device, sysfs)) {
+			for (const { id, kind, port } of takenBy(device, sysfs)) {
 				const before = found.get(id) ?? [];
 				// Many ports may stand on one function; should somebody keep it beside them, it must continue.
-				if (device.port && before.length > 0) continue;
+				if (port && before.length > 0) continue;
 				const others = before.filter((one) => !one.port && one.instance !== instance);
-				found.set(id, [...others, { instance, kind, port: device.port, guest: device.guest }]);
+				found.set(id, [...others, { instance, kind, port, guest: device.guest }]);
 			}
 		}
 	}
 	return found;
 }
 
-function idsOf({ kind, source }: DomainDevice, sysfs: Sysfs): readonly string[] {
-	if (kind === "vdpa") return vdpaIds(source, sysfs);
-	if (kind !== "direct") return [source];
+type Taken = Pick<Attachment, "kind" | "port"> & { readonly id: string };
+
+function takenBy({ kind, source, port }: DomainDevice, sysfs: Sysfs): readonly Taken[] {
+	if (kind === "vdpa") return vdpaTaken(source, port, sysfs);
+	if (kind !== "direct") return [{ id: source, kind, port }];
 	const node = NETWORK_INTERFACE.test(source) ? sysfs.directory(`class/net/${source}`) : undefined;
-	return functionsAbove(node);
+	return functionsAbove(node).map((id) => ({ id, kind: "pci", port }));
 }
 
-/** drivers/vhost/vdpa.c makes `vhost-vdpa-<n>` a child of the vDPA device. */
-function vdpaIds(source: string, sysfs: Sysfs): readonly string[] {
-	const [, character] = VHOST_VDPA.exec(source) ?? [];
-	if (character === undefined) return [];
+/**
+ * drivers/vhost/vdpa.c makes `vhost-vdpa-<n>` a child of the vDPA device. One that must continue does so on any function that has
+ * another, so its own need not; where it is not found, it is told by the name of its character device.
+ */
+function vdpaTaken(source: string, port: boolean, sysfs: Sysfs): readonly Taken[] {
+	const [, character = ""] = VHOST_VDPA.exec(source) ?? [];
 	const bus = sysfs.directory("bus/vdpa/devices");
 	const name = bus?.list().find((device) => bus.directory(device)?.list().includes(character));
-	return name === undefined ? [] : [name, ...functionsAbove(bus?.directory(name))];
+	if (name === undefined) return port ? [] : [{ id: posix.basename(source), kind: "vdpa", port }];
+	const functions = functionsAbove(bus?.directory(name));
+	return [{ id: name, kind: "vdpa", port }, ...functions.map((id) => ({ id, kind: "pci", port: true }) as const)];
 }
 
 /** The PCI function nearest to a directory below it; an auxiliary or virtio device may stand in between. */

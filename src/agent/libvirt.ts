@@ -17,7 +17,7 @@ export interface DomainDevice {
 	readonly kind: "pci" | "mdev" | "vdpa" | "direct";
 	/** PCI address, mdev uuid, `/dev/vhost-vdpa-0`, or the network interface below a macvtap that has it for itself. */
 	readonly source: string;
-	/** Stands in an `<interface>`: what the guest has of it moves without the state of the host's device. */
+	/** What the guest has of it moves without the state of the host's device, as an `<interface>` does; a disk does not. */
 	readonly port: boolean;
 	readonly guest: GuestDevice;
 }
@@ -75,7 +75,7 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 		const instance = children(domain, "uuid")[0]?.textContent?.trim().toLowerCase() ?? "";
 		if (!MDEV_UUID.test(instance)) throw new Error("<uuid> of the domain is missing or no uuid");
 		const devices = children(domain, "devices")
-			.flatMap((element) => [...children(element, "hostdev"), ...children(element, "interface")])
+			.flatMap((element) => ["hostdev", "interface", "disk"].flatMap((name) => children(element, name)))
 			.flatMap(devicesOf);
 		return { instance, devices };
 	} catch (error) {
@@ -110,38 +110,63 @@ function guestAddressOf(element: Element): Pick<GuestDevice, "guest_address"> {
 	return guest_address === undefined ? {} : { guest_address };
 }
 
-function hostDevicesOf(element: Element): readonly Omit<DomainDevice, "guest">[] {
-	const port = element.nodeName === "interface";
-	// Of an interface from the pool of a network libvirt says here what it has taken.
-	const [actual = element] = port ? children(element, "actual") : [];
-	const type = actual.getAttribute("type");
-	const sources = children(actual, "source");
-	if (type === (port ? "hostdev" : "pci")) {
-		return addressesIn(element, sources).map((address) => {
-			const source = pciAddress(address);
-			if (source === undefined) throw new Error("a PCI source address needs domain, bus, slot and function");
-			return { kind: "pci", source, port };
-		});
-	}
-	if (type === "mdev" && !port) {
-		return addressesIn(element, sources).map((address) => {
-			const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
-			if (!MDEV_UUID.test(uuid)) throw new Error("<hostdev type='mdev'> has no uuid");
-			return { kind: "mdev", source: uuid, port };
-		});
-	}
-	if (!port || (type !== "vdpa" && type !== "direct")) return [];
-	// In the other modes of macvtap a network interface serves many guests.
-	const exclusive = sources.filter((source) => type === "vdpa" || source.getAttribute("mode") === "passthrough");
-	return exclusive.map((source) => {
-		const dev = source.getAttribute("dev");
-		if (!dev) throw new Error(`<interface type='${type}'> has no source dev`);
-		return { kind: type, source: dev, port };
+type HostDevice = Omit<DomainDevice, "guest">;
+
+function hostDevicesOf(element: Element): readonly HostDevice[] {
+	if (element.nodeName === "disk") return devicesOfDisk(element);
+	return element.nodeName === "interface" ? devicesOfInterface(element) : devicesOfHostdev(element);
+}
+
+function devicesOfHostdev(element: Element): readonly HostDevice[] {
+	const type = element.getAttribute("type");
+	if (type === "pci") return pciDevices(element, false);
+	if (type !== "mdev") return [];
+	return addressesIn(element).map((address) => {
+		const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
+		if (!MDEV_UUID.test(uuid)) throw new Error("<hostdev type='mdev'> has no uuid");
+		return { kind: "mdev", source: uuid, port: false };
 	});
 }
 
-function addressesIn(element: Element, sources: readonly Element[]): readonly Element[] {
-	const addresses = sources.flatMap((source) => children(source, "address"));
+function devicesOfInterface(element: Element): readonly HostDevice[] {
+	// Of an interface from the pool of a network libvirt says here what it has taken.
+	const [actual = element] = children(element, "actual");
+	const type = actual.getAttribute("type");
+	if (type === "hostdev") return pciDevices(actual, true);
+	if (type !== "vdpa" && type !== "direct") return [];
+	// In the other modes of macvtap a network interface serves many guests.
+	const isExclusive = (source: Element) => type === "vdpa" || source.getAttribute("mode") === "passthrough";
+	return children(actual, "source")
+		.filter(isExclusive)
+		.map((source) => ({ kind: type, source: deviceFile(actual, source), port: true }));
+}
+
+/** Of the images below a disk too, and of one that it is being copied to: libvirt takes the device of each. */
+function devicesOfDisk(image: Element): readonly HostDevice[] {
+	const others = ["backingStore", "mirror"].flatMap((name) => children(image, name)).flatMap(devicesOfDisk);
+	const type = image.getAttribute("type");
+	if (type === "nvme") return [...pciDevices(image, false), ...others];
+	if (type !== "vhostvdpa") return others;
+	const sources = children(image, "source").map((source) => deviceFile(image, source));
+	return [...sources.map((source) => ({ kind: "vdpa", source, port: false }) as const), ...others];
+}
+
+function pciDevices(element: Element, port: boolean): readonly HostDevice[] {
+	return addressesIn(element).map((address) => {
+		const source = pciAddress(address);
+		if (source === undefined) throw new Error("a PCI source address needs domain, bus, slot and function");
+		return { kind: "pci", source, port };
+	});
+}
+
+function deviceFile(element: Element, source: Element): string {
+	const dev = source.getAttribute("dev");
+	if (dev) return dev;
+	throw new Error(`<${element.nodeName} type='${element.getAttribute("type")}'> has no source dev`);
+}
+
+function addressesIn(element: Element): readonly Element[] {
+	const addresses = children(element, "source").flatMap((source) => children(source, "address"));
 	if (addresses.length > 0) return addresses;
 	throw new Error(`<${element.nodeName} type='${element.getAttribute("type")}'> has no source address`);
 }

@@ -20,7 +20,7 @@ export const SNAPSHOT_SCHEMA_VERSION = "1.3";
 const COLLECTORS: readonly Collector[] = [collectPci, collectMdev, collectVdpa];
 
 /** What shows that a device of a kind is there, and so what is missing from one that libvirt names and sysfs does not. */
-const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"] } as const;
+const IDENTITY = { pci: ["vendor", "device"], mdev: ["mdev_type"], vdpa: ["driver"] } as const;
 
 const TYPES = "mdev_supported_types";
 

@@ -75,7 +75,7 @@ describe("who uses what", () => {
 		]);
 	});
 
-	test.fails("the device of a disk must continue, and is free for none", () => {
+	test("the device of a disk must continue, and is free for none", () => {
 		const { sysfs, libvirt } = temporaryHost();
 		populatePci(sysfs, { address: "0000:01:00.0", class: "010802", driver: "vfio-pci" });
 		const vf = populatePci(sysfs, { address: "0000:3b:10.2" });
