@@ -139,6 +139,21 @@ describe("disks that are devices of the host", () => {
 	});
 });
 
+describe("a hostdev that is half of a team", () => {
+	const hostdev = (teaming: string) =>
+		`<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0x3b' slot='0x10' function='0x2'/></source>${teaming}</hostdev>`;
+
+	test.fails("is unplugged by QEMU itself, and so a port", () => {
+		const transient = hostdev("<teaming type='transient' persistent='ua-backup0'/>");
+		expect(devicesIn(transient)).toMatchObject([{ kind: "pci", source: "0000:3b:10.2", port: true }]);
+	});
+
+	test("stays if it is the other half, or none", () => {
+		for (const teaming of ["<teaming type='persistent'/>", ""])
+			expect(devicesIn(hostdev(teaming))).toMatchObject([{ source: "0000:3b:10.2", port: false }]);
+	});
+});
+
 function devicesIn(xml: string): readonly DomainDevice[] | undefined {
 	const { libvirt } = temporaryHost();
 	writeFileSync(join(libvirt, "a.xml"), `<domain><uuid>${UUID}</uuid><devices>${xml}</devices></domain>`);
