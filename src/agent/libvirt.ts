@@ -17,7 +17,7 @@ export interface DomainDevice {
 	readonly kind: "pci" | "mdev" | "vdpa" | "direct";
 	/** PCI address, mdev uuid, `/dev/vhost-vdpa-0`, or the network interface below a macvtap that has it for itself. */
 	readonly source: string;
-	/** What the guest has of it moves without the state of the host's device, as an `<interface>` does; a disk does not. */
+	/** What the guest has of it moves without the state of the host's device, as an `<interface>` or one with `<teaming>` does. */
 	readonly port: boolean;
 	readonly guest: GuestDevice;
 }
@@ -119,13 +119,18 @@ function hostDevicesOf(element: Element): readonly HostDevice[] {
 
 function devicesOfHostdev(element: Element): readonly HostDevice[] {
 	const type = element.getAttribute("type");
-	if (type === "pci") return pciDevices(element, false);
+	if (type === "pci") return pciDevices(element, isUnpluggedByQemu(element));
 	if (type !== "mdev") return [];
 	return addressesIn(element).map((address) => {
 		const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
 		if (!MDEV_UUID.test(uuid)) throw new Error("<hostdev type='mdev'> has no uuid");
 		return { kind: "mdev", source: uuid, port: false };
 	});
+}
+
+/** A network device with a virtio interface beside it, which serves the guest while it is migrated. */
+function isUnpluggedByQemu(element: Element): boolean {
+	return children(element, "teaming").some((teaming) => teaming.getAttribute("type") === "transient");
 }
 
 function devicesOfInterface(element: Element): readonly HostDevice[] {

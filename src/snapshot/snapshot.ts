@@ -18,7 +18,7 @@ const SnapshotDevice = z.object({
 	capacity: z.int().min(0),
 	/** Uuid of the Nova instance (= libvirt domain) that has the device attached. */
 	instance: z.guid().optional(),
-	/** Attached as a Neutron port: Nova unplugs it before the migration. It is in use, but not among what must continue. */
+	/** Attached as a Neutron port, which Nova unplugs before the migration, or the like. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),
 	/** What libvirt calls the device in the domain of `instance`, `hostdev0`; since 1.3. */
 	alias: z.string().min(1).max(256).optional(),
