@@ -139,6 +139,21 @@ describe("disks that are devices of the host", () => {
 	});
 });
 
+describe("an interface that is a USB device", () => {
+	const USB = [
+		"<source><address type='usb' bus='1' device='2'/></source>",
+		"<source><vendor id='0x1234'/><product id='0xbeef'/><address type='usb' bus='1' device='2'/></source>",
+		"<source><vendor id='0x1234'/><product id='0xbeef'/></source>",
+	];
+	test.fails.each(USB)("is none of a snapshot: %s", (source) => {
+		const pci =
+			"<interface type='hostdev'><source><address type='pci' domain='0' bus='0x3b' slot='0x10' function='0x2'/></source></interface>";
+		expect(devicesIn(`<interface type='hostdev'>${source}</interface>${pci}`)).toMatchObject([
+			{ source: "0000:3b:10.2" },
+		]);
+	});
+});
+
 describe("a hostdev that is half of a team", () => {
 	const hostdev = (teaming: string) =>
 		`<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0x3b' slot='0x10' function='0x2'/></source>${teaming}</hostdev>`;
@@ -218,6 +233,16 @@ describe("a file that is not understood is a fault that names it", () => {
 			"no device",
 			`<domain>${uuid}<devices><interface type='vdpa'><source/></interface></devices></domain>`,
 			"no source dev",
+		],
+		[
+			"no address of an interface",
+			`<domain>${uuid}<devices><interface type='hostdev'><source/></interface></devices></domain>`,
+			"no source address",
+		],
+		[
+			"bad address of an interface",
+			`<domain>${uuid}<devices><interface type='hostdev'><source><address bus='1'/></source></interface></devices></domain>`,
+			"needs domain, bus, slot and function",
 		],
 		["not UTF-8", "\u00ff", "not understood"],
 		["too large", `<domain>${uuid}${" ".repeat(1024 * 1024)}</domain>`, "EFBIG"],
