@@ -137,13 +137,21 @@ function devicesOfInterface(element: Element): readonly HostDevice[] {
 	// Of an interface from the pool of a network libvirt says here what it has taken.
 	const [actual = element] = children(element, "actual");
 	const type = actual.getAttribute("type");
-	if (type === "hostdev") return pciDevices(actual, true);
+	if (type === "hostdev") return isUsb(actual) ? [] : pciDevices(actual, true);
 	if (type !== "vdpa" && type !== "direct") return [];
 	// In the other modes of macvtap a network interface serves many guests.
 	const isExclusive = (source: Element) => type === "vdpa" || source.getAttribute("mode") === "passthrough";
 	return children(actual, "source")
 		.filter(isExclusive)
 		.map((source) => ({ kind: type, source: deviceFile(actual, source), port: true }));
+}
+
+/** Without a type of address libvirt takes what has a vendor for a USB device. */
+function isUsb(element: Element): boolean {
+	return children(element, "source").some((source) => {
+		const addresses = children(source, "address");
+		return addresses.some((address) => address.getAttribute("type") === "usb") || children(source, "vendor").length > 0;
+	});
 }
 
 /** Of the images below a disk too, and of one that it is being copied to: libvirt takes the device of each. */
