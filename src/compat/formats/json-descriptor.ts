@@ -13,6 +13,9 @@ const ATTRIBUTE = "migration_version";
 /** The mails have one or two; each of the source is compared with each of the target. */
 const MAX_DESCRIPTORS = 32;
 
+/** A string, in which nothing is a number, or a number. One that does not end is taken to the end, or each quote in it would be looked at. */
+const TOKEN = /"(?:[^"\\]|\\.)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
+
 type Fields = Readonly<Record<string, unknown>>;
 /** What one descriptor of B says against another, or one entry of C's list against `self`. */
 type Finding = readonly [code: ReasonCode, attribute: string, message: string];
@@ -41,11 +44,17 @@ interface SelfAndCompatible {
 	readonly compatible: readonly Fields[];
 }
 
+/** A number that JavaScript would round is compared as the text that it is. */
+function unrounded(token: string): string {
+	const isExact = token.startsWith('"') || Math.abs(Number(token)) <= Number.MAX_SAFE_INTEGER;
+	return isExact ? token : JSON.stringify(token);
+}
+
 /** Strict JSON only: what lacks a comma or has a comment is not repaired. */
 function parse(text: string): readonly Fields[] | SelfAndCompatible | undefined {
 	let value: unknown;
 	try {
-		value = JSON.parse(text);
+		value = JSON.parse(text.replace(TOKEN, unrounded));
 	} catch {
 		return undefined;
 	}
