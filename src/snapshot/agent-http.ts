@@ -1,8 +1,11 @@
+import { type ClientRequest, type RequestOptions, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import type { Readable } from "node:stream";
 import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from "axios";
+import { BODY_REFUSED, BoundedBody } from "./agent-body.ts";
 import type { AgentConnections } from "./agent-connections.ts";
 import { ADDRESS_REFUSED } from "./agent-networks.ts";
 import { tlsProblem } from "./agent-tls.ts";
-import { MAX_BODY_BYTES } from "./limits.ts";
 import { type CheckIds, SnapshotError } from "./source.ts";
 
 /** A lone certificate authority or proxy in between can be slow; the deadline is the signal of the request. */
@@ -11,6 +14,17 @@ const MAX_SILENCE_MS = 3_000;
 const ANSWERS: readonly number[] = [200, 304, 429, 500, 502, 503, 504];
 /** The agent closed a connection that it had kept open, in the moment in which it was used again. */
 const CLOSED: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "EPIPE"]);
+
+/** What axios takes by itself, but for the bodies: it collects their pieces, and bounds nothing but their bytes. */
+const BOUNDED_BODIES = {
+	request(options: RequestOptions, answered: (response: Readable) => void): ClientRequest {
+		const request = options.protocol === "https:" ? requestHttps : requestHttp;
+		return request(options, (response) => {
+			const { statusCode, headers } = response;
+			answered(Object.assign(new BoundedBody(response), { statusCode, headers }));
+		});
+	},
+};
 
 export interface AgentRequest extends CheckIds {
 	readonly host: string;
@@ -42,8 +56,8 @@ export class AgentHttp {
 			proxy: false,
 			decompress: false,
 			timeout: MAX_SILENCE_MS,
-			maxContentLength: MAX_BODY_BYTES,
 			maxBodyLength: 0,
+			transport: BOUNDED_BODIES,
 			responseType: "arraybuffer",
 			// Its default would hand on a page of HTML as a string.
 			transformResponse: (body: Buffer) => body,
@@ -96,13 +110,11 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 		new SnapshotError(code, `the agent of ${host} ${problem}`, { cause });
 	const { response, code = "no answer" } = cause;
 	if (signal.aborted || code === AxiosError.ECONNABORTED) return of("agent.timeout", "did not answer in time");
+	if (code === BODY_REFUSED) return of("agent.bad_reply", `answered with ${cause.message}`);
 	const brokeOff = (how: string) => of("agent.unreachable", `broke off in the middle of its answer (${how})`);
 	// The head of an answer is an agent's own: only the rest is missing, as when the agent is stopped.
 	if (response && ANSWERS.includes(response.status)) return brokeOff(`status ${response.status}`);
 	if (response) return of("agent.bad_reply", `answered with status ${response.status}`);
-	if (code === AxiosError.ERR_BAD_RESPONSE) {
-		return of("agent.bad_reply", `answered with more than ${MAX_BODY_BYTES} bytes`);
-	}
 	if (code === ADDRESS_REFUSED) return of("agent.address", "is at an address outside of agent_networks");
 	if (code.startsWith("HPE_")) return of("agent.bad_reply", `does not speak HTTP (${code})`);
 	if (CLOSED.has(code) && cause.request?.socket?.bytesRead > 0) return brokeOff(code);

