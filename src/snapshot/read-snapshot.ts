@@ -3,7 +3,7 @@ import { Snapshot } from "./snapshot.ts";
 
 /** Far above what 8,192 devices need; what a parser makes of more takes a multiple of their bytes. */
 const MAX_PARTS = 200_000;
-const [OPEN_OBJECT, OPEN_LIST] = [0x7b, 0x5b];
+const [OPEN_OBJECT, OPEN_LIST, QUOTE, BACKSLASH] = [0x7b, 0x5b, 0x22, 0x5c];
 
 /** Not a snapshot; the message says what was expected where. */
 export class NoSnapshot extends Error {
@@ -28,8 +28,20 @@ function parse(body: Buffer): unknown {
 	}
 }
 
+/** Objects and lists; in a string there are none: an attribute may be JSON itself. */
 function partsOf(body: Buffer): number {
 	let parts = 0;
-	for (const byte of body) if (byte === OPEN_OBJECT || byte === OPEN_LIST) parts++;
+	for (let at = 0; at < body.length; at++) {
+		const byte = body[at];
+		if (byte === OPEN_OBJECT || byte === OPEN_LIST) parts++;
+		else if (byte === QUOTE) at = endOfString(body, at);
+	}
 	return parts;
+}
+
+/** Where the string that begins there ends; at the end of the body or behind it, if it does not. */
+function endOfString(body: Buffer, start: number): number {
+	let at = start + 1;
+	while (at < body.length && body[at] !== QUOTE) at += body[at] === BACKSLASH ? 2 : 1;
+	return at;
 }

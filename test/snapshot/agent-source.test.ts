@@ -204,6 +204,24 @@ describe("answers that are no snapshot", () => {
 			/more than 200000 objects and lists/,
 		],
 		[
+			"as many behind a quote and a backslash in strings",
+			json(['"', "\\", ...Array(250_000).fill([])]),
+			"agent.bad_reply",
+			/more than 200000 objects and lists/,
+		],
+		[
+			"as many in a string that never ends",
+			(_q, r) => r.writeHead(200, HEADERS).end(`["${"[],".repeat(250_000)}`),
+			"agent.bad_reply",
+			/not JSON/,
+		],
+		[
+			"a string that ends with a backslash",
+			(_q, r) => r.writeHead(200, HEADERS).end('["\\'),
+			"agent.bad_reply",
+			/not JSON/,
+		],
+		[
 			"an age that is none",
 			json(SNAPSHOT, 200, { ...HEADERS, "Collected-Age-Ms": "-1" }),
 			"agent.bad_reply",
