@@ -33,7 +33,7 @@ import {
 	type ServiceOptions,
 	standInTargets,
 } from "./service.ts";
-import type { Bus } from "./service-state.ts";
+import { type Bus, reportOf } from "./service-state.ts";
 import { createShadows } from "./shadow.ts";
 import { reportState } from "./state-report.ts";
 import { standardError, writerTo } from "./writer.ts";
@@ -159,7 +159,7 @@ function createAnswering(
 			await notifier.settled();
 			await transport.close();
 		},
-		state: () => ({ bus: transport.state(), requests: { in_flight: server.inFlight } }),
+		state: () => ({ bus: reportOf(transport.state()), requests: { in_flight: server.inFlight } }),
 		bus: (): Bus => ({ role: "service", state: transport.state() }),
 		server,
 		rateLimit,

@@ -33,6 +33,11 @@ export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string 
 	return problems.length > 0 ? problems.join("; ") : undefined;
 }
 
+/** For a state report: names of queues have hosts in them. */
+export function reportOf({ inequivalent: _names, ...state }: TransportState): Omit<TransportState, "inequivalent"> {
+	return state;
+}
+
 /** How it stands with each broker. */
 export function detailsOf(buses: readonly Bus[]): string {
 	const texts = buses.map(({ role, cell, state: { connected, connections, consuming, blocked } }) => {

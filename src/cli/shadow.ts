@@ -11,7 +11,7 @@ import { createPlacementCheck } from "../placement.ts";
 import { createCheck, type Witness } from "../precheck.ts";
 import type { Recorder } from "../recording/tap.ts";
 import type { SnapshotSource } from "../snapshot/source.ts";
-import type { Bus } from "./service-state.ts";
+import { type Bus, reportOf } from "./service-state.ts";
 
 /** How often the log says how much we and Nova agree, if there is something new to say. */
 const SUMMARY_MS = 3_600_000;
@@ -82,7 +82,7 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness, r
 			tell();
 			await transport.close();
 		},
-		state: () => ({ [`shadow ${cell}`]: { ...transport.state(), checks: shadow.agreement.summary() } }),
+		state: () => ({ [`shadow ${cell}`]: { ...reportOf(transport.state()), checks: shadow.agreement.summary() } }),
 		bus: (): Bus => ({ role: "shadow", cell, state: transport.state() }),
 		shadow: { cell, agreement: shadow.agreement },
 	};

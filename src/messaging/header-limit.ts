@@ -3,11 +3,18 @@ import type { ChannelModel } from "./rabbit.ts";
 /** A part of amqplib's connections: the bytes that are not read yet, and what reads a frame from their start (lib/connection.js). */
 interface Receiving {
 	readonly rest: Buffer;
+	maxFrameSize: number;
 	recvFrame(): unknown;
 }
 
 /** amqplib calls itself for each level. Nobody who sends us anything needs a second one. */
 const MAX_DEPTH = 64;
+
+/**
+ * Bytes of a frame. Headers are in one always, longer than what was agreed on: those of who has agreed to more, and those to which the
+ * broker has added its own.
+ */
+const LARGEST_FRAME = 1_048_576;
 
 const HEADER_FRAME = 2;
 /** What is where in a frame of any kind, and in that of a header: its flags say which properties follow. */
@@ -27,10 +34,12 @@ const COUNTED: ReadonlySet<number> = new Set(["S", "x", "F", "A"].map((type) => 
 
 /**
  * Takes its properties from a message with headers that amqplib cannot decode: it would give the connection up, and the broker would
- * hand the message out again on the next one, for ever. `onTaken` is called for each.
+ * hand the message out again on the next one, for ever. `onTaken` is called for each. To be called once the connection is open: before
+ * that, whatever is larger than was agreed on is from something else on the port.
  */
 export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, onTaken: () => void): void {
 	const receiving = connection as unknown as Receiving;
+	receiving.maxFrameSize = LARGEST_FRAME;
 	const receive = receiving.recvFrame.bind(connection);
 	receiving.recvFrame = () => {
 		const { rest } = receiving;

@@ -27,13 +27,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const SETUP_TIMEOUT_MS = 10_000;
 /** How long we wait for a broker's goodbye. */
 const GOODBYE_TIMEOUT_MS = 500;
-/** The largest frame that we agree to, in bytes. */
+/** The largest frame that we agree to; amqplib would collect 64 MiB of one that a broker announces. */
 const FRAME_MAX = 131_072;
-/**
- * The largest that we take; amqplib would collect 64 MiB of one that a broker announces. Headers are in one frame always: those of who
- * has agreed to larger ones, and those to which the broker has added its own.
- */
-const LARGEST_FRAME = 1_048_576;
 
 type OnDelivery = (delivery: Delivery) => void;
 
@@ -238,7 +233,7 @@ export class RabbitTransport implements Transport {
 		};
 		const protocol = ssl ? "amqps" : "amqp";
 		const connection = await amqp.connect(
-			{ protocol, hostname, port, vhost, heartbeat, frameMax: FRAME_MAX, maxFrameSize: LARGEST_FRAME },
+			{ protocol, hostname, port, vhost, heartbeat, frameMax: FRAME_MAX, maxFrameSize: FRAME_MAX },
 			socket,
 		);
 		watch(connection, lost);
