@@ -1,4 +1,6 @@
+import type { Log } from "./log.ts";
 import type { ChannelModel } from "./rabbit.ts";
+import { sparing } from "./sparing.ts";
 
 /** A part of amqplib's connections: the bytes that are not read yet, and what reads a frame from their start (lib/connection.js). */
 interface Receiving {
@@ -34,10 +36,11 @@ const COUNTED: ReadonlySet<number> = new Set(["S", "x", "F", "A"].map((type) => 
 
 /**
  * Takes its properties from a message with headers that amqplib cannot decode: it would give the connection up, and the broker would
- * hand the message out again on the next one, for ever. `onTaken` is called for each. To be called once the connection is open: before
- * that, whatever is larger than was agreed on is from something else on the port.
+ * hand the message out again on the next one, for ever. To be called once the connection is open: before that, whatever is larger than
+ * was agreed on is from something else on the port.
  */
-export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, onTaken: () => void): void {
+export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, log: Pick<Log, "warning">): void {
+	const warn = sparing((text) => log.warning(text));
 	const receiving = connection as unknown as Receiving;
 	receiving.maxFrameSize = LARGEST_FRAME;
 	const receive = receiving.recvFrame.bind(connection);
@@ -45,7 +48,7 @@ export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, o
 		const { rest } = receiving;
 		if (rest[0] === HEADER_FRAME && isWhole(rest) && !hasReadableHeaders(rest)) {
 			rest.writeUInt16BE(0, FLAGS_AT);
-			onTaken();
+			warn("taking a message without its properties: its headers are nested too deep, or cannot be read");
 		}
 		return receive();
 	};

@@ -8,7 +8,6 @@ import type { Log } from "./log.ts";
 import { Publisher } from "./publisher.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
 import { nameOf, type Session, watch } from "./session.ts";
-import { sparing } from "./sparing.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
@@ -46,7 +45,6 @@ export class RabbitTransport implements Transport {
 	readonly #options: RabbitOptions;
 	readonly #connectionName: string;
 	readonly #log: Log;
-	readonly #warnOfHeaders: (text: string) => void;
 	readonly #subscriptions = new Set<Subscription>();
 	readonly #closing = new AbortController();
 	readonly #supervised: Promise<void>;
@@ -63,7 +61,6 @@ export class RabbitTransport implements Transport {
 		this.#options = options;
 		this.#connectionName = connectionName;
 		this.#log = log;
-		this.#warnOfHeaders = sparing((text) => log.warning(text));
 		this.#supervised = supervise({
 			places: url.hosts,
 			strategy: options.kombu_failover_strategy,
@@ -238,11 +235,7 @@ export class RabbitTransport implements Transport {
 		);
 		watch(connection, lost);
 		coalesceWrites(connection);
-		limitHeaders(connection, () =>
-			this.#warnOfHeaders(
-				"taking a message without its properties: its headers are nested too deep, or cannot be read",
-			),
-		);
+		limitHeaders(connection, this.#log);
 		connection.on("blocked", (why) => {
 			this.#blocked.add(role);
 			this.#log.warning(`${nameOf(host)} takes no messages (${role}): ${why}`);

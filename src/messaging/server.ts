@@ -4,11 +4,12 @@ import { noRequests, outcomeOfFailure, type ReplyCounts, type RequestCounts } fr
 import { callBudget, Deadline } from "./deadline.ts";
 import { deferred } from "./deferred.ts";
 import { Duplicates } from "./duplicates.ts";
-import { type Call, dispatch, type Endpoint, PING_ENDPOINT } from "./endpoint.ts";
+import { dispatch, type Endpoint, PING_ENDPOINT } from "./endpoint.ts";
 import { InvalidMessage, RpcFailure } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { failureReply, openEnvelope, type RawContext, type Request, readRequest, resultReply } from "./message.ts";
 import { Replies } from "./replies.ts";
+import { ServedCall } from "./served-call.ts";
 import { Slot, Slots } from "./slots.ts";
 import { sparing } from "./sparing.ts";
 import { type ServerTarget, serverKey } from "./target.ts";
@@ -272,24 +273,6 @@ export class RpcServer<Context> {
 		this.#options.log.warning(`${method} on ${serverKey(target)} was not ${slot ? "finished" : "begun"} in time`);
 		if (onTimeUp) return onTimeUp(args, call);
 		throw new RpcFailure("InternalError", "novacompat", `${method}() was not finished in time`);
-	}
-}
-
-/** A class, because an object with a getter of its own has a hidden class of its own: each call would cost one. */
-class ServedCall<Context> implements Call<Context> {
-	readonly context: Context;
-	readonly target: ServerTarget;
-	readonly #deadline: Deadline;
-
-	constructor(context: Context, target: ServerTarget, deadline: Deadline) {
-		this.context = context;
-		this.target = target;
-		this.#deadline = deadline;
-	}
-
-	/** Made for the method that asks for it. */
-	get signal(): AbortSignal {
-		return this.#deadline.timeUp;
 	}
 }
 

@@ -32,7 +32,7 @@ function received(table: Buffer, length = table.length): Frame & { readonly take
 	const rest = Buffer.concat([head, payload, Buffer.from([0xce])]);
 	const connection = { rest, recvFrame: () => decodeFrame(parseFrame(rest, 0)) };
 	let taken = 0;
-	limitHeaders({ connection } as unknown as Pick<ChannelModel, "connection">, () => taken++);
+	limitHeaders({ connection } as unknown as Pick<ChannelModel, "connection">, { warning: () => taken++ });
 	return { ...connection.recvFrame(), taken };
 }
 
