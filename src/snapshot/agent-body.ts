@@ -4,8 +4,8 @@ import { MAX_BODY_BYTES } from "./limits.ts";
 /** 8 MiB in the smallest segments that hosts agree on by themselves (536 bytes) are less; who sends more wants to keep us busy. */
 const MAX_PIECES = 16_384;
 
-/** A body is larger than that of an agent, or comes in more pieces; the message says which. */
-export const BODY_REFUSED = "ERR_AGENT_BODY";
+/** There is more of an answer than an agent has; the message says of what. */
+export const ANSWER_REFUSED = "ERR_AGENT_ANSWER";
 
 /** The body of a response as it comes, within limits of its bytes and of the memory of who collects its pieces. */
 export class BoundedBody extends Readable {
@@ -47,6 +47,6 @@ function holdsMore(piece: Buffer): boolean {
 	return piece.buffer.byteLength > 2 * piece.length;
 }
 
-function refusal(limit: string): Error {
-	return Object.assign(new Error(`more than ${limit}`), { code: BODY_REFUSED });
+export function refusal(limit: string): Error {
+	return Object.assign(new Error(`more than ${limit}`), { code: ANSWER_REFUSED });
 }

@@ -2,7 +2,7 @@ import { type ClientRequest, type RequestOptions, request as requestHttp } from 
 import { request as requestHttps } from "node:https";
 import type { Readable } from "node:stream";
 import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from "axios";
-import { BODY_REFUSED, BoundedBody } from "./agent-body.ts";
+import { ANSWER_REFUSED, BoundedBody, refusal } from "./agent-body.ts";
 import type { AgentConnections } from "./agent-connections.ts";
 import { ADDRESS_REFUSED } from "./agent-networks.ts";
 import { tlsProblem } from "./agent-tls.ts";
@@ -15,13 +15,20 @@ const ANSWERS: readonly number[] = [200, 304, 429, 500, 502, 503, 504];
 /** The agent closed a connection that it had kept open, in the moment in which it was used again. */
 const CLOSED: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "EPIPE"]);
 
-/** What axios takes by itself, but for the bodies: it collects their pieces, and bounds nothing but their bytes. */
-const BOUNDED_BODIES = {
+/** RFC 9110, 15.2: some may come before the answer. An agent sends none, and something in between one or two. */
+const MAX_INTERIM = 16;
+
+/** What axios takes by itself, but for what it does not bound: the pieces of a body, which it collects, and what comes before the answer. */
+const BOUNDED_ANSWERS = {
 	request(options: RequestOptions, answered: (response: Readable) => void): ClientRequest {
 		const request = options.protocol === "https:" ? requestHttps : requestHttp;
-		return request(options, (response) => {
+		const asking = request(options, (response) => {
 			const { statusCode, headers } = response;
 			answered(Object.assign(new BoundedBody(response), { statusCode, headers }));
+		});
+		let interim = 0;
+		return asking.on("information", () => {
+			if (++interim > MAX_INTERIM) asking.destroy(refusal(`${MAX_INTERIM} interim responses`));
 		});
 	},
 };
@@ -57,7 +64,7 @@ export class AgentHttp {
 			decompress: false,
 			timeout: MAX_SILENCE_MS,
 			maxBodyLength: 0,
-			transport: BOUNDED_BODIES,
+			transport: BOUNDED_ANSWERS,
 			responseType: "arraybuffer",
 			// Its default would hand on a page of HTML as a string.
 			transformResponse: (body: Buffer) => body,
@@ -110,7 +117,7 @@ function failure(cause: AxiosError, { host, signal }: AgentRequest): SnapshotErr
 		new SnapshotError(code, `the agent of ${host} ${problem}`, { cause });
 	const { response, code = "no answer" } = cause;
 	if (signal.aborted || code === AxiosError.ECONNABORTED) return of("agent.timeout", "did not answer in time");
-	if (code === BODY_REFUSED) return of("agent.bad_reply", `answered with ${cause.message}`);
+	if (code === ANSWER_REFUSED) return of("agent.bad_reply", `answered with ${cause.message}`);
 	const brokeOff = (how: string) => of("agent.unreachable", `broke off in the middle of its answer (${how})`);
 	// The head of an answer is an agent's own: only the rest is missing, as when the agent is stopped.
 	if (response && ANSWERS.includes(response.status)) return brokeOff(`status ${response.status}`);
