@@ -1,12 +1,10 @@
 import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
 import { lintTlsFiles, TlsError, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
+import { USUAL_STALE_AFTER_S } from "../snapshot/limits.ts";
 import { ConfigError } from "../yaml.ts";
 import { type AgentOptions, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
-
-/** `snapshot_stale_after` of a service that does not say otherwise. */
-const USUAL_STALE_AFTER_S = 60;
 
 type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 

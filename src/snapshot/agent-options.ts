@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { z } from "../zod.ts";
 import { type AgentDirectory, parseUrlTemplate } from "./agent-address.ts";
 import { addressCheck } from "./agent-networks.ts";
+import { USUAL_STALE_AFTER_S } from "./limits.ts";
 
 export const HostName = z
 	.string()
@@ -39,7 +40,7 @@ export const AgentOptions = z.object({
 	allow_insecure: z.boolean().default(false),
 	agent_timeout: z.number().positive().max(60).default(7),
 	snapshot_max_age: z.number().min(0).max(60).default(2),
-	snapshot_stale_after: z.number().positive().max(3600).default(60),
+	snapshot_stale_after: z.number().positive().max(3600).default(USUAL_STALE_AFTER_S),
 	snapshot_stale_max: z.number().min(0).max(86_400).default(300),
 });
 export type AgentOptions = z.infer<typeof AgentOptions>;

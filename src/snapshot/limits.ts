@@ -13,3 +13,5 @@ export const MAX_VALUE_LENGTH = 4096;
 
 /** A host of 4,096 VFs and 512 mdevs has 5 MB, with the sample overlays 7.3. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Seconds: `snapshot_stale_after` of a service that does not say otherwise. */
+export const USUAL_STALE_AFTER_S = 60;
