@@ -41,7 +41,7 @@ export interface Diagnosis {
 	/** That somebody has named; null, it is there, or nobody has. */
 	readonly missing_overlay_dir: string | null;
 	readonly overlays: readonly OverlayEffect[];
-	/** Why the migration state of vfio devices is not known. Nothing is compared by it. */
+	/** Why it is not known what vfio's drivers say: that they cannot migrate a device, and the state of those that they can. */
 	readonly debugfs: { readonly errno: string; readonly remedy: string } | null;
 }
 

@@ -1,7 +1,7 @@
 import { compare } from "../compat/compare.ts";
 import type { Candidate } from "../compat/device.ts";
 import { classify } from "../compat/device-class.ts";
-import type { Policy } from "../compat/policy.ts";
+import type { Policy, Rule } from "../compat/policy.ts";
 import { classKey } from "../compat/pool.ts";
 import { outcome, type Reason, type Verdict } from "../compat/reason.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
@@ -21,6 +21,9 @@ export interface Outlook {
 	/** Attributes that the policy has a rule for and that these devices do not have: such a rule is silent. */
 	readonly missing: readonly string[];
 }
+
+/** Kinds of rules that want nothing to be there. */
+const CONTENT: ReadonlySet<Rule["kind"]> = new Set(["ignore", "info", "none_of"]);
 
 /** What migration of the devices that an instance could have would hinge on, alike ones together. */
 export function outlooksOf(devices: readonly SnapshotDevice[], policy: Policy): readonly Outlook[] {
@@ -70,7 +73,7 @@ function outlookOf(group: Group<SnapshotDevice>, policy: Policy): Outlook {
 			),
 		),
 		missing: (device_class?.rules ?? [])
-			.filter(({ kind, severity }) => kind !== "ignore" && kind !== "info" && severity !== "off")
+			.filter(({ kind, severity }) => !CONTENT.has(kind) && severity !== "off")
 			.map(({ attribute }) => attribute)
 			.filter((name) => device.attributes[name] === undefined && device.unreadable[name] === undefined),
 	};

@@ -9,6 +9,7 @@ export type RuleKind =
 	| "equal"
 	| "version"
 	| "one_of"
+	| "none_of"
 	| "superset"
 	| "mask_superset"
 	| "mask_equal"
@@ -24,7 +25,10 @@ export interface Rule {
 	readonly severity?: "error" | "warning" | "off" | undefined;
 	/** `version`: 2.6.1 (default), or the major version only. `superset`: at least the same items (default), or exactly them. */
 	readonly compare?: "stream" | "major" | "superset" | "exact" | undefined;
-	/** `one_of`: what both sides must have one of; or else the names of the target's attributes that list what it accepts. */
+	/**
+	 * `none_of`: what neither side may have. `one_of`: what both sides must have one of; or else, in `lists`, the names of the
+	 * target's attributes that list what it accepts.
+	 */
 	readonly values?: readonly string[] | undefined;
 	readonly lists?: readonly string[] | undefined;
 	/** `superset`, `mask_superset`: the attribute of the target, where it is called otherwise than the source's. */

@@ -16,6 +16,7 @@ export const REASON_CODES = {
 	"version.range_spans_majors": "note",
 	"attribute.differs": "incompatible",
 	"attribute.not_in_list": "incompatible",
+	"attribute.refused": "incompatible",
 	"attribute.missing_source": "incompatible",
 	"attribute.missing_target": "incompatible",
 	"attribute.only_on_target": "note",

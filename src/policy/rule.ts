@@ -26,6 +26,7 @@ const Kinds = z.discriminatedUnion("kind", [
 			lists: z.array(Name).min(1).optional(),
 		})
 		.refine(({ values, lists }) => values === undefined || lists === undefined, "expected values or lists, not both"),
+	z.strictObject({ ...COMMON, kind: z.literal("none_of"), values: z.array(Name).min(1) }),
 	z.strictObject({
 		...COMMON,
 		kind: z.literal("superset"),

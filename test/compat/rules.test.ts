@@ -223,6 +223,20 @@ const TABLE: readonly Row[] = [
 			["5", { lo: "five", hi: "9" }, "attribute.malformed"],
 		],
 	],
+	[
+		{ kind: "none_of", values: ["off", "down"] },
+		[
+			["up", {}],
+			[{}, "up"],
+			[{}, {}],
+			["offline", "up"],
+		],
+		[
+			["off", "up", "attribute.refused"],
+			[" down ", {}, "attribute.refused"],
+			[{}, "off", "attribute.refused"],
+		],
+	],
 	[{ kind: "in_range", max: "hi" }, [["5", { hi: "5" }]], [["6", { hi: "5" }, "attribute.out_of_range"]]],
 	[
 		{ kind: "ignore" },
@@ -275,6 +289,8 @@ const MESSAGES: readonly (readonly [
 ])[] = [
 	[{ kind: "one_of", values: ["up", "on"] }, "off", "on", "x off of a s is not one of up, on"],
 	[{ kind: "one_of", values: ["up", "on"] }, "on", "off", "x off of b t is not one of up, on"],
+	[{ kind: "none_of", values: ["off"] }, "off", "on", "x off of a s is refused"],
+	[{ kind: "none_of", values: ["off"] }, {}, "off", "x off of b t is refused"],
 	[{ kind: "one_of", lists: ["y", "z"] }, "1", {}, "b t has no y or z; a s has x 1"],
 	[{ kind: "superset" }, "a b c", "b", 'x b of b t lacks a, c; a s has x "a b c"'],
 	[{ kind: "superset", compare: "exact" }, "b", "a,b,c", "x a,b,c of b t has a, c too; a s has x b"],
@@ -310,6 +326,7 @@ const UNREADABLE: readonly (readonly [Partial<Rule> & Pick<Rule, "kind">, string
 	[{ kind: "one_of" }, "x"],
 	[{ kind: "one_of", values: ["1"] }, "x"],
 	[{ kind: "one_of", lists: ["y", "z"] }, "y"],
+	[{ kind: "none_of", values: ["0"] }, "x"],
 	[{ kind: "superset", target: "y" }, "y"],
 	[{ kind: "mask_superset" }, "x"],
 	[{ kind: "mask_superset", target: "y" }, "y"],

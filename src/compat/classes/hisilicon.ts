@@ -1,8 +1,13 @@
 import type { DeviceClass } from "../policy.ts";
+import { VARIANT_DRIVER } from "./variant-driver.ts";
 
 const DRIVER = {
 	source: "drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.c, vf_qm_check_match",
 	date: "2026-08",
+} as const;
+const GENERATION = {
+	source: "drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.c, hisi_acc_vfio_pci_probe",
+	date: "2026-11",
 } as const;
 const QUEUES = { source: "drivers/crypto/hisilicon/qm.c, qm_vf_q_assign", date: "2026-11" } as const;
 
@@ -16,8 +21,10 @@ export const hisiliconVf: DeviceClass = {
 	migration: "known",
 	...DRIVER,
 	rules: [
+		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", ...DRIVER },
 		{ attribute: "device", kind: "equal", ...DRIVER },
+		{ attribute: "uacce_api", kind: "none_of", values: ["hisi_qm_v1", "hisi_qm_v2"], ...GENERATION },
 		{ attribute: "qp_num", kind: "equal", ...DRIVER },
 		{ attribute: "que_iso_cfg", kind: "equal", ...DRIVER },
 		{ attribute: "sriov_numvfs", kind: "equal", severity: "warning", ...QUEUES },

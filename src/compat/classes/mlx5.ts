@@ -1,4 +1,5 @@
 import type { DeviceClass } from "../policy.ts";
+import { VARIANT_DRIVER } from "./variant-driver.ts";
 
 const DEVLINK = { source: "Documentation/networking/devlink/devlink-port.rst", date: "2026-08" } as const;
 
@@ -10,6 +11,7 @@ export const mlx5Vf: DeviceClass = {
 	source: "drivers/vfio/pci/mlx5, Linux 5.18",
 	date: "2026-08",
 	rules: [
+		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", source: "drivers/vfio/pci/mlx5, Linux 5.18", date: "2026-08" },
 		{ attribute: "migratable", kind: "one_of", values: ["enable"], ...DEVLINK },
 		{ attribute: "roce", kind: "equal", ...DEVLINK },

@@ -1,4 +1,5 @@
 import type { DeviceClass } from "../policy.ts";
+import { VARIANT_DRIVER } from "./variant-driver.ts";
 
 const DRIVER = { source: "drivers/crypto/intel/qat/qat_common/adf_gen4_vf_mig.c", date: "2026-08" } as const;
 const ABI = { source: "Documentation/ABI/testing/sysfs-driver-qat", date: "2026-08" } as const;
@@ -10,6 +11,7 @@ export const qatVf: DeviceClass = {
 	migration: "known",
 	...DRIVER,
 	rules: [
+		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", ...DRIVER },
 		{ attribute: "device", kind: "equal", ...DRIVER },
 		{ attribute: "state", kind: "one_of", values: ["up"], ...ABI },

@@ -1,4 +1,5 @@
 import type { DeviceClass } from "../policy.ts";
+import { VARIANT_DRIVER } from "./variant-driver.ts";
 
 const DRIVER = { source: "drivers/vfio/pci/virtio, Linux 6.13", date: "2026-08" } as const;
 const VDPA = { source: "vdpa(8) of iproute2, include/uapi/linux/vdpa.h", date: "2026-08" } as const;
@@ -10,6 +11,7 @@ export const virtioVf: DeviceClass = {
 	migration: "known",
 	...DRIVER,
 	rules: [
+		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", ...DRIVER },
 		{ attribute: "device", kind: "equal", ...DRIVER },
 		{ attribute: "device_features", kind: "mask_superset", ...DRIVER },

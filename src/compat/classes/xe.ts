@@ -1,4 +1,5 @@
 import type { DeviceClass } from "../policy.ts";
+import { VARIANT_DRIVER } from "./variant-driver.ts";
 
 const DRIVER = { source: "drivers/vfio/pci/xe, Linux 6.19", date: "2026-08" } as const;
 const PROFILE = { source: "sriov_admin/vf<N>/profile of the Xe driver", date: "2026-08" } as const;
@@ -10,6 +11,7 @@ export const xeVf: DeviceClass = {
 	migration: "known",
 	...DRIVER,
 	rules: [
+		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", ...DRIVER },
 		{ attribute: "device", kind: "equal", ...DRIVER },
 		{ attribute: "vram_quota", kind: "equal", ...PROFILE },

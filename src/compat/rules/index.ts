@@ -7,6 +7,7 @@ import { inRange } from "./in-range.ts";
 import { info } from "./info.ts";
 import { maskEqual } from "./mask-equal.ts";
 import { maskSuperset } from "./mask-superset.ts";
+import { noneOf } from "./none-of.ts";
 import { oneOf } from "./one-of.ts";
 import { superset } from "./superset.ts";
 import { version } from "./version.ts";
@@ -16,6 +17,7 @@ export const RULES: Readonly<Record<RuleKind, (pair: Pair, rule: Rule) => readon
 	equal,
 	version,
 	one_of: oneOf,
+	none_of: noneOf,
 	superset,
 	mask_superset: maskSuperset,
 	mask_equal: maskEqual,

@@ -180,6 +180,30 @@ const ROWS: readonly Row[] = [
 		{},
 	],
 	[
+		"vfio: a driver that cannot migrate this device",
+		"virtio-vf",
+		"0000:c1:00.1",
+		remove("kernel/debug/vfio/0000:c1:00.1/migration"),
+		{ vfio_migration: "none" },
+		{},
+	],
+	[
+		"vfio: NVIDIA's driver, which need not say so before an instance has the device",
+		"nvidia-vgpu-vf",
+		"0000:41:00.5",
+		(root) => mkdirSync(join(root, "kernel/debug/vfio/0000:41:00.5"), { recursive: true }),
+		{ vfio_migration: undefined },
+		{},
+	],
+	[
+		"vfio: vfio-pci itself, of which it is known",
+		"vfio-pci",
+		"0000:83:06.1",
+		(root) => mkdirSync(join(root, "kernel/debug/vfio/0000:83:06.1"), { recursive: true }),
+		{ vfio_migration: undefined },
+		{},
+	],
+	[
 		"QAT: services with blanks around",
 		"qat-vf",
 		"0000:6b:00.1",
@@ -427,6 +451,7 @@ describe("what vfio tells is told and not compared", () => {
 				migration_features: "kernel/debug/vfio/0000:06:00.2/migration/features",
 			});
 			expect(vf?.facts).not.toHaveProperty("migration_state");
+			expect(vf?.attributes).not.toHaveProperty("vfio_migration");
 			// A PF has no vfio device: there is nothing to be told.
 			expect(devices.find(({ id }) => id === "0000:06:00.0")).not.toHaveProperty("unreadable_facts");
 		});
