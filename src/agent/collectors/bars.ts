@@ -9,8 +9,8 @@ const LINE = /^0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) 0x[0-9a-f]{1,16}$/;
 
 /**
  * Adds `bar_sizes`: the BARs of a PCI function with their bytes, `0:33554432,4:1048576`; absent where it has none. A guest has set its
- * addresses for these sizes, so QEMU refuses the state of a function whose BARs are larger or smaller. Where they are in the memory of
- * the host is nobody's business, and is not kept (`resource`: Documentation/PCI/sysfs-pci.rst, resource_show of drivers/pci/pci-sysfs.c).
+ * addresses for these sizes: QEMU refuses one that a larger BAR cannot have, and of a smaller one the guest misses the end. Where they
+ * are in the memory of the host is nobody's business, and is not kept (`resource`: Documentation/PCI/sysfs-pci.rst, resource_show of drivers/pci/pci-sysfs.c).
  */
 export function addBars(found: Findings, node: Sysfs): void {
 	if (node.list().includes("resource"))

@@ -2,20 +2,28 @@ import type { Reading } from "../reading.ts";
 import { commandOf, handlesOf, objectOf, textOf } from "../tools.ts";
 import type { Draft, Host } from "./collector.ts";
 
-/**
- * Adds `fw_version` of the PF that a VF belongs to: `versions.running` of `devlink dev info`, where mlx5 calls it
- * `fw.version` (Documentation/networking/devlink/mlx5.rst) and pds_core `fw` (drivers/net/ethernet/amd/pds_core/devlink.c).
- */
-export function firmwareVersions({ told }: Host): (device: Draft) => void {
+/** What is told of a version: whether it is of what runs or of the board, and its names, which differ from driver to driver. */
+export interface VersionName {
+	readonly attribute: string;
+	readonly section: "running" | "fixed";
+	readonly keys: readonly string[];
+}
+
+/** mlx5 calls it `fw.version` (Documentation/networking/devlink/mlx5.rst), pds_core `fw` (drivers/net/ethernet/amd/pds_core/devlink.c). */
+export const FIRMWARE: VersionName = { attribute: "fw_version", section: "running", keys: ["fw.version", "fw"] };
+
+/** Adds what `devlink dev info` says of the PF that a VF belongs to. */
+export function devlinkVersions({ told }: Host, names: readonly VersionName[]): (device: Draft) => void {
 	const info = handlesOf(told, "devlink dev info", "info");
 	const source = commandOf("devlink dev info");
-	function versionOf(pf: string): Reading {
+	function versionOf(pf: string, { section, keys }: VersionName): Reading {
 		if (info === undefined || "errno" in info) return info;
-		const running = objectOf(objectOf(info.get(`pci/${pf}`)?.["versions"])?.["running"]);
-		const version = textOf(running?.["fw.version"] ?? running?.["fw"]);
+		const versions = objectOf(objectOf(info.get(`pci/${pf}`)?.["versions"])?.[section]);
+		const version = textOf(keys.map((key) => versions?.[key]).find((value) => value !== undefined));
 		return version === undefined ? undefined : { value: version };
 	}
 	return ({ parent, found }) => {
-		if (parent !== undefined) found.record("fw_version", versionOf(parent), source);
+		if (parent === undefined) return;
+		for (const name of names) found.record(name.attribute, versionOf(parent, name), source);
 	};
 }

@@ -1,12 +1,17 @@
 import { commandOf, handlesOf, objectOf, portQuestion, type QuestionName, type Told, textOf } from "../tools.ts";
-import { type ClassCollector, hasDriver } from "./collector.ts";
-import { firmwareVersions } from "./devlink.ts";
+import { type ClassCollector, hasDriver, physicalFunction } from "./collector.ts";
+import { devlinkVersions, FIRMWARE, type VersionName } from "./devlink.ts";
+import { addId } from "./pci-ids.ts";
 import { vfNumbers } from "./sriov.ts";
 
 const NAMES = ["migratable", "roce", "ipsec_crypto", "ipsec_packet", "max_io_eqs"] as const;
 
+/** The id of the board and what it has been set up as. */
+const PSID: VersionName = { attribute: "fw_psid", section: "fixed", keys: ["fw.psid"] };
+
 /**
- * VFs of ConnectX and BlueField. The PF's devlink instance has a port of flavour `pcivf` for each VF while its eswitch is in
+ * VFs of ConnectX and BlueField, which have the same device id from ConnectX-6 Dx on: what they are of, the PF's
+ * `parent_device` and `fw_psid` tell. The PF's devlink instance has a port of flavour `pcivf` for each VF while its eswitch is in
  * mode switchdev, with what the VF may do as `function`: `enable`, `disable` or a number. In legacy mode there is no such port,
  * and these attributes are absent; so are those that the installed iproute2 does not know (migratable: 6.2, ipsec: 6.6,
  * max_io_eqs: 6.10). On hosts with very many VFs each PF has an answer of its own.
@@ -15,7 +20,7 @@ const NAMES = ["migratable", "roce", "ipsec_crypto", "ipsec_packet", "max_io_eqs
  */
 export const mlx5: ClassCollector = (host) => {
 	const numberOf = vfNumbers(host);
-	const addFirmware = firmwareVersions(host);
+	const addVersions = devlinkVersions(host, [FIRMWARE, PSID]);
 	const known = new Map<QuestionName, Ports>();
 	function portsOf(pf: string): Ports {
 		const own = portQuestion(pf);
@@ -27,7 +32,9 @@ export const mlx5: ClassCollector = (host) => {
 	return (device) => {
 		const { id, parent, found } = device;
 		if (!hasDriver(device, "mlx5_vfio_pci") || parent === undefined) return;
-		addFirmware(device);
+		const pf = physicalFunction(host, device);
+		if (pf !== undefined) addId(found, "device", pf, "parent_device");
+		addVersions(device);
 		const { functions, source } = portsOf(parent);
 		if ("errno" in functions) {
 			for (const name of NAMES) found.record(name, functions, source);

@@ -6,4 +6,5 @@ import type { Rule } from "../policy.ts";
  */
 export const VARIANT_DRIVER: readonly Rule[] = [
 	{ attribute: "vfio_migration", kind: "none_of", values: ["none"], source: "drivers/vfio/debugfs.c", date: "2026-11" },
+	{ attribute: "bar_sizes", kind: "equal", source: "QEMU, get_pci_config_device of hw/pci/pci.c", date: "2026-11" },
 ];

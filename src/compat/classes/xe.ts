@@ -4,6 +4,11 @@ import { VARIANT_DRIVER } from "./variant-driver.ts";
 const DRIVER = { source: "drivers/vfio/pci/xe, Linux 6.19", date: "2026-08" } as const;
 const PROFILE = { source: "sriov_admin/vf<N>/profile of the Xe driver", date: "2026-08" } as const;
 
+const DESCRIPTOR = {
+	source: "drivers/gpu/drm/xe/xe_sriov_packet.c, xe_sriov_packet_process_descriptor",
+	date: "2026-11",
+} as const;
+
 /** VFs of Intel Xe GPUs; scheduling may differ between hosts, memory may not. */
 export const xeVf: DeviceClass = {
 	name: "xe-vf",
@@ -13,7 +18,8 @@ export const xeVf: DeviceClass = {
 	rules: [
 		...VARIANT_DRIVER,
 		{ attribute: "driver", kind: "equal", ...DRIVER },
-		{ attribute: "device", kind: "equal", ...DRIVER },
+		{ attribute: "device", kind: "equal", ...DESCRIPTOR },
+		{ attribute: "revision", kind: "equal", ...DESCRIPTOR },
 		{ attribute: "vram_quota", kind: "equal", ...PROFILE },
 		{ attribute: "exec_quantum_ms", kind: "info", ...PROFILE },
 		{ attribute: "preempt_timeout_us", kind: "info", ...PROFILE },
