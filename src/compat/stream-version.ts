@@ -5,7 +5,8 @@ import { parseVersion } from "./version.ts";
 
 /**
  * Versions of a migration stream: the same major, the target's minor at least the source's, the bugfix free. Sean Mooney,
- * 14 July 2020; Alex Williamson, 17 July 2020; specification 2.6.1. With `major`, the major version is all that is compared.
+ * 14 July 2020; Alex Williamson, 17 July 2020; specification 2.6.1. With `major`, the major version is all that must be the same,
+ * and another version is worth a warning: vendors that promise this for some systems deny it for others.
  */
 export function judgeStream(
 	pair: Pair,
@@ -29,7 +30,11 @@ export function judgeStream(
 		const message = `${attribute} ${sourceText} needs major version ${source.major}; ${has}`;
 		return attributeReason(pair, "version.major_mismatch", attribute, rule, message);
 	}
-	if (compare === "major") return undefined;
+	if (compare === "major") {
+		if (target.minor === source.minor && target.bugfix === source.bugfix) return undefined;
+		const message = `${attribute} ${sourceText} goes to another version of the same major one; ${has}`;
+		return attributeReason(pair, "attribute.differs", attribute, rule, message, { severity: "warning" });
+	}
 	if (target.minor < source.minor) {
 		const message = `${attribute} ${sourceText} needs at least ${source.major}.${source.minor}; ${has}`;
 		return attributeReason(pair, "version.minor_downgrade", attribute, rule, message);

@@ -74,8 +74,12 @@ const TABLE: readonly Row[] = [
 	],
 	[
 		{ kind: "version", compare: "major" },
-		[["550.90.05", "550.54.10"]],
-		[["550.90.05", "560.1.1", "version.major_mismatch"]],
+		[["550.90.05", "550.90.5"]],
+		[
+			["550.90.05", "560.1.1", "version.major_mismatch"],
+			["550.90.05", "550.54.10", "attribute.differs"],
+			["550.54.10", "550.90.05", "attribute.differs"],
+		],
 	],
 	[
 		{ kind: "one_of" },
@@ -292,6 +296,12 @@ const MESSAGES: readonly (readonly [
 	[{ kind: "none_of", values: ["off"] }, "off", "on", "x off of a s is refused"],
 	[{ kind: "none_of", values: ["off"] }, {}, "off", "x off of b t is refused"],
 	[{ kind: "one_of", lists: ["y", "z"] }, "1", {}, "b t has no y or z; a s has x 1"],
+	[
+		{ kind: "version", compare: "major" },
+		"1.2",
+		"1.4.1",
+		"x 1.2 goes to another version of the same major one; b t has 1.4.1",
+	],
 	[{ kind: "superset" }, "a b c", "b", 'x b of b t lacks a, c; a s has x "a b c"'],
 	[{ kind: "superset", compare: "exact" }, "b", "a,b,c", "x a,b,c of b t has a, c too; a s has x b"],
 	[{ kind: "mask_superset", target: "y" }, "3", { y: "0x2" }, "y 0x2 of b t lacks 0x1; a s has x 3"],
