@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MalformedBlocks, parseBlock, parseBlocks } from "../../src/compat/blocks.ts";
+import { decide } from "../../src/compat/decide.ts";
 import { baseType } from "../../src/compat/formats/base-type.ts";
 import { FORMATS, type Format } from "../../src/compat/formats/index.ts";
 import { jsonDescriptor } from "../../src/compat/formats/json-descriptor.ts";
@@ -233,5 +234,29 @@ describe("ranked", () => {
 			at("attribute.differs", "a"),
 			at("attribute.differs", "b"),
 		]);
+	});
+});
+
+/** Attributes of a format by which nothing is asked of either side do not speak for a device that cannot migrate. */
+describe("no declaration is", () => {
+	const IDLE: readonly (readonly [what: string, source: Record<string, string>, target: Record<string, string>])[] = [
+		["a list that only the source has", { interface_version_compatible: "1.0.0-" }, {}],
+		["compatible_type, which the policy ignores", { compatible_type: "a,b" }, { compatible_type: "a,b" }],
+		["compatible_<x> that only the target has", {}, { compatible_pci_ids: "591b" }],
+		["dynamic_resources that name nothing", { dynamic_resources: "" }, { dynamic_resources: "" }],
+	];
+	test.fails.each(IDLE)("%s", (_what, source, target) => {
+		/** type, verdict, reason */
+		const TYPES = [
+			["i915-GVTg_V5_4", "reject", "class.refused"],
+			["vendor-type", "unknown", "declaration.none"],
+		] as const;
+		for (const [mdev_type, verdict, code] of TYPES) {
+			const devices = [mdev("s", { mdev_type, ...source })];
+			const candidates = [mdev("t", { mdev_type, ...target })];
+			const question = { source_host: "a", target_host: "b", devices, candidates, policy: DEFAULT_POLICY };
+			const decision = decide(question);
+			expect([decision.verdict, decision.reasons[0]?.code]).toEqual([verdict, code]);
+		}
 	});
 });
