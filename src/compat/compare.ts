@@ -9,12 +9,14 @@ import { applyRule, attributesOf } from "./rules/index.ts";
 export function compare(pair: Pair): readonly Reason[] {
 	const covered = new Set<string>();
 	const reasons: Reason[] = [];
+	let isDeclared = false;
 	for (const format of FORMATS) {
 		const judgement = format(pair, covered);
 		for (const attribute of judgement.covers) covered.add(attribute);
 		reasons.push(...judgement.reasons);
+		isDeclared ||= judgement.covers.length > 0 && !judgement.idle;
 	}
-	if (covered.size === 0) reasons.push(...undeclared(pair));
+	if (!isDeclared) reasons.push(...undeclared(pair));
 	reasons.push(...crossType(pair, covered));
 	const ruled = new Set<string>();
 	for (const rule of pair.policy.rules) {

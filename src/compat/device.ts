@@ -48,6 +48,11 @@ export function errnoOf({ unreadable }: Device, attribute: string): string | und
 	return Object.hasOwn(unreadable, attribute) ? unreadable[attribute] : undefined;
 }
 
+/** Whether the device has the attribute, be it one that it cannot show. */
+export function hasAttribute(device: Device, attribute: string): boolean {
+	return attributeOf(device, attribute) !== undefined || errnoOf(device, attribute) !== undefined;
+}
+
 /** Which overlay gave the device one of the attributes, the first one that was overlaid. */
 export function overlayOf({ overlaid = {} }: Device, attributes: readonly string[]): string | undefined {
 	const name = attributes.find((attribute) => Object.hasOwn(overlaid, attribute));

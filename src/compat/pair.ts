@@ -18,6 +18,8 @@ export interface Pair {
 export interface Judgement {
 	readonly covers: readonly string[];
 	readonly reasons: readonly Reason[];
+	/** Set when nothing was asked of either side by what is covered: it is no declaration of what can migrate. */
+	readonly idle?: boolean;
 }
 
 export function sourceName({ source_host, source }: Pair): string {

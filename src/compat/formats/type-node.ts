@@ -1,4 +1,4 @@
-import { attributeOf } from "../device.ts";
+import { attributeOf, hasAttribute } from "../device.ts";
 import {
 	attributeNames,
 	attributeReason,
@@ -28,7 +28,10 @@ export function typeNode(pair: Pair): Judgement {
 	const typeAllowed = pair.policy.compatible_type === "allow" && names.includes(TYPE);
 	if (lists.length === 0 && !dynamic && !names.includes(TYPE)) return { covers: [], reasons: [] };
 	const resources = dynamic ? dynamicNames(pair) : [];
+	// Nothing is asked by a list that the target alone has.
+	const isAsked = lists.some((list) => hasAttribute(pair.source, list));
 	return {
+		idle: !isAsked && !typeAllowed && resources.length === 0,
 		covers: [...lists, TYPE, ...(dynamic ? [DYNAMIC, ...resources] : []), ...(typeAllowed ? ["mdev_type"] : [])],
 		reasons: [
 			...lists.flatMap((list) => judgeList(pair, list)),

@@ -1,4 +1,4 @@
-import { attributeOf, type Device, errnoOf } from "../device.ts";
+import { attributeOf, hasAttribute } from "../device.ts";
 import {
 	attributeNames,
 	attributeReason,
@@ -26,29 +26,28 @@ const OTHER_FORMATS = new Set(["migration_compatible"]);
 export function versionRanges(pair: Pair): Judgement {
 	const covers: string[] = [];
 	const reasons: Reason[] = [];
-	for (const attribute of declaredAttributes(pair)) {
+	const attributes = declaredAttributes(pair);
+	let idle = attributes.length > 0;
+	for (const attribute of attributes) {
 		const list = `${attribute}${SUFFIX}`;
 		covers.push(list);
-		const target = hasList(pair.target, list);
-		const source = hasList(pair.source, list);
+		const target = hasAttribute(pair.target, list);
+		const source = hasAttribute(pair.source, list);
 		const { direction } = pair.policy;
 		if (direction !== "source-declares" && target) reasons.push(...judge(pair, attribute, "target"));
 		if (direction !== "target-accepts" && source) reasons.push(...judge(pair, attribute, "source"));
 		const consulted = { "target-accepts": target, "source-declares": source, both: true };
 		if (consulted[direction]) covers.push(attribute);
 		else reasons.push(notConsulted(pair, attribute, list));
+		idle &&= !consulted[direction];
 	}
-	return { covers, reasons };
+	return { covers, reasons, ...(idle && { idle }) };
 }
 
 function declaredAttributes(pair: Pair): readonly string[] {
 	return attributeNames(pair)
 		.filter((name) => name.endsWith(SUFFIX) && !OTHER_FORMATS.has(name))
 		.map((name) => name.slice(0, -SUFFIX.length));
-}
-
-function hasList(device: Device, list: string): boolean {
-	return attributeOf(device, list) !== undefined || errnoOf(device, list) !== undefined;
 }
 
 /** E12: the list of the side that the direction does not ask. */

@@ -1,4 +1,4 @@
-import { attributeOf, errnoOf } from "../device.ts";
+import { hasAttribute } from "../device.ts";
 import { attributeReason, bothValues, type Pair, show, sourceName, targetName, usedAndOffered } from "../pair.ts";
 import type { Rule } from "../policy.ts";
 import type { Reason } from "../reason.ts";
@@ -14,8 +14,7 @@ export function oneOf(pair: Pair, { attribute, values, lists = [attribute] }: Ru
 /** The first list that the target has counts: what a VF is set up as, before what it could be set up as. */
 function inList(pair: Pair, attribute: string, lists: readonly string[]): readonly Reason[] {
 	const { target } = pair;
-	const isThere = (name: string) => attributeOf(target, name) !== undefined || errnoOf(target, name) !== undefined;
-	const list = lists.find(isThere) ?? lists.join(" or ");
+	const list = lists.find((name) => hasAttribute(target, name)) ?? lists.join(" or ");
 	const found = usedAndOffered(pair, attribute, list, "one_of");
 	if (found === undefined) return [];
 	if ("reason" in found) return [found.reason];
