@@ -187,6 +187,22 @@ test.each(BOARDS)("%s", (_what, name, id, candidate, source, target, verdict, re
 	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
 });
 
+const BLANK: readonly Row[] = [
+	[
+		"NVIDIA: a VF without a type, which nobody sets: Nova does not know of types of VFs",
+		"nvidia-vgpu-vf",
+		"0000:41:00.4",
+		"0000:41:00.5",
+		{},
+		{},
+		"conditional",
+		["warning dynamic.set"],
+	],
+];
+test.fails.each(BLANK)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
+	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
+});
+
 const ROWS: readonly Row[] = [
 	[
 		"mlx5: two VFs of alike boards",
