@@ -31,6 +31,8 @@ export interface Rule {
 	 */
 	readonly values?: readonly string[] | undefined;
 	readonly lists?: readonly string[] | undefined;
+	/** `one_of` where none of these lists is there: the target's attribute that lists what it can be set to first. */
+	readonly settable?: string | undefined;
 	/** `superset`, `mask_superset`: the attribute of the target, where it is called otherwise than the source's. */
 	readonly target?: string | undefined;
 	/** `in_range`: attributes of the target that hold the bounds: one or both ends, or `min-max` in one text. */

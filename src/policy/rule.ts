@@ -24,8 +24,12 @@ const Kinds = z.discriminatedUnion("kind", [
 			kind: z.literal("one_of"),
 			values: z.array(Name).min(1).optional(),
 			lists: z.array(Name).min(1).optional(),
+			settable: Name.optional(),
 		})
-		.refine(({ values, lists }) => values === undefined || lists === undefined, "expected values or lists, not both"),
+		.refine(
+			({ values, lists, settable }) => values === undefined || (lists === undefined && settable === undefined),
+			"expected values or lists, not both",
+		),
 	z.strictObject({ ...COMMON, kind: z.literal("none_of"), values: z.array(Name).min(1) }),
 	z.strictObject({
 		...COMMON,

@@ -228,6 +228,20 @@ const TABLE: readonly Row[] = [
 		],
 	],
 	[
+		{ kind: "one_of", settable: "y" },
+		[
+			["1", "1"],
+			["1", { x: "1", y: "2" }],
+			[{}, { y: "2" }],
+		],
+		[
+			["1", { y: "2,1" }, "dynamic.set"],
+			["1", { y: "2" }, "attribute.not_in_list"],
+			["1", { x: "2", y: "1" }, "attribute.not_in_list"],
+			["1", {}, "attribute.missing_target"],
+		],
+	],
+	[
 		{ kind: "none_of", values: ["off", "down"] },
 		[
 			["up", {}],

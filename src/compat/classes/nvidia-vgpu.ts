@@ -68,7 +68,7 @@ export const nvidiaVgpuVf: DeviceClass = {
 		{
 			attribute: "vgpu_type",
 			kind: "one_of",
-			lists: ["vgpu_type", "creatable_vgpu_types"],
+			settable: "creatable_vgpu_types",
 			source: "NVIDIA vgpu-device-manager, /sys/bus/pci/devices/<VF>/nvidia",
 			date: "2026-08",
 		},

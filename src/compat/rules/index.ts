@@ -34,6 +34,6 @@ export function applyRule(pair: Pair, rule: Rule): readonly Reason[] {
 }
 
 /** Every attribute that a rule looks at: nothing else has to say anything about them. */
-export function attributesOf({ attribute, target, lists = [], min, max, range }: Rule): readonly string[] {
-	return [attribute, target, ...lists, min, max, range].filter((name) => name !== undefined);
+export function attributesOf({ attribute, target, lists = [], settable, min, max, range }: Rule): readonly string[] {
+	return [attribute, target, ...lists, settable, min, max, range].filter((name) => name !== undefined);
 }

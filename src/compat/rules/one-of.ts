@@ -7,19 +7,30 @@ import type { Reason } from "../reason.ts";
  * The source's value is in a list of the target's; or, with `values`, both sides have one of them. Items are separated by
  * comma, semicolon or line, `A2+B2` is one item. Yan Zhao, 20 August 2020.
  */
-export function oneOf(pair: Pair, { attribute, values, lists = [attribute] }: Rule): readonly Reason[] {
-	return values === undefined ? inList(pair, attribute, lists) : amongValues(pair, attribute, values);
+export function oneOf(pair: Pair, { attribute, values, lists = [attribute], settable }: Rule): readonly Reason[] {
+	return values === undefined ? inList(pair, attribute, lists, settable) : amongValues(pair, attribute, values);
 }
 
-/** The first list that the target has counts: what a VF is set up as, before what it could be set up as. */
-function inList(pair: Pair, attribute: string, lists: readonly string[]): readonly Reason[] {
+/** The first list that the target has counts: what a VF is set up as, before what it can be set up as, which somebody must do. */
+function inList(
+	pair: Pair,
+	attribute: string,
+	lists: readonly string[],
+	settable: string | undefined,
+): readonly Reason[] {
 	const { target } = pair;
-	const list = lists.find((name) => hasAttribute(target, name)) ?? lists.join(" or ");
+	const all = [...lists, ...(settable === undefined ? [] : [settable])];
+	const list = all.find((name) => hasAttribute(target, name)) ?? all.join(" or ");
 	const found = usedAndOffered(pair, attribute, list, "one_of");
 	if (found === undefined) return [];
 	if ("reason" in found) return [found.reason];
 	const items = found.target.split(/[,;\n]/).map((item) => item.trim());
-	if (items.includes(found.source.trim())) return [];
+	const source = found.source.trim();
+	if (items.includes(source)) {
+		if (list !== settable) return [];
+		const message = `set ${attribute}=${source} when claiming ${targetName(pair)}`;
+		return [attributeReason(pair, "dynamic.set", attribute, "one_of", message, { beside: { target: [list] } })];
+	}
 	const message = `${attribute} ${show(found.source)} of ${sourceName(pair)} is not in ${list} of ${targetName(pair)} (${show(found.target)})`;
 	return [
 		attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message, {
