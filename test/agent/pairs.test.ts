@@ -12,13 +12,14 @@ interface Side {
 	readonly change?: (root: string) => void;
 	/** What `devlink dev info` prints. */
 	readonly info?: string;
+	readonly kernel?: string;
 }
 
-function devicesOf(name: string, { change, info }: Side) {
+function devicesOf(name: string, { change, info, kernel = "6.8.0-45-generic" }: Side) {
 	const { sysfs, libvirt } = temporaryHost();
 	CLASS_HOSTS[name]?.populate(sysfs);
 	change?.(sysfs);
-	const told = { answers: info === undefined ? {} : { "devlink dev info": { text: info } } };
+	const told = { kernel_release: kernel, answers: info === undefined ? {} : { "devlink dev info": { text: info } } };
 	return takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told }).devices;
 }
 
@@ -203,6 +204,22 @@ test.each(BLANK)("%s", (_what, name, id, candidate, source, target, verdict, rea
 	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
 });
 
+const KERNELS: readonly Row[] = [
+	[
+		"HiSilicon: to an older kernel, which may not know the state's new magic number (vf_qm_version_check)",
+		"hisilicon-vf",
+		"0000:31:00.1",
+		"0000:31:00.1",
+		{ kernel: "6.15.0" },
+		{ kernel: "6.14.0" },
+		"accept",
+		["warning attribute.info"],
+	],
+];
+test.fails.each(KERNELS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
+	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
+});
+
 const ROWS: readonly Row[] = [
 	[
 		"mlx5: two VFs of alike boards",
@@ -211,6 +228,16 @@ const ROWS: readonly Row[] = [
 		"0000:06:00.3",
 		CONNECTX_6_DX,
 		CONNECTX_6_DX,
+		"accept",
+		[],
+	],
+	[
+		"virtio: another kernel",
+		"virtio-vf",
+		"0000:c1:00.1",
+		"0000:c1:00.1",
+		{ kernel: "6.15.0" },
+		{ kernel: "6.14.0" },
 		"accept",
 		[],
 	],
