@@ -70,6 +70,7 @@ describe("row 67: a tool that fails makes its attributes unreadable, and only th
 		const { devices } = await snapshot(script);
 		expect(unreadable(devices)).toEqual({
 			fw_version: errno,
+			fw_psid: errno,
 			migratable: errno,
 			roce: errno,
 			ipsec_crypto: errno,
