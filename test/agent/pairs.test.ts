@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { decide } from "../../src/compat/decide.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
@@ -70,7 +70,7 @@ type Row = readonly [
 	reasons: readonly string[],
 ];
 
-const UNABLE: readonly Row[] = [
+const ROWS: readonly Row[] = [
 	[
 		"virtio: a device without the commands for it (drivers/vfio/pci/virtio/Kconfig), on both hosts",
 		"virtio-vf",
@@ -111,12 +111,6 @@ const UNABLE: readonly Row[] = [
 		"reject",
 		["attribute.refused"],
 	],
-];
-test.each(UNABLE)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-});
-
-const VERSIONS: readonly Row[] = [
 	[
 		"NVIDIA: another version of the same branch, which RHEL 10 does not take",
 		"nvidia-vgpu-mdev",
@@ -137,12 +131,6 @@ const VERSIONS: readonly Row[] = [
 		"accept",
 		["warning attribute.differs"],
 	],
-];
-test.each(VERSIONS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-});
-
-const BOARDS: readonly Row[] = [
 	[
 		"mlx5: a ConnectX-7, whose VFs have the same ids",
 		"mlx5-vf",
@@ -183,12 +171,6 @@ const BOARDS: readonly Row[] = [
 		"reject",
 		["attribute.differs"],
 	],
-];
-test.each(BOARDS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-});
-
-const BLANK: readonly Row[] = [
 	[
 		"NVIDIA: a VF without a type, which nobody sets: Nova does not know of types of VFs",
 		"nvidia-vgpu-vf",
@@ -199,12 +181,6 @@ const BLANK: readonly Row[] = [
 		"conditional",
 		["warning dynamic.set"],
 	],
-];
-test.each(BLANK)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-});
-
-const KERNELS: readonly Row[] = [
 	[
 		"HiSilicon: to an older kernel, which may not know the state's new magic number (vf_qm_version_check)",
 		"hisilicon-vf",
@@ -215,12 +191,6 @@ const KERNELS: readonly Row[] = [
 		"accept",
 		["warning attribute.info"],
 	],
-];
-test.each(KERNELS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-});
-
-const ROWS: readonly Row[] = [
 	[
 		"mlx5: two VFs of alike boards",
 		"mlx5-vf",
@@ -254,8 +224,6 @@ const ROWS: readonly Row[] = [
 		[],
 	],
 ];
-describe("pairs of hosts", () => {
-	test.each(ROWS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
-		expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
-	});
+test.each(ROWS)("%s", (_what, name, id, candidate, source, target, verdict, reasons) => {
+	expect(decisionOf(name, id, candidate, source, target)).toEqual({ verdict, reasons });
 });
