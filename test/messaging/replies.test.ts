@@ -80,6 +80,18 @@ describe("where a reply goes", () => {
 		expect(lines.filter((line) => line.includes(gone))).toHaveLength(1);
 	});
 
+	test.fails("row 11: a caller that comes back later than its reply was given up gets the next ones", async () => {
+		const { transport, send, request, server } = await serve(async () => "ok", { missingQueuePatience: 0.3 });
+		const queue = `reply_${newId()}`;
+		await send(request({ _reply_q: queue }));
+		await expect.poll(() => server.replies.returned).toBe(1);
+		const inbox = new Inbox();
+		await transport.listenForReplies(queue, inbox.ack);
+		await send(request({ _reply_q: queue }));
+		await expect.poll(() => server.replies.confirmed).toBe(1);
+		expect((await inbox.at(0)).body.toString()).toContain("ok");
+	});
+
 	test.each([0, 0.3])("P13: the patience is an option: %d s", async (missingQueuePatience) => {
 		const { send, request, lines } = await serve(async () => "ok", { missingQueuePatience });
 		const start = performance.now();
