@@ -37,7 +37,7 @@ export interface ReplyCounts {
 	returned: number;
 	/** Not confirmed in the time of the call. */
 	timeout: number;
-	/** Not sent: to no reply queue, to one that was missing a moment ago, one too many that wait for such or for the broker. */
+	/** Not sent: to no reply queue, to one that is missing still, one too many that wait for such or for the broker. */
 	dropped: number;
 }
 

@@ -42,7 +42,8 @@ export function isReplyQueue(name: string): boolean {
 /**
  * Sends the replies of a server (AMQPIncomingMessage.reply and ObsoleteReplyQueuesCache of
  * oslo_messaging/_drivers/amqpdriver.py). The queue that is missing may be that of a caller who is reconnecting, so its
- * reply is tried again; unlike in Python nobody waits for that, so that dead callers do not slow down the others.
+ * reply is tried again; unlike in Python nobody waits for that, so that dead callers do not slow down the others. What is known to be
+ * missing is tried once, because Python waits thirty times as long before it calls a queue so: the caller may have come back since.
  */
 export class Replies {
 	readonly counts: ReplyCounts = noReplies();
@@ -70,12 +71,17 @@ export class Replies {
 			this.#warnOfHostile(`dropping a reply to ${JSON.stringify(queue.slice(0, 40))}, which is no reply queue`);
 			return;
 		}
-		if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);
 		if (isHasty && this.#isStuck()) return this.#drop(`to ${queue}: its time is up, and the broker takes nothing`);
 		for (;;) {
 			const outcome = await this.#try(queue, reply, Math.max(answerBy - performance.now(), SHORTEST_TRY_MS));
-			if (outcome === "routed") return this.#confirmed();
-			if (outcome === "unroutable") return this.#wait(queue, reply, answerBy);
+			if (outcome === "routed") {
+				this.#missing.delete(queue);
+				return this.#confirmed();
+			}
+			if (outcome === "unroutable") {
+				if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);
+				return this.#wait(queue, reply, answerBy);
+			}
 			if (performance.now() >= answerBy) return this.#late(queue, outcome);
 			await sleep(RETRY_MS);
 		}
