@@ -157,6 +157,12 @@ test.each(REFUSED)("%j is refused", (url, says) => {
 	expect(() => parseTransportUrl(url)).toThrow(says);
 });
 
+test.fails("a driver that looks like TLS is none", () => {
+	for (const scheme of ["rabbit+ssl", "rabbit+amqps", "kombu+amqps"]) {
+		expect(() => parseTransportUrl(`${scheme}://h`)).toThrow(/expected rabbit:.*for TLS set ssl/);
+	}
+});
+
 /** Matrix row 16: passwords that nobody encoded, so that pieces of them are where other parts should be. */
 const LEAKY: readonly string[] = [
 	"rabbit://nova:s3cr3t/s3cr3t@h/v",
