@@ -34,11 +34,12 @@ export function parseTransportUrl(text: string): TransportUrl {
 	// In nova.conf a long one may go over several lines.
 	const oneLine = text.replace(/[\t\r\n]/g, "");
 	const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(oneLine) ?? [];
-	const driver = DRIVERS.get(scheme.toLowerCase().split("+", 1)[0] ?? "");
+	// Not up to a "+", behind which kombu has names of its own: some mean TLS.
+	const driver = DRIVERS.get(scheme.toLowerCase());
 	if (driver === undefined) {
 		const got = scheme === "" ? "no driver" : `driver "${scheme}"`;
 		throw new InvalidTransportUrl(
-			`transport_url has ${got}, expected rabbit://user:password@host:port/vhost or memory://`,
+			`transport_url has ${got}, expected rabbit://user:password@host:port/vhost or memory://; for TLS set ssl`,
 		);
 	}
 	const [, netloc = "", path = "", query = ""] = /^([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(rest) ?? [];
