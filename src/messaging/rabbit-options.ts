@@ -52,7 +52,7 @@ const IGNORED = z.unknown().optional();
 /**
  * Options of `[oslo_messaging_rabbit]`, by the same names and with the same meaning (oslo_messaging/_drivers/impl_rabbit.py,
  * amqp.py), and one of our own. Defaults are oslo's but for `heartbeat_timeout_threshold` (60 there: a hung broker would go unnoticed for two
- * minutes), `kombu_missing_consumer_retry_timeout` (60 there: dead callers would hold memory) and `processname`.
+ * minutes), `kombu_missing_consumer_retry_timeout` (60 there: what waits holds memory) and `processname`.
  */
 export const RabbitOptions = z.strictObject({
 	ssl: flag(false),
@@ -86,7 +86,7 @@ export const RabbitOptions = z.strictObject({
 	rabbit_login_method: oneOf("AMQPLAIN", "PLAIN", "EXTERNAL"),
 	kombu_failover_strategy: oneOf("round-robin", "shuffle"),
 	/** Seconds that a reply waits for its queue to come back; in milliseconds a timer has 31 bits. */
-	kombu_missing_consumer_retry_timeout: whole(2, 2_147_483),
+	kombu_missing_consumer_retry_timeout: whole(10, 2_147_483),
 	direct_mandatory_flag: flag(true),
 	enable_cancel_on_failover: flag(false),
 	kombu_compression: IGNORED,

@@ -18,6 +18,8 @@ const MAX_WAITING = 200;
  * attempts (`rabbit_interval_max`). A queue is waited for until so long after we have found it again.
  */
 const RETURN_MS = 60_000;
+/** A service that stops waits no longer, however late its callers may come back. */
+const STOP_MS = 2_000;
 
 export interface RepliesOptions {
 	readonly transport: Pick<Transport, "publish" | "resumedAt" | "state">;
@@ -43,7 +45,7 @@ export function isReplyQueue(name: string): boolean {
  * Sends the replies of a server (AMQPIncomingMessage.reply and ObsoleteReplyQueuesCache of
  * oslo_messaging/_drivers/amqpdriver.py). The queue that is missing may be that of a caller who is reconnecting, so its
  * reply is tried again; unlike in Python nobody waits for that, so that dead callers do not slow down the others. What is known to be
- * missing is tried once, because Python waits thirty times as long before it calls a queue so: the caller may have come back since.
+ * missing is tried once, because Python waits six times as long before it calls a queue so: the caller may have come back since.
  */
 export class Replies {
 	readonly counts: ReplyCounts = noReplies();
@@ -53,7 +55,8 @@ export class Replies {
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
-	#isEnding = false;
+	/** Set when the server stops, on the clock of `performance.now()`. */
+	#endBy: number | undefined;
 
 	constructor({ transport, log, missingQueuePatience }: RepliesOptions) {
 		this.#transport = transport;
@@ -87,11 +90,12 @@ export class Replies {
 		}
 	}
 
-	/** Resolves when no reply waits for its queue any more, or for the broker: in little more than `missingQueuePatience`, whatever there was. */
+	/** Resolves when no reply waits for its queue any more, or for the broker: in little more than two seconds, whatever there was. */
 	async settled(): Promise<void> {
-		this.#isEnding = true;
-		const patience = sleep(this.#patience + RETRY_MS, undefined, { ref: false });
-		await Promise.race([Promise.all(this.#waiting), patience]);
+		const patience = Math.min(this.#patience, STOP_MS);
+		this.#endBy = performance.now() + patience;
+		const over = sleep(patience + RETRY_MS, undefined, { ref: false });
+		await Promise.race([Promise.all(this.#waiting), over]);
 	}
 
 	#isStuck(): boolean {
@@ -116,7 +120,7 @@ export class Replies {
 		let failure: MessageDeliveryFailure | undefined;
 		const left = () => {
 			const returned = (this.#transport.resumedAt() ?? Number.NEGATIVE_INFINITY) + RETURN_MS;
-			const until = this.#isEnding ? own : Math.max(own, returned, failure ? answerBy : own);
+			const until = this.#endBy ? Math.min(own, this.#endBy) : Math.max(own, returned, failure ? answerBy : own);
 			return until - performance.now();
 		};
 		while (left() > 0) {

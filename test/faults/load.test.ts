@@ -102,12 +102,15 @@ row(10, "slow broker: 500 ms late, 32 kB/s", "p99 <= 15 s, <= 64 at work", async
 	expect(inFlight).toBeLessThanOrEqual(LIMIT_IN_FLIGHT);
 });
 
+/** No caller of these rows comes back. */
+const IMPATIENT = { oslo_messaging_rabbit: { kombu_missing_consumer_retry_timeout: 2 } };
+
 row(
 	11,
 	"reply queues gone: 100 a second of dead callers",
 	"p99 of others +10 % +5 ms, <= 2 s for one",
 	async (measure) => {
-		const { vhost, caller, service, close } = await rig.apart();
+		const { vhost, caller, service, close } = await rig.apart({ options: IMPATIENT });
 		const other = await rig.call(vhost);
 		const load = {
 			alive: (number: number) => other.ask(rig.world.question(number)),
@@ -152,7 +155,9 @@ row(
 	"reply queue gone, and yet confirmed",
 	"each dropped reply is told and counted, none is kept",
 	async (measure) => {
-		const { vhost, service, caller, close } = await rig.apart({ options: { http: { listen: "127.0.0.1:0" } } });
+		const { vhost, service, caller, close } = await rig.apart({
+			options: { ...IMPATIENT, http: { listen: "127.0.0.1:0" } },
+		});
 		const [, http = ""] = await service.says(/health and metrics on (\S+)/);
 		const queues = Array.from({ length: 50 }, () => `reply_${newId()}`);
 		for (const [index, replyQueue] of queues.entries()) await caller.ask({ ...rig.world.question(index), replyQueue });

@@ -20,7 +20,7 @@ test("nothing set: oslo's defaults, but for three", () => {
 		direct_mandatory_flag: true,
 		// 60, 60 and the name of the program in Python.
 		heartbeat_timeout_threshold: 5,
-		kombu_missing_consumer_retry_timeout: 2,
+		kombu_missing_consumer_retry_timeout: 10,
 		processname: "novacompat",
 	});
 });
