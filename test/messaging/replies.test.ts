@@ -139,6 +139,20 @@ describe("where a reply goes", () => {
 		expect(lines.filter((line) => line.includes("does not exist"))).toHaveLength(200);
 	});
 
+	test.fails("row 11: replies that wait have 16 MiB at most; the others are dropped and counted", async () => {
+		const { replies } = repliesTo({ missingUntil: 60 }, 1);
+		const large = Buffer.alloc(1024 * 1024);
+		const answerBy = performance.now() + 10_000;
+		await Promise.all(
+			Array.from({ length: 20 }, (_, index) => replies.send(`reply_dead${index}`, large, { answerBy })),
+		);
+		expect(replies.counts.dropped).toBe(4);
+		await replies.settled();
+		// What waits no more leaves its place to others.
+		await replies.send("reply_dead", large, { answerBy });
+		await expect.poll(() => replies.counts).toMatchObject({ dropped: 4, returned: 17 });
+	});
+
 	test("row 11: two replies for one missing queue are given up together", async () => {
 		const { send, request, lines, server } = await serve(async () => "ok", { missingQueuePatience: 0.5 });
 		await send(request({ _reply_q: "reply_gone" }));
