@@ -12,7 +12,7 @@ const RETRY_MS = 250;
 /** For a reply that its method has finished in the last moment. */
 const SHORTEST_TRY_MS = 50;
 const MISSING_QUEUES = { max: 200, ttl: 60_000 };
-const MAX_WAITING = 200;
+const MAX_WAITING = { replies: 200, bytes: 16 * 1024 * 1024 };
 /**
  * Whoever lost us the broker took it from the callers too, and they come back when they do: oslo.messaging sleeps up to 30 s between
  * attempts (`rabbit_interval_max`). A queue is waited for until so long after we have found it again.
@@ -55,6 +55,7 @@ export class Replies {
 	readonly #patience: number;
 	readonly #missing = new LRUCache<string, true>(MISSING_QUEUES);
 	readonly #waiting = new Set<Promise<void>>();
+	#waitingBytes = 0;
 	/** Set when the server stops, on the clock of `performance.now()`. */
 	#endBy: number | undefined;
 
@@ -104,13 +105,17 @@ export class Replies {
 	}
 
 	#wait(queue: string, reply: Buffer, answerBy: number): void {
-		if (this.#waiting.size >= MAX_WAITING) {
-			this.#drop(`to ${queue}: it is missing, and ${MAX_WAITING} replies wait for missing queues already`);
+		if (this.#waiting.size >= MAX_WAITING.replies || this.#waitingBytes + reply.length > MAX_WAITING.bytes) {
+			this.#drop(`to ${queue}: it is missing, and ${this.#waiting.size} replies wait for missing queues already`);
 			return;
 		}
+		this.#waitingBytes += reply.length;
 		const waiting = this.#tryAgain(queue, reply, answerBy)
 			.catch((error: unknown) => this.#log.error(`dropping a reply to ${queue}: ${String(error)}`))
-			.finally(() => this.#waiting.delete(waiting));
+			.finally(() => {
+				this.#waiting.delete(waiting);
+				this.#waitingBytes -= reply.length;
+			});
 		this.#waiting.add(waiting);
 	}
 
