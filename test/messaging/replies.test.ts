@@ -153,6 +153,19 @@ describe("where a reply goes", () => {
 		await expect.poll(() => replies.counts).toMatchObject({ dropped: 4, returned: 17 });
 	});
 
+	test.fails("row 11: replies that wait are sent again at 4 MiB a second at most, however many and large they are", async () => {
+		const { replies, sentBytes } = repliesTo({ missingUntil: 60 }, 2);
+		const large = Buffer.alloc(1024 * 1024);
+		const answerBy = performance.now() + 10_000;
+		await Promise.all(
+			Array.from({ length: 12 }, (_, index) => replies.send(`reply_dead${index}`, large, { answerBy })),
+		);
+		await replies.settled();
+		expect(replies.counts.returned).toBe(12);
+		// Each at once, at that rate for two seconds, and each in the end: twice, where a timer is early.
+		expect(sentBytes()).toBeLessThanOrEqual((12 + 2 * 4 + 2 * 12) * large.length);
+	});
+
 	test("row 11: two replies for one missing queue are given up together", async () => {
 		const { send, request, lines, server } = await serve(async () => "ok", { missingQueuePatience: 0.5 });
 		await send(request({ _reply_q: "reply_gone" }));
@@ -192,9 +205,11 @@ function repliesTo(
 	const found = broker.resumed === undefined ? undefined : started - broker.resumed * 1000;
 	const { log, lines } = recordingLog();
 	const isAway = () => performance.now() >= from && performance.now() < to;
+	let sent = 0;
 	const replies = new Replies({
 		transport: {
-			async publish(_to, _body, { timeout }) {
+			async publish(_to, body, { timeout }) {
+				sent += body.length;
 				const end = performance.now() + Number(timeout);
 				while (isAway() && performance.now() < end) await sleep(10);
 				if (isAway()) throw new MessageDeliveryFailure("no connection to RabbitMQ");
@@ -213,7 +228,7 @@ function repliesTo(
 		missingQueuePatience: patience,
 	});
 	const send = (seconds = 10) => replies.send("reply_1", Buffer.from("{}"), { answerBy: started + seconds * 1000 });
-	return { replies, send, lines, seconds: () => (performance.now() - started) / 1000 };
+	return { replies, send, lines, sentBytes: () => sent, seconds: () => (performance.now() - started) / 1000 };
 }
 
 describe("row 11: an outage takes the broker from the callers too, and they come back later than we do", () => {
