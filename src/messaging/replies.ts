@@ -9,6 +9,8 @@ import type { Transport } from "./transport.ts";
 /** More than SEC-05 says by ":", which is in the names that oslo.messaging's queue manager makes (`use_queue_manager` of the caller). */
 const REPLY_QUEUE = /^reply_[0-9A-Za-z_.:-]{1,200}$/;
 const RETRY_MS = 250;
+/** All that wait may send so much again in that time, because the broker returns it; with more the pause is longer. */
+const RETRY_BYTES = 1024 * 1024;
 /** For a reply that its method has finished in the last moment. */
 const SHORTEST_TRY_MS = 50;
 const MISSING_QUEUES = { max: 200, ttl: 60_000 };
@@ -129,7 +131,8 @@ export class Replies {
 			return until - performance.now();
 		};
 		while (left() > 0) {
-			await sleep(Math.min(RETRY_MS, left()));
+			const pause = RETRY_MS * Math.max(1, this.#waitingBytes / RETRY_BYTES);
+			await sleep(Math.min(pause, left()));
 			if (this.#missing.has(queue)) break;
 			const outcome = await this.#try(queue, reply, Math.max(left(), RETRY_MS));
 			if (outcome === "routed") return this.#confirmed();
