@@ -34,6 +34,8 @@ interface Bus {
 	readonly exchange: string;
 }
 
+/** Seconds: a late reply has a place to go to. */
+const REPLY_QUEUE_TTL = 60;
 const NOVA = "nova";
 const GUEST = "guest";
 const NOT_THE_BROKER = "is such a service running, on this broker and this virtual host?";
@@ -50,11 +52,11 @@ const CONNECTING: Log = {
 
 /**
  * Connects in the background; what waits for it has a time of its own. The queues of the queue manager are those of one process of a
- * host, and a command is another one each time.
+ * host, and a command is another one each time; so its own expire when a server of oslo.messaging looks no longer for one that is gone.
  */
 export function connectTo({ url, options: ofServices }: Bus, connectionName: string): RabbitTransport {
 	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
-	const options = { ...ofServices, use_queue_manager: false };
+	const options = { ...ofServices, use_queue_manager: false, rabbit_transient_queues_ttl: REPLY_QUEUE_TTL };
 	return new RabbitTransport({ url, options, connectionName, log: CONNECTING });
 }
 
