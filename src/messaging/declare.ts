@@ -1,7 +1,7 @@
 import { hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
-import type { Declaration } from "./topology.ts";
+import type { Declaration, Queue } from "./topology.ts";
 
 /** What somebody else has declared, by our own declaration of it as JSON. */
 export type Foreign = Map<string, { readonly what: string; readonly why: "inequivalent" | "forbidden" }>;
@@ -28,6 +28,11 @@ export async function declare(
 		try {
 			await assert(channel, step);
 		} catch (error) {
+			if (step.kind === "queue" && isNotFound(error)) {
+				channel = await redeclare(connection, step, error);
+				log.warning(`${hinted(error)}; queue ${step.name} was deleted and declared again`);
+				continue;
+			}
 			const isForbidden = step.kind === "exchange" && isRefused(error);
 			if (!isForbidden && !isInequivalent(error)) throw error;
 			channel = await openChannel(connection);
@@ -42,13 +47,26 @@ export async function declare(
 	return channel;
 }
 
+/**
+ * Deletes a queue that is there and cannot be reached, as Python does (Consumer.declare of oslo_messaging/_drivers/impl_rabbit.py). Not
+ * one that is in use: another service has done it meanwhile.
+ */
+async function redeclare(connection: ChannelModel, queue: Queue, why: unknown): Promise<Channel> {
+	const channel = await openChannel(connection);
+	await channel.deleteQueue(queue.name, { ifUnused: true }).catch(() => {
+		throw why;
+	});
+	await assert(channel, queue);
+	return channel;
+}
+
 /** The channel is closed when it is not. */
 async function isThere(channel: Channel, step: Declaration): Promise<boolean> {
 	try {
 		await check(channel, step);
 		return true;
 	} catch (error) {
-		if (/ \(NOT-FOUND\) /.test(String(error))) return false;
+		if (isNotFound(error)) return false;
 		throw error;
 	}
 }
@@ -77,6 +95,10 @@ async function assert(channel: Channel, step: Declaration): Promise<void> {
 async function check(channel: Channel, step: Declaration): Promise<void> {
 	if (step.kind === "exchange") await channel.checkExchange(step.name);
 	else if (step.kind === "queue") await channel.checkQueue(step.name);
+}
+
+function isNotFound(error: unknown): boolean {
+	return / \(NOT-FOUND\) /.test(String(error));
 }
 
 function isRefused(error: unknown): boolean {

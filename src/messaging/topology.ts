@@ -13,7 +13,7 @@ export interface Exchange {
 	readonly autoDelete: boolean;
 }
 
-interface Queue {
+export interface Queue {
 	readonly kind: "queue";
 	readonly name: string;
 	readonly durable: boolean;

@@ -47,7 +47,7 @@ function stuckBroker(canDelete: boolean) {
 }
 
 describe("a queue that is there and cannot be reached", () => {
-	test.fails("is deleted unless somebody uses it, and declared again", async () => {
+	test("is deleted unless somebody uses it, and declared again", async () => {
 		const { connection, told } = stuckBroker(true);
 		const { log, lines } = recordingLog();
 		await declare(connection, [QUEUE], log);
