@@ -52,8 +52,11 @@ function isUnseen({ instances }: Snapshot, { devices, instance_uuid }: Departure
 }
 
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
-function devicesThatStay(source: Snapshot, { instance_uuid, devices, ports }: Departure): readonly SnapshotDevice[] {
+function devicesThatStay(source: Snapshot, departure: Departure): readonly SnapshotDevice[] {
+	const { instance_uuid, devices, ports } = departure;
 	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
+	// What is kept for one that was shut off a moment ago need not be what it runs with.
+	if (isUnseen(source, departure)) return [];
 	const isPort = (id: string) => ports.some(({ address }) => address === id);
 	return source.devices.filter(({ id, instance, port }) => instance === instance_uuid && !port && !isPort(id));
 }

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { PCI_ADDRESS } from "./collectors/pci.ts";
-import type { DomainDevice, GuestDevice } from "./libvirt.ts";
+import type { DomainDevice, Domains, GuestDevice } from "./libvirt.ts";
 import type { Sysfs } from "./sysfs.ts";
 
 const VHOST_VDPA = /^\/dev\/(vhost-vdpa-\d{1,9})$/;
@@ -22,10 +22,7 @@ export interface Attachment {
  * libvirt names a vDPA device by its character device and a macvtap by the network interface below it: what is taken is the
  * function that they are made of, and the vDPA device itself.
  */
-export function attachmentsOf(
-	domains: ReadonlyMap<string, readonly DomainDevice[]>,
-	sysfs: Sysfs,
-): ReadonlyMap<string, readonly Attachment[]> {
+export function attachmentsOf(domains: Domains, sysfs: Sysfs): ReadonlyMap<string, readonly Attachment[]> {
 	const found = new Map<string, readonly Attachment[]>();
 	for (const [instance, devices] of domains) {
 		for (const device of devices) {

@@ -30,28 +30,48 @@ export interface GuestDevice {
 	readonly guest_address?: string;
 }
 
+/** Devices by uuid of the domain, which Nova makes equal to that of the instance. */
+export type Domains = ReadonlyMap<string, readonly DomainDevice[]>;
+
 /**
- * Reads the live domain status files: devices by uuid of the domain, which Nova makes equal to that of the instance.
- * There is no directory before libvirt's first start, nor on a host without libvirt: no domain runs here then. That is no
- * error, but should instances run all the same, their devices look free.
+ * Reads the status files of live domains. There is no directory before libvirt's first start, nor on a host without libvirt: no
+ * domain runs here then. That is no error, but should instances run all the same, their devices look free.
  * @throws {LibvirtError} for a file that cannot be read or understood: to skip it would offer its devices as free
  */
-export function readDomains(directory: string): ReadonlyMap<string, readonly DomainDevice[]> {
+export function readDomains(directory: string): Domains {
+	return domainsIn(directory, parseDomain);
+}
+
+/**
+ * Reads the definitions of domains, live or not. What an operator has put beside them, libvirt passes over as well.
+ * @throws {LibvirtError} for a file that cannot be read
+ */
+export function readDefinitions(directory: string): Domains {
+	return domainsIn(directory, (path, content) => {
+		try {
+			return parseDomain(path, content);
+		} catch (error) {
+			if (error instanceof LibvirtError) return undefined;
+			throw error;
+		}
+	});
+}
+
+function domainsIn(directory: string, parse: (path: string, content: Uint8Array) => Domain | undefined): Domains {
 	const found = new Map<string, readonly DomainDevice[]>();
-	for (const file of statusFiles(directory)) {
+	for (const file of domainFiles(directory)) {
 		const path = join(directory, file);
 		const content = readBounded(path, MAX_DOMAIN_BYTES);
-		// The domain has ended since the directory was listed.
+		// The domain has gone since the directory was listed.
 		if ("errno" in content && content.errno === "ENOENT") continue;
-		if ("errno" in content)
-			throw new LibvirtError(`domain status ${path} cannot be read: ${withRights(content.errno)}`);
-		const { instance, devices } = parseDomain(path, content);
-		found.set(instance, [...(found.get(instance) ?? []), ...devices]);
+		if ("errno" in content) throw new LibvirtError(`domain file ${path} cannot be read: ${withRights(content.errno)}`);
+		const domain = parse(path, content);
+		if (domain) found.set(domain.instance, [...(found.get(domain.instance) ?? []), ...domain.devices]);
 	}
 	return found;
 }
 
-function statusFiles(directory: string): readonly string[] {
+function domainFiles(directory: string): readonly string[] {
 	const names = attempt(() => readdirSync(directory));
 	if (!("errno" in names)) return names.filter((name) => name.endsWith(".xml")).sort();
 	if (names.errno === "ENOENT") return [];
@@ -79,7 +99,7 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 			.flatMap(devicesOf);
 		return { instance, devices };
 	} catch (error) {
-		throw new LibvirtError(`domain status ${path} is not understood: ${causeOf(error)}`);
+		throw new LibvirtError(`domain file ${path} is not understood: ${causeOf(error)}`);
 	}
 }
 

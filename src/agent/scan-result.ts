@@ -4,7 +4,7 @@ import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
 import { isThere } from "./bounded-file.ts";
 import { isOverlayDirMissing } from "./overlay-file.ts";
-import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
+import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR } from "./places.ts";
 import { type HostPlaces, scanHost } from "./scan.ts";
 import { type ScanWatch, SysfsError } from "./sysfs.ts";
 
@@ -60,13 +60,16 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 
 /** What is not as it should be, with what follows from that. */
 export function warningsOf(
-	{ libvirtDir = DEFAULT_LIBVIRT_DIR, overlayDir }: HostPlaces,
+	{ libvirtDir = DEFAULT_LIBVIRT_DIR, libvirtConfigDir = DEFAULT_LIBVIRT_CONFIG_DIR, overlayDir }: HostPlaces,
 	devices: readonly SnapshotDevice[],
 ): readonly string[] {
 	const libvirt = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
+	const definitions = `libvirt directory ${libvirtConfigDir} is not there: the devices of instances that are shut off look free`;
+	const isUndefined = libvirtConfigDir !== DEFAULT_LIBVIRT_CONFIG_DIR && !isThere(libvirtConfigDir);
 	const overlays = `overlay directory ${overlayDir} is not there, expected a directory of *.yaml: nothing is added to what the host says`;
 	return [
 		...(isThere(libvirtDir) ? [] : [libvirt]),
+		...(isUndefined ? [definitions] : []),
 		...(overlayDir !== undefined && isOverlayDirMissing(overlayDir) ? [overlays] : []),
 		...sharedIn(devices).map(
 			({ id, instances }) =>

@@ -6,7 +6,7 @@ import type { Collector } from "./collectors/collector.ts";
 import { collectMdev } from "./collectors/mdev.ts";
 import { collectPci } from "./collectors/pci.ts";
 import { collectVdpa } from "./collectors/vdpa.ts";
-import { readDomains } from "./libvirt.ts";
+import { type Domains, readDefinitions, readDomains } from "./libvirt.ts";
 import { applyOverlays, type Overlay } from "./overlay.ts";
 import { readOverlays } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_DIR } from "./places.ts";
@@ -29,6 +29,8 @@ interface Place {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir?: string;
+	/** Where the definitions of domains are; left out, the devices of those that are shut off look free. */
+	readonly libvirtConfigDir?: string;
 }
 
 /** A host, and where it is looked at. */
@@ -61,11 +63,13 @@ export async function scanHost({ overlayDir, ...place }: HostPlaces, watch?: Sca
  * @throws {SysfsError} | {LibvirtError} when no complete answer is possible
  */
 export function takeSnapshot(options: ScanOptions): Snapshot {
-	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, overlays = [], told: answers = {}, watch } = options;
+	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, libvirtConfigDir } = options;
+	const { overlays = [], told: answers = {}, watch } = options;
 	const sysfs = openSysfs(sysfsRoot, watch);
 	const proc = openProc(sysfsRoot, watch);
 	const domains = readDomains(libvirtDir);
 	const attachments = attachmentsOf(domains, sysfs);
+	const reservations = attachmentsOf(shutOffDomains(libvirtConfigDir, domains), sysfs);
 	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told: answers }));
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const [told, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
@@ -73,7 +77,10 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 	const missing = [...attachments]
 		.filter(([id]) => !ids.has(id))
 		.flatMap(([id, all]) => all.filter(({ port }) => !port).map((one) => attach(unseenDevice(id, one), one)));
-	const used = told.flatMap((device) => attachments.get(device.id)?.map((one) => attach(device, one)) ?? [device]);
+	const used = told.flatMap((device) => {
+		const owners = attachments.get(device.id) ?? reservations.get(device.id)?.slice(0, 1);
+		return owners?.map((one) => attach(device, one)) ?? [device];
+	});
 	const devices = [...used, ...missing];
 	if (devices.length > MAX_DEVICES)
 		throw new SysfsError(`${devices.length} devices, of which a service takes ${MAX_DEVICES} at most`);
@@ -85,6 +92,12 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 		instances: [...domains.keys()].sort(),
 		devices: devices.sort(byKindThenId),
 	};
+}
+
+/** Nova keeps the devices of an instance that is shut off for it; of one that runs, only its status says what it has. */
+function shutOffDomains(directory: string | undefined, running: Domains): Domains {
+	if (directory === undefined) return new Map();
+	return new Map([...readDefinitions(directory)].filter(([instance]) => !running.has(instance)));
 }
 
 function isWithinLimits(device: SnapshotDevice): boolean {

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
+import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import type { TlsFiles } from "../agent/tls.ts";
 import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
 import { type LogOptions, problemOfFormat } from "../log/format.ts";
@@ -19,6 +19,7 @@ export interface AgentOptions extends LogOptions {
 	readonly metrics_listen?: Listen;
 	readonly sysfs_root: string;
 	readonly libvirt_dir: string;
+	readonly libvirt_config_dir: string;
 	readonly overlay_dir: string;
 	readonly scan_interval: number;
 	readonly tls_cert?: string;
@@ -78,6 +79,11 @@ const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; d
 		kind: PATH,
 		help: "where libvirt keeps the XML of running domains",
 		default: () => DEFAULT_LIBVIRT_DIR,
+	},
+	libvirt_config_dir: {
+		kind: PATH,
+		help: "where it keeps the XML of all domains that are defined",
+		default: () => DEFAULT_LIBVIRT_CONFIG_DIR,
 	},
 	overlay_dir: { kind: PATH, help: "what operators and vendors add, *.yaml", default: () => DEFAULT_OVERLAY_DIR },
 	scan_interval: { kind: SECONDS, help: "from the start of a scan to the start of the next", default: () => 10 },

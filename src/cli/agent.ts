@@ -29,6 +29,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	}
 	const { host, listen, metrics_listen: metricsListen, debug, detailed, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
+	const { libvirt_config_dir: libvirtConfigDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.agent", debug, write, logFormat(options));
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
@@ -47,7 +48,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const stopped = untilSignal();
 	const manager = serviceManager(process.env, (text) => log.warning(text));
 	const scanner = new Scanner({
-		places: { host, sysfsRoot, libvirtDir, overlayDir },
+		places: { host, sysfsRoot, libvirtDir, libvirtConfigDir, overlayDir },
 		interval,
 		program: SCAN_CHILD,
 		log,

@@ -42,12 +42,13 @@ export async function doctor({ policy: file, ...options }: DoctorOptions): Promi
 
 /** The diagnosis; or, as a text, why the agent of this host can answer nothing. */
 async function examine(
-	{ host, sysfsRoot, libvirtDir, overlayDir }: SnapshotOptions,
+	{ overlayDir, ...place }: SnapshotOptions,
 	policy: ReturnType<typeof policyOf>,
 ): Promise<Diagnosis | string> {
 	try {
+		const { host, sysfsRoot, libvirtDir } = place;
 		const told = await askHost(sysfsRoot);
-		const { devices, instances = [], dropped = [] } = takeSnapshot({ host, sysfsRoot, libvirtDir, told });
+		const { devices, instances = [], dropped = [] } = takeSnapshot({ ...place, told });
 		const libvirt = { directory: libvirtDir, domains: isThere(libvirtDir) ? instances.length : null };
 		const missing_overlay_dir = isOverlayDirMissing(overlayDir) ? overlayDir : null;
 		const overlays = await readOverlays(overlayDir);

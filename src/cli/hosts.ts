@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
+import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { scanHost } from "../agent/scan.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { z } from "../zod.ts";
@@ -16,7 +16,8 @@ export async function readHost(path: string): Promise<Snapshot> {
 	const beside = dirname(resolve(root));
 	const libvirtDir = isHere ? DEFAULT_LIBVIRT_DIR : join(beside, "libvirt");
 	const overlayDir = isHere ? DEFAULT_OVERLAY_DIR : join(beside, "overlay.d");
-	return scanHost({ host: hostOf(root), sysfsRoot: root, libvirtDir, overlayDir });
+	const definitions = isHere ? { libvirtConfigDir: DEFAULT_LIBVIRT_CONFIG_DIR } : {};
+	return scanHost({ host: hostOf(root), sysfsRoot: root, libvirtDir, ...definitions, overlayDir });
 }
 
 /** Many hosts: each path is one, or a directory of them. Two with one name would be taken for each other. */
@@ -70,7 +71,9 @@ function hostOf(path: string): string {
 /** The devices asked for; else what instances use; else, on a host without instances, everything an instance could use. */
 export function chosenDevices(source: Snapshot, ids: readonly string[] | undefined): readonly SnapshotDevice[] {
 	if (ids === undefined || ids.length === 0) {
-		const used = source.devices.filter(({ instance, port }) => instance !== undefined && !port);
+		const { devices, instances } = source;
+		const runs = (instance: string) => instances === undefined || instances.includes(instance);
+		const used = devices.filter(({ instance, port }) => instance !== undefined && runs(instance) && !port);
 		if (used.length > 0) return used;
 		const assignable = source.devices.filter(
 			({ kind, attributes }) => kind === "mdev" || (kind === "pci" && attributes["device_api"]),

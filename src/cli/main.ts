@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
+import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { DEFAULT_JOURNAL_DIR } from "../journal/files.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { busOptions } from "./bus-options.ts";
@@ -217,6 +217,7 @@ function scanOptions(command: Command): Command {
 		.option("--host <name>", "host name as nova-compute has it in [DEFAULT]host", hostname())
 		.option("--sysfs-root <dir>", "where sysfs is mounted", "/sys")
 		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR)
+		.option("--libvirt-config-dir <dir>", "... of all that are defined", DEFAULT_LIBVIRT_CONFIG_DIR)
 		.option("--overlay-dir <dir>", "what operators and vendors add, *.yaml", DEFAULT_OVERLAY_DIR);
 }
 

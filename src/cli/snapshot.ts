@@ -6,6 +6,7 @@ export interface SnapshotOptions {
 	readonly host: string;
 	readonly sysfsRoot: string;
 	readonly libvirtDir: string;
+	readonly libvirtConfigDir: string;
 	readonly overlayDir: string;
 }
 

@@ -16,7 +16,7 @@ const SnapshotDevice = z.object({
 	parent: z.string().max(256).optional(),
 	/** 1 for a device, `available_instances` for an mdev type. */
 	capacity: z.int().min(0),
-	/** Uuid of the Nova instance (= libvirt domain) that has the device attached. */
+	/** Uuid of the Nova instance (= libvirt domain) that has the device attached, or, shut off, gets it when it starts. */
 	instance: z.guid().optional(),
 	/** Attached as a Neutron port, which Nova unplugs before the migration, or the like. It is in use, but not among what must continue. */
 	port: z.literal(true).optional(),

@@ -286,7 +286,7 @@ describe("a file that is not understood is a fault that names it", () => {
 		chmodSync(join(libvirt, ".."), 0o755);
 		chmodSync(file, 0o600);
 		const rights = "EACCES; what helps: root, or CAP_DAC_READ_SEARCH, as the agent's unit has it";
-		asNobody(() => expect(() => readDomains(libvirt)).toThrow(`domain status ${file} cannot be read: ${rights}`));
+		asNobody(() => expect(() => readDomains(libvirt)).toThrow(`domain file ${file} cannot be read: ${rights}`));
 		chmodSync(libvirt, 0o700);
 		asNobody(() =>
 			expect(() => readDomains(libvirt)).toThrow(`libvirt directory ${libvirt} cannot be listed: ${rights}`),

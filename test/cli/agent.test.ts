@@ -30,6 +30,7 @@ describe("options", () => {
 		listen: { address: "127.0.0.1", port: 9301 },
 		sysfs_root: "/sys",
 		libvirt_dir: "/run/libvirt/qemu",
+		libvirt_config_dir: "/etc/libvirt/qemu",
 		overlay_dir: "/etc/novacompat/overlay.d",
 		scan_interval: 10,
 		allow_insecure: false,
@@ -337,12 +338,13 @@ describe("the running agent", () => {
 		const nowhere = join(libvirt, "nowhere");
 		const overlays = join(libvirt, "overlay.d");
 		const options = ["--listen", "127.0.0.1:0", "--scan-interval", "1", "--sysfs-root", `${SAMPLE}/sys`];
-		const places = ["--libvirt-dir", nowhere, "--overlay-dir", overlays];
+		const places = ["--libvirt-dir", nowhere, "--libvirt-config-dir", nowhere, "--overlay-dir", overlays];
 		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, ...places]);
 		const scans = async () => /outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
 		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
 		const warnings = [
 			`libvirt directory ${nowhere} is not there: no instance is known to run, and every device looks free\n`,
+			`libvirt directory ${nowhere} is not there: the devices of instances that are shut off look free\n`,
 			`overlay directory ${overlays} is not there, expected a directory of *.yaml: nothing is added to what the host says\n`,
 		];
 		for (const warning of warnings) expect(log().split(`WARNING novacompat.agent [-] ${warning}`)).toHaveLength(2);
