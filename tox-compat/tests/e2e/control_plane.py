@@ -5,6 +5,7 @@ inventories and allocations, agents and service. Made up: the hosts' sysfs, and 
 written with the mdev that nova-compute gave it. Keystone, Glance and Neutron have stand-ins.
 """
 
+import importlib.util
 import json
 import re
 import shlex
@@ -98,7 +99,7 @@ class ControlPlane:
         conductor = "from nova.cmd.conductor import main"
         for name, program in {
             "cell-conductor": conductor, "super-conductor": "from novacompat.conductor import main",
-            "scheduler": "from nova.cmd.scheduler import main", "api": "from nova.cmd.api import main",
+            "scheduler": "from nova.cmd.scheduler import main", "api": _API,
             **dict.fromkeys(HOSTS, "from nova.cmd.compute import main"),
         }.items():
             self._python(name, program, "--config-file", self.files[name])
@@ -107,10 +108,11 @@ class ControlPlane:
         self.service.wait_for_log("shadow cell1 ready: ")
 
     def _python(self, name, program, *arguments):
-        code = {"placement": _PLACEMENT}.get(name) or f"import sys; sys.argv[0] = 'nova-{name}'; {program}; sys.exit(main())"
+        code = {"placement": _PLACEMENT}.get(name) or f"import sys; sys.argv[0] = 'nova-{name}'\n{program}\nsys.exit(main())"
         paths = f"{rig.REPOSITORY}/tox-compat:{rig.REPOSITORY}/tox-compat/tests"
         self.processes[name] = rig.Process(
             name, "env", f"PYTHONPATH={paths}", "PYTHONWARNINGS=ignore", f"E2E_IMAGES={self.ports['images']}",
+            f"E2E_API_PORT={self.ports['api']}", f"E2E_PASTE={nova_conf.PASTE}",
             f"OS_PLACEMENT_CONFIG_DIR={rig.FOLDER / 'placement'}", sys.executable, "-c", code, *arguments)
         return self.processes[name]
 
@@ -122,11 +124,13 @@ class ControlPlane:
             journal=journal, snapshot_max_age=0, debug=False)
 
     def set_mode(self, mode):
-        """Of the hook, in nova.conf, then SIGHUP."""
+        """Of the hook, in nova.conf, then SIGHUP. With threads Nova starts its worker anew: the old one goes on as before."""
         file, conductor = self.files["super-conductor"], self.processes["super-conductor"]
         file.write_text(file.read_text().replace("mode = enforce", f"mode = {mode}"))
         conductor.send(signal.SIGHUP)
         conductor.wait_for_log(rf"migration_compat.mode changed from \[enforce\] to \[{mode}\]")
+        if _WITH_THREADS:
+            conductor.wait_for_log("(?s)(Starting conductor node.*){2}", 60)
 
     def _is_up(self):
         for process in self.processes.values():
@@ -157,6 +161,16 @@ def _json(response):
     text = response.read()
     return json.loads(text) if text else None
 
+
+# Nova 34 and later: threads, and no server of the API.
+_WITH_THREADS = importlib.util.find_spec("nova.cmd.api") is None
+
+_API = "from nova.cmd.api import main" if not _WITH_THREADS else """
+import os, wsgiref.simple_server
+os.environ["OS_NOVA_CONFIG_FILES"] = os.environ["E2E_PASTE"] + ";" + sys.argv.pop()
+sys.argv.pop()
+from nova.wsgi.osapi_compute import application
+main = wsgiref.simple_server.make_server("127.0.0.1", int(os.environ["E2E_API_PORT"]), application).serve_forever"""
 
 # As placement-api of Debian's package does it.
 _PLACEMENT = ("import sys, wsgiref.simple_server; port = int(sys.argv.pop()); from placement.wsgi import init_application; "

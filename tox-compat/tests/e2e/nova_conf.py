@@ -4,6 +4,8 @@ import json
 
 import rig
 
+PASTE = rig.REPOSITORY / "tox-compat" / "tests" / "e2e" / "api-paste.ini"
+
 # What a vGPU is called in flavors and in Placement: [mdev_*]mdev_class of nova.conf.
 DEVICE_CLASS = "CUSTOM_VGPU"
 
@@ -38,7 +40,7 @@ rpc_response_timeout = 60
 report_interval = 30
 service_down_time = 300
 [wsgi]
-api_paste_config = {rig.REPOSITORY}/tox-compat/tests/e2e/api-paste.ini
+api_paste_config = {PASTE}
 [oslo_concurrency]
 lock_path = {state}
 [conductor]
