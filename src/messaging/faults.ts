@@ -33,7 +33,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 export function explain(error: unknown, { username }: TransportHost, vhost: string): Fault {
 	const cause = reasonOf(error);
 	if (!(cause instanceof Error)) return { text: String(cause), refused: false };
-	const { message } = cause;
+	const message = messageOf(cause);
 	// The one refusal of which amqplib hands over neither code nor text.
 	if (message.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) {
 		return { text: `the virtual host "${vhost}" does not exist, or ${username} may not use it`, refused: true };
@@ -56,6 +56,12 @@ export function hinted(error: unknown): string {
 /** Node says of a socket that we gave up only that it was aborted. */
 function reasonOf(error: unknown): unknown {
 	return error instanceof Error && error.name === "AbortError" && error.cause !== undefined ? error.cause : error;
+}
+
+/** Of a name with several addresses Node.js says what happened at each, and nothing itself. */
+function messageOf(error: Error): string {
+	if (!(error instanceof AggregateError)) return error.message;
+	return error.errors.map((each) => (each instanceof Error ? each.message : String(each))).join(", ");
 }
 
 /** Read as an AMQP frame, the alert with which TLS answers us (0x15 0x03 0x03 0x00 0x02 0x02) has a size of 0x000202... */
