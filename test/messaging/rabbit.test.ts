@@ -697,6 +697,25 @@ describe("a broker that refuses", () => {
 		expect([...lines, failure].join("")).not.toMatch(/s3cr3t(?!less)/);
 	});
 
+	/** which limit of a virtual host, what the log says */
+	const LIMITS = [
+		["max-connections", / ERROR .* or a limit of connections is reached; next attempt/],
+		[
+			"max-queues",
+			/ ERROR .* \(PRECONDITION-FAILED\) .* queue limit .* is reached": raise it \(rabbitmqctl .*\); next attempt/,
+		],
+	] as const;
+	test.fails.each(LIMITS)("%s is reached: the log says so, and blames nothing else", async (limit, says) => {
+		const vhost = newId();
+		await broker.ctl("add_vhost", vhost);
+		await broker.ctl("set_permissions", "-p", vhost, "guest", ".*", ".*", ".*");
+		await broker.ctl("set_vhost_limits", "-p", vhost, JSON.stringify({ [limit]: 1 }));
+		const { transport, lines } = open(`${broker.url}${vhost}`);
+		transport.listen(newTarget(), 1, () => undefined).catch(() => undefined);
+		await vi.waitFor(() => expect(lines.join("")).toMatch(says), 5_000);
+		expect(lines.join("")).not.toContain("amqp_durable_queues");
+	});
+
 	test("row 23: something else on the port is reported, not hammered", async () => {
 		let attempts = 0;
 		const web = createServer((socket) => {
