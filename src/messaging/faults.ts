@@ -5,8 +5,9 @@ import type { TransportHost } from "./transport-url.ts";
 const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
 	[/Handshake terminated by server: 403/, "check user name and password", true],
 	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
+	[/ limit (in|of) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
 	[
-		/ \(PRECONDITION-FAILED\) /,
+		/ \(PRECONDITION-FAILED\) .* (inequivalent|invalid) arg /,
 		"amqp_durable_queues, amqp_auto_delete and the rabbit_* options must be as in nova.conf",
 		true,
 	],
@@ -36,7 +37,8 @@ export function explain(error: unknown, { username }: TransportHost, vhost: stri
 	const message = messageOf(cause);
 	// The one refusal of which amqplib hands over neither code nor text.
 	if (message.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) {
-		return { text: `the virtual host "${vhost}" does not exist, or ${username} may not use it`, refused: true };
+		const text = `the virtual host "${vhost}" does not exist, ${username} may not use it, or a limit of connections is reached`;
+		return { text, refused: true };
 	}
 	if (isTlsAlert(message)) return { text: "this is a TLS port: set ssl", refused: true };
 	const code = "code" in cause ? String(cause.code) : "";
