@@ -614,6 +614,29 @@ describe("a channel that the broker closes", () => {
 		expect(inbox.texts).toEqual(["held"]);
 	});
 
+	test.fails("for an exchange where the user may not publish: replies notice nothing, and the failure says why", async () => {
+		const user = `u_${newId()}`;
+		const url = await broker.addUser(user);
+		await broker.ctl("set_permissions", user, ".*", "^(amq\\.default|reply_.*)$", ".*");
+		const { transport, lines } = open(url);
+		const peer = await observe();
+		const exchange = `x_${newId()}`;
+		await peer.assertExchange(exchange, "topic", { durable: false, autoDelete: false });
+		const queue = `reply_${newId()}`;
+		await peer.assertQueue(queue, { durable: false, autoDelete: false });
+		const rounds = Array.from({ length: 10 }, async (_, round) => {
+			await sleep(20 * round);
+			const told = transport.publish({ kind: "topic", exchange, key: "k" }, Buffer.from("x"), { timeout: 5_000 });
+			const replied = transport.publish({ kind: "reply", queue }, Buffer.from("x"), { timeout: 5_000 });
+			return Promise.all([told.catch(String), replied]);
+		});
+		for (const [told, replied] of await Promise.all(rounds)) {
+			expect(replied).toBe("routed");
+			expect(told).toMatch(/ACCESS_REFUSED - access to exchange 'x_.*check the permissions of the user/);
+		}
+		expect(lines.filter((line) => line.includes(" WARNING ")).length).toBe(1);
+	});
+
 	test("row 15: of who consumes: all of its queues are consumed again, once", async () => {
 		const { transport, lines } = open();
 		const target = newTarget();
