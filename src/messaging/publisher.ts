@@ -1,8 +1,10 @@
 import { declare } from "./declare.ts";
+import { hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
 import { newId } from "./message.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
+import { sparing } from "./sparing.ts";
 import { exchangeFor } from "./topology.ts";
 import type { Destination, PublishOptions } from "./transport.ts";
 
@@ -14,27 +16,32 @@ interface Opened {
 	/** `message_id` of what the broker could not route, between `basic.return` and its confirm. */
 	readonly returned: Set<string>;
 	unconfirmed: number;
+	/** Why the broker has closed it. */
+	refusal?: Error;
 }
 
 /** Milliseconds: a queue may refuse every message, and no other channel helps against that. */
 const SHORTEST_USE_MS = 200;
 
 /**
- * Publishes with confirms. A channel that the broker closes is replaced at the next message, and so is one that has a message
- * refused: what meets a quorum queue without a leader first is refused everything from then on (`enqueue` in
- * deps/rabbit/src/rabbit_fifo_client.erl of RabbitMQ 3.10, which remembers the node that is down).
+ * Publishes with confirms, on a channel for each exchange: one that refuses us takes no messages to others along. A channel that the
+ * broker closes is replaced at the next message, and so is one that has a message refused: what meets a quorum queue without a leader
+ * first is refused everything from then on (`enqueue` in deps/rabbit/src/rabbit_fifo_client.erl of RabbitMQ 3.10, which remembers the
+ * node that is down).
  */
 export class Publisher {
 	readonly #connection: ChannelModel;
 	readonly #options: RabbitOptions;
 	readonly #log: Log;
+	readonly #warnOfRefusal: (text: string) => void;
 	readonly #declared = new Map<string, Promise<void>>();
-	#opened: Promise<Opened> | undefined;
+	readonly #opened = new Map<string, Promise<Opened>>();
 
 	constructor(connection: ChannelModel, options: RabbitOptions, log: Log) {
 		this.#connection = connection;
 		this.#options = options;
 		this.#log = log;
+		this.#warnOfRefusal = sparing((text) => log.warning(text));
 	}
 
 	/**
@@ -71,40 +78,45 @@ export class Publisher {
 			mandatory: to.kind !== "reply" || this.#options.direct_mandatory_flag,
 			...(expiration !== undefined && { expiration: String(Math.trunc(expiration)) }),
 		};
-		this.#opened ??= this.#open();
-		const opening = this.#opened;
+		const opening = this.#opened.get(exchange) ?? this.#open(exchange);
 		const opened = await opening;
 		opened.unconfirmed++;
 		return new Promise((resolve, reject) => {
 			opened.channel.publish(exchange, key, body, options, (error: unknown) => {
 				opened.unconfirmed--;
-				if (error && performance.now() - opened.since > SHORTEST_USE_MS) this.#forget(opening);
+				if (error && performance.now() - opened.since > SHORTEST_USE_MS) this.#forget(exchange, opening);
 				// A channel that is replaced is closed when all that it has sent is answered.
-				if (opened.unconfirmed === 0 && this.#opened !== opening) void opened.channel.close().catch(() => undefined);
+				if (opened.unconfirmed === 0 && this.#opened.get(exchange) !== opening)
+					void opened.channel.close().catch(() => undefined);
 				// RabbitMQ confirms what it could not route too; the return comes before the confirm.
-				if (error) reject(error);
+				if (error) reject(opened.refusal ?? error);
 				else resolve(opened.returned.delete(messageId) ? "unroutable" : "routed");
 			});
 		});
 	}
 
-	#open(): Promise<Opened> {
-		const opening = this.#connection.createConfirmChannel().then((channel): Opened => {
+	#open(exchange: string): Promise<Opened> {
+		const opening = this.#connection.createConfirmChannel().then((channel) => {
 			const returned = new Set<string>();
+			const opened: Opened = { channel, since: performance.now(), returned, unconfirmed: 0 };
 			channel.on("return", ({ properties }) => returned.add(properties.messageId));
-			channel.on("error", (error: Error) => this.#log.warning(`publishing: ${error.message}`));
-			channel.on("close", () => this.#forget(opening));
-			return { channel, since: performance.now(), returned, unconfirmed: 0 };
+			channel.on("error", (error: Error) => {
+				opened.refusal = new Error(hinted(error));
+				this.#warnOfRefusal(`publishing: ${opened.refusal.message}`);
+			});
+			channel.on("close", () => this.#forget(exchange, opening));
+			return opened;
 		});
-		opening.catch(() => this.#forget(opening));
+		this.#opened.set(exchange, opening);
+		opening.catch(() => this.#forget(exchange, opening));
 		return opening;
 	}
 
-	#forget(opening: Promise<Opened>): void {
-		if (this.#opened !== opening) return;
-		this.#opened = undefined;
-		// What it is replaced for may be an exchange that somebody has deleted.
-		this.#declared.clear();
+	#forget(exchange: string, opening: Promise<Opened>): void {
+		if (this.#opened.get(exchange) !== opening) return;
+		this.#opened.delete(exchange);
+		// What it is replaced for may be that somebody has deleted the exchange.
+		this.#declared.delete(exchange);
 	}
 }
 

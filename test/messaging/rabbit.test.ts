@@ -614,7 +614,7 @@ describe("a channel that the broker closes", () => {
 		expect(inbox.texts).toEqual(["held"]);
 	});
 
-	test.fails("for an exchange where the user may not publish: replies notice nothing, and the failure says why", async () => {
+	test("for an exchange where the user may not publish: replies notice nothing, and the failure says why", async () => {
 		const user = `u_${newId()}`;
 		const url = await broker.addUser(user);
 		await broker.ctl("set_permissions", user, ".*", "^(amq\\.default|reply_.*)$", ".*");
