@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -17,6 +18,9 @@ const part = (name: string) =>
 const { parseFrame, decodeFrame } = part("frame") as {
 	parseFrame(bytes: Buffer, max: number): unknown;
 	decodeFrame(frame: unknown): Frame;
+};
+const { Connection } = part("connection") as {
+	Connection: new (stream: PassThrough) => { readonly rest: Buffer; recvFrame(): Frame | false };
 };
 const { encodeTable } = part("codec") as { encodeTable(buffer: Buffer, table: object, offset: number): number };
 
@@ -73,6 +77,42 @@ test.each([
 test("a table that ends outside of its frame: a message loses its properties", () => {
 	expect(received(named(Buffer.from("V")), 1_000)).toMatchObject({ taken: 1, fields: {} });
 });
+
+/** in bytes: a frame's own 7 come first, and 14 of what is in one say what body follows */
+const PIECES = [1_000, 7, 20, 21, 22, 65_536, 8_000_000];
+test.fails.each(PIECES)(
+	"headers of 2 MiB, in pieces of %i bytes: a message loses its properties, and is not kept",
+	async (piece) => {
+		const start = Buffer.from("003c0000000000000000000ff000", "hex");
+		const frame = (type: number, payload: Buffer) => {
+			const head = Buffer.from([type, 0, 1, 0, 0, 0, 0]);
+			head.writeUInt32BE(payload.length, 3);
+			return Buffer.concat([head, payload, Buffer.from([0xce])]);
+		};
+		const body = frame(3, Buffer.from("fifteen letters"));
+		const large = frame(2, Buffer.concat([start, Buffer.alloc(2_097_152, 0xce)]));
+		const bytes = Buffer.concat([body, large, body, large, body]);
+		const stream = new PassThrough({ highWaterMark: 2 * bytes.length });
+		const connection = new Connection(stream);
+		let taken = 0;
+		limitHeaders({ connection } as unknown as Pick<ChannelModel, "connection">, { warning: () => taken++ });
+		const frames: Frame[] = [];
+		let [most, at] = [0, 0];
+		while (at < bytes.length) {
+			// The small pieces where they count.
+			const size = at % large.length < 200 ? piece : Math.max(piece, 65_536);
+			stream.write(bytes.subarray(at, at + size));
+			at += size;
+			for (let next = connection.recvFrame(); next; next = connection.recvFrame()) frames.push(next);
+			most = Math.max(most, connection.rest.length);
+		}
+		const [content, header] = [{ content: Buffer.from("fifteen letters") }, { size: 15, fields: {} }];
+		expect(frames).toMatchObject([content, header, content, header, content]);
+		expect(frames[1]?.fields).toEqual({});
+		expect(taken).toBe(1);
+		expect(most).toBeLessThan(65_536);
+	},
+);
 
 test("whatever there is, amqplib decodes it", () => {
 	const byte = fc.oneof(fc.constantFrom(...Buffer.from("\0\0\0\x01\x02\x05FASxVILDTbBtsuifdl", "latin1")), fc.nat(255));
