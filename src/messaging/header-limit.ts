@@ -4,7 +4,7 @@ import { sparing } from "./sparing.ts";
 
 /** A part of amqplib's connections: the bytes that are not read yet, and what reads a frame from their start (lib/connection.js). */
 interface Receiving {
-	readonly rest: Buffer;
+	rest: Buffer;
 	maxFrameSize: number;
 	recvFrame(): unknown;
 }
@@ -17,8 +17,11 @@ const MAX_DEPTH = 64;
  * broker has added its own.
  */
 const LARGEST_FRAME = 1_048_576;
+/** To amqplib. */
+const NO_LIMIT = 0;
 
 const HEADER_FRAME = 2;
+const FRAME_END = 0xce;
 /** What is where in a frame of any kind, and in that of a header: its flags say which properties follow. */
 const [SIZE_AT, PAYLOAD_AT, FLAGS_AT, PROPERTIES_AT] = [3, 7, 19, 21];
 const [CONTENT_TYPE, CONTENT_ENCODING, HEADERS] = [0x8000, 0x4000, 0x2000];
@@ -35,18 +38,28 @@ const [TABLE, ARRAY] = ["F".charCodeAt(0), "A".charCodeAt(0)];
 const COUNTED: ReadonlySet<number> = new Set(["S", "x", "F", "A"].map((type) => type.charCodeAt(0)));
 
 /**
- * Takes its properties from a message with headers that amqplib cannot decode: it would give the connection up, and the broker would
- * hand the message out again on the next one, for ever. To be called once the connection is open: before that, whatever is larger than
- * was agreed on is from something else on the port.
+ * Takes its properties from a message with headers that are too long, or that amqplib cannot decode: it would give the connection up,
+ * and the broker would hand the message out again on the next one, for ever. To be called once the connection is open: before that,
+ * whatever is larger than was agreed on is from something else on the port.
  */
 export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, log: Pick<Log, "warning">): void {
 	const warn = sparing((text) => log.warning(text));
 	const receiving = connection as unknown as Receiving;
-	receiving.maxFrameSize = LARGEST_FRAME;
 	const receive = receiving.recvFrame.bind(connection);
+	/** Bytes of a frame of which the beginning is read. */
+	let left = 0;
 	receiving.recvFrame = () => {
-		const { rest } = receiving;
-		if (rest[0] === HEADER_FRAME && isWhole(rest) && !hasReadableHeaders(rest)) {
+		const skipped = Math.min(left, receiving.rest.length);
+		left -= skipped;
+		const rest = receiving.rest.subarray(skipped);
+		receiving.rest = rest;
+		const isHeader = rest[0] === HEADER_FRAME;
+		receiving.maxFrameSize = isHeader ? NO_LIMIT : LARGEST_FRAME;
+		if (isHeader && isTooLong(rest)) {
+			left = frameLength(rest) - PROPERTIES_AT;
+			receiving.rest = Buffer.concat([withoutProperties(rest), rest.subarray(PROPERTIES_AT)]);
+			warn("taking a message without its properties: its headers are too long");
+		} else if (isHeader && isWhole(rest) && !hasReadableHeaders(rest)) {
 			rest.writeUInt16BE(0, FLAGS_AT);
 			warn("taking a message without its properties: its headers are nested too deep, or cannot be read");
 		}
@@ -54,8 +67,24 @@ export function limitHeaders({ connection }: Pick<ChannelModel, "connection">, l
 	};
 }
 
+function frameLength(frame: Buffer): number {
+	return PAYLOAD_AT + frame.readUInt32BE(SIZE_AT) + 1;
+}
+
+function isTooLong(frame: Buffer): boolean {
+	return frame.length >= PROPERTIES_AT && frame.readUInt32BE(SIZE_AT) > LARGEST_FRAME;
+}
+
+/** The whole frame, of the beginning of one. */
+function withoutProperties(frame: Buffer): Buffer {
+	const start = Buffer.from(frame.subarray(0, PROPERTIES_AT));
+	start.writeUInt32BE(PROPERTIES_AT - PAYLOAD_AT, SIZE_AT);
+	start.writeUInt16BE(0, FLAGS_AT);
+	return Buffer.concat([start, Buffer.from([FRAME_END])]);
+}
+
 function isWhole(frame: Buffer): boolean {
-	return frame.length >= PROPERTIES_AT && frame.length >= PAYLOAD_AT + frame.readUInt32BE(SIZE_AT);
+	return frame.length >= PROPERTIES_AT && frame.length >= frameLength(frame) - 1;
 }
 
 function hasReadableHeaders(frame: Buffer): boolean {
