@@ -279,6 +279,26 @@ test("row 11: callers of 1000 dead queues do not slow down a live one", async ()
 	expect(beside).toBeLessThan(Math.max(4 * alone, 40));
 });
 
+test.fails("row 11: a caller whose queue is full does not slow down a live one, and has its replies when there is room", async () => {
+	const topic = newId();
+	await serve(topic, async () => "ok");
+	const { call, send } = caller(topic);
+	const connection = await amqp.connect(`amqp://${GUEST}@127.0.0.1:${broker.port}`);
+	onTestFinished(() => connection.close());
+	const peer = await connection.createChannel();
+	const queue = `reply_${newId()}`;
+	const full = { "x-max-length": 1, "x-overflow": "reject-publish" };
+	await peer.assertQueue(queue, { exclusive: true, arguments: full });
+	for (let index = 0; index < 150; index++) await send(null, { _msg_id: "1", _reply_q: queue, _unique_id: newId() });
+	for (let round = 0; round < 4; round++) {
+		const start = performance.now();
+		expect(await call(round, 5)).toBe("ok");
+		expect(performance.now() - start).toBeLessThan(2_000);
+		await peer.purgeQueue(queue);
+		await expect.poll(async () => (await peer.checkQueue(queue)).messageCount, { timeout: 3_000 }).toBe(1);
+	}
+});
+
 test("row 11, bug 1905965: after an outage the callers come back after us: a reply waits longer for its queue", async () => {
 	const topic = newId();
 	const { port, cut } = await startProxy(broker.port);
