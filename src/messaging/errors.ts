@@ -23,6 +23,11 @@ export class MessageDeliveryFailure extends Error {
 	override readonly name: string = "MessageDeliveryFailure";
 }
 
+/** The broker refuses a message for now: a queue for it is full (`reject-publish`), or a quorum queue without a leader. */
+export class MessageRefused extends MessageDeliveryFailure {
+	override readonly name = "MessageRefused";
+}
+
 /** The broker has the message and no queue for it: nothing listens there (oslo_messaging/exceptions.py). */
 export class MessageUndeliverable extends MessageDeliveryFailure {
 	override readonly name = "MessageUndeliverable";

@@ -1,4 +1,5 @@
 import { declare } from "./declare.ts";
+import { MessageRefused } from "./errors.ts";
 import { hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
 import { newId } from "./message.ts";
@@ -89,7 +90,7 @@ export class Publisher {
 				if (opened.unconfirmed === 0 && this.#opened.get(exchange) !== opening)
 					void opened.channel.close().catch(() => undefined);
 				// RabbitMQ confirms what it could not route too; the return comes before the confirm.
-				if (error) reject(opened.refusal ?? error);
+				if (error) reject(failureOf(error, opened));
 				else resolve(opened.returned.delete(messageId) ? "unroutable" : "routed");
 			});
 		});
@@ -118,6 +119,14 @@ export class Publisher {
 		// What it is replaced for may be that somebody has deleted the exchange.
 		this.#declared.delete(exchange);
 	}
+}
+
+/** What amqplib says of a message that the broker refuses is in its lib/channel.js. */
+function failureOf(error: unknown, { refusal }: Opened): unknown {
+	const isRefused = error instanceof Error && error.message === "message nacked";
+	return isRefused
+		? new MessageRefused("refused by the broker: a queue for it is full, or has no leader")
+		: (refusal ?? error);
 }
 
 function addressOf(to: Destination): readonly [exchange: string, key: string] {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { noReplies, type ReplyCounts } from "./counts.ts";
-import { MessageDeliveryFailure } from "./errors.ts";
+import { MessageDeliveryFailure, MessageRefused } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { sparing } from "./sparing.ts";
 import type { Transport } from "./transport.ts";
@@ -69,7 +69,8 @@ export class Replies {
 	}
 
 	/**
-	 * Resolves when the reply has arrived, or is dropped, or waits for its queue: then there is nothing more to do for the request.
+	 * Resolves when the reply has arrived, or is dropped, or waits for its queue, which is missing or full: then there is nothing more
+	 * to do for the request.
 	 */
 	async send(queue: string, reply: Buffer, { answerBy, isHasty = false }: Patience): Promise<void> {
 		if (!isReplyQueue(queue)) {
@@ -88,6 +89,8 @@ export class Replies {
 				if (this.#missing.has(queue)) return this.#drop(`to ${queue}, which was missing a moment ago`);
 				return this.#wait(queue, reply, answerBy);
 			}
+			// No slot is held for a queue that is full, unless there are many: a quorum queue may only be without a leader.
+			if (outcome instanceof MessageRefused && !this.#isCrowdedFor(reply)) return this.#wait(queue, reply, answerBy);
 			if (performance.now() >= answerBy) return this.#late(queue, outcome);
 			await sleep(RETRY_MS);
 		}
@@ -101,14 +104,18 @@ export class Replies {
 		await Promise.race([Promise.all(this.#waiting), over]);
 	}
 
+	#isCrowdedFor(reply: Buffer): boolean {
+		return this.#waiting.size >= MAX_WAITING.replies || this.#waitingBytes + reply.length > MAX_WAITING.bytes;
+	}
+
 	#isStuck(): boolean {
 		const { connected, blocked } = this.#transport.state();
 		return connected === undefined || blocked;
 	}
 
 	#wait(queue: string, reply: Buffer, answerBy: number): void {
-		if (this.#waiting.size >= MAX_WAITING.replies || this.#waitingBytes + reply.length > MAX_WAITING.bytes) {
-			this.#drop(`to ${queue}: it is missing, and ${this.#waiting.size} replies wait for missing queues already`);
+		if (this.#isCrowdedFor(reply)) {
+			this.#drop(`to ${queue}: it is missing, and ${this.#waiting.size} replies wait for such queues already`);
 			return;
 		}
 		this.#waitingBytes += reply.length;
