@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Log } from "./log.ts";
 import { newId, sealEnvelope } from "./message.ts";
+import { sparing } from "./sparing.ts";
 import type { Transport } from "./transport.ts";
 
 export interface NotifierOptions {
@@ -30,12 +31,14 @@ const SEND_TIMEOUT_MS = 10_000;
  */
 export class Notifier {
 	readonly #options: NotifierOptions;
+	readonly #warnOfLoss: (text: string) => void;
 	readonly #underway = new Set<Promise<void>>();
 	/** Where nobody listens. */
 	readonly #unheard = new Set<string>();
 
 	constructor(options: NotifierOptions) {
 		this.#options = options;
+		this.#warnOfLoss = sparing((text) => options.log.warning(text));
 	}
 
 	/** Whether there is nobody to be told. */
@@ -43,7 +46,7 @@ export class Notifier {
 		return this.#options.topics.length === 0;
 	}
 
-	/** Does not wait for anything, and never fails: what cannot be sent is logged. */
+	/** Does not wait for anything, and never fails: that something cannot be sent is logged. */
 	notify({ event_type, priority, payload, context }: Notification): void {
 		const prefixed = Object.entries(context).map(([name, value]) => [`_context_${name}`, value]);
 		const fields = {
@@ -78,7 +81,7 @@ export class Notifier {
 			}
 		} catch (error) {
 			const why = error instanceof Error ? error.message : String(error);
-			log.warning(`a notification to ${exchange}/${key} is lost: ${why}`);
+			this.#warnOfLoss(`a notification to ${exchange}/${key} is lost: ${why}`);
 		}
 	}
 }
