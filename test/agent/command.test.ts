@@ -56,6 +56,11 @@ test("a tool that is missing, or is no program", async () => {
 	expect(await runCommand(text, [])).toEqual({ errno: "EACCES" });
 });
 
+/** Node.js throws that and ENOMEM, which is what happens; it has an event for a few others only. */
+test.fails("a tool that cannot be started for another reason", async () => {
+	expect((await run("true", ["x".repeat(200_000)])).output).toEqual({ errno: "E2BIG" });
+});
+
 describe("a tool that hangs", () => {
 	/** script, what is known afterwards */
 	const HANGS: readonly (readonly [what: string, script: string, output: Output])[] = [

@@ -31,6 +31,13 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 	expect(await scanInProcess(program, task, new AbortController().signal)).toMatchObject(outcome);
 });
 
+/** As without memory for it (ENOMEM): Node.js throws that, and has an event for a few others only. */
+test.fails("a scan that cannot be started is one that fails", async () => {
+	const tooLong = { ...task, stuck: ["x".repeat(200_000)] };
+	const scan = scanInProcess(join(directory, "never.mjs"), tooLong, new AbortController().signal);
+	expect(await scan).toEqual({ kind: "failed", cause: "spawn E2BIG" });
+});
+
 /** Whoever is its parent then may leave it there as a zombie. */
 function hasEnded(pid: number): boolean {
 	return !existsSync(`/proc/${pid}`) || /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -66,6 +67,16 @@ describe.each(PROGRAMS)("%s, started by systemd", (_name, program, config) => {
 		child.kill("SIGCONT");
 		child.kill("SIGTERM");
 		await expect.poll(() => states(), PATIENCE).toContain("STOPPING=1");
+	});
+
+	test.fails("goes on when no process can be started", async () => {
+		// Node.js throws this as it throws ENOMEM, which is what happens; it has an event for a few others only.
+		const directory = temporaryDirectory();
+		symlinkSync("systemd-notify", join(directory, "systemd-notify"));
+		const { child, log } = start({ NOTIFY_SOCKET: "/nowhere", PATH: directory });
+		await expect.poll(log, PATIENCE).toMatch(/WARNING novacompat\.\w+ \[-\] systemd-notify READY=1: spawn ELOOP\n/);
+		child.kill("SIGTERM");
+		expect(await once(child, "exit")).toEqual([0, null]);
 	});
 
 	test("warns where there is no systemd-notify", async () => {
