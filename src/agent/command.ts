@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { attempt } from "./bounded-file.ts";
 
 /** Leaves time to kill what hangs: the answer is there within 5 seconds. */
 const TIMEOUT_MS = 4_500;
@@ -17,13 +18,17 @@ export type Output = { readonly text: string } | { readonly errno: string };
  */
 export function runCommand(path: string, args: readonly string[]): Promise<Output> {
 	return new Promise((resolve) => {
-		const child = spawn(path, args, {
-			cwd: "/",
-			env: { LC_ALL: "C" },
-			stdio: ["ignore", "pipe", "ignore"],
-			// A process group of its own, so that what it starts can be killed with it.
-			detached: true,
-		});
+		const child = attempt(() =>
+			spawn(path, args, {
+				cwd: "/",
+				env: { LC_ALL: "C" },
+				stdio: ["ignore", "pipe", "ignore"],
+				// A process group of its own, so that what it starts can be killed with it.
+				detached: true,
+			}),
+		);
+		// Node.js has an event for some of what keeps a process from starting; the rest, as ENOMEM, it throws.
+		if ("errno" in child) return resolve(child);
 		const chunks: Buffer[] = [];
 		let length = 0;
 		const settle = (output: Output) => {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { Readable } from "node:stream";
+import { attempt } from "./bounded-file.ts";
 import { killGroup } from "./command.ts";
 import type { HostPlaces } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
@@ -50,10 +51,12 @@ export type Outcome =
  * kernel not let go of it, forgotten. Its memory goes back to the system with it.
  */
 export function scanInProcess(program: string, task: ScanTask, signal: AbortSignal): Promise<Outcome> {
-	const child = spawn(process.execPath, [...SCAN_OPTIONS, program, JSON.stringify(task)], {
-		stdio: ["ignore", "pipe", "pipe", "pipe"],
-		env: {},
-	});
+	const command = [...SCAN_OPTIONS, program, JSON.stringify(task)];
+	const child = attempt(() =>
+		spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: {} }),
+	);
+	// Node.js has an event for some of what keeps a process from starting; the rest, as ENOMEM, it throws.
+	if ("errno" in child) return Promise.resolve({ kind: "failed", cause: `spawn ${child.errno}` });
 	if (child.pid === undefined) return notStarted(child);
 	lowerPriority(child.pid);
 	const output: Buffer[] = [];

@@ -19,10 +19,16 @@ export function serviceManager(env: NodeJS.ProcessEnv, warn: (text: string) => v
 	let isTold = false;
 	const notify = (state: string) => {
 		const options = { env: { PATH: env["PATH"], NOTIFY_SOCKET: socket }, timeout: 10_000 };
-		execFile(PROGRAM, [state], options, (error) => {
+		const ended = (error: Error | null) => {
 			if (error && !isTold) warn(`${PROGRAM} ${state}: ${error.message.trim()}`);
 			isTold ||= error !== null;
-		});
+		};
+		try {
+			execFile(PROGRAM, [state], options, ended);
+		} catch (error) {
+			// What Node.js has no event for, as ENOMEM.
+			ended(error as Error);
+		}
 	};
 	return {
 		ready() {
