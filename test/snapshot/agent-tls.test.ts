@@ -1,7 +1,8 @@
-import { readFileSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { createServer } from "node:https";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { AgentConnections } from "../../src/snapshot/agent-connections.ts";
@@ -10,6 +11,7 @@ import { lookupWithin } from "../../src/snapshot/agent-networks.ts";
 import { AgentSource } from "../../src/snapshot/agent-source.ts";
 import { TlsMaterial } from "../../src/snapshot/agent-tls.ts";
 import { type Certificate, createCa } from "../support/certificates.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const HOST = "cmp-01.example.org";
 const SNAPSHOT = { schema_version: "1.3", host: HOST, devices: [] };
@@ -35,7 +37,8 @@ async function agentWith({ cert, key }: Certificate, listener = good): Promise<U
 function serviceOf(url: URL, host = HOST) {
 	const warnings: string[] = [];
 	const warn = (text: string) => void warnings.push(text);
-	const files = { ca: ca.ca, ...ca.issue("service", "DNS:service") };
+	const files = { ca: join(temporaryDirectory(), "ca.pem"), ...ca.issue("service", "DNS:service") };
+	copyFileSync(ca.ca, files.ca);
 	const tls = new TlsMaterial(files, warn);
 	const http = new AgentHttp(new AgentConnections(lookupWithin([], warn), tls));
 	const directory = { agents: new Map([[host, url]]), hosts: [] };
@@ -51,6 +54,29 @@ test("a file of ours that cannot even be looked at is told once, and what was th
 	for (const _ of [1, 2]) expect(await ask()).toEqual(SNAPSHOT);
 	expect(warnings).toEqual([
 		expect.stringMatching(/^agent_tls\.cert: .*: ELOOP: going on with what was there before$/),
+	]);
+});
+
+test.fails("a key that may be read at last is taken, though it was not written again", async () => {
+	const { files, warnings, ask } = serviceOf(await agentWith(ca.issue(HOST, `DNS:${HOST}`)));
+	const stranger = createCa();
+	onTestFinished(() => stranger.remove());
+	const { cert, key } = stranger.issue("service", "DNS:service");
+	chmodSync(key, 0o644);
+	renameSync(key, files.key);
+	renameSync(cert, files.cert);
+	expect(await ask()).toEqual(SNAPSHOT);
+	expect(warnings).toEqual([expect.stringMatching(/has mode 0644, expected 0600 or 0640: going on with what was/)]);
+	chmodSync(files.key, 0o600);
+	await expect(ask()).rejects.toMatchObject({ code: "agent.tls" });
+});
+
+test.fails("an authority that is none is told, and what was there before is used on", async () => {
+	const { files, warnings, ask } = serviceOf(await agentWith(ca.issue(HOST, `DNS:${HOST}`)));
+	writeFileSync(files.ca, "");
+	expect(await ask()).toEqual(SNAPSHOT);
+	expect(warnings).toEqual([
+		expect.stringMatching(/^agent_tls\.ca: .* has no certificate in PEM: going on with what was there before$/),
 	]);
 });
 
