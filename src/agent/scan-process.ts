@@ -52,9 +52,7 @@ export type Outcome =
  */
 export function scanInProcess(program: string, task: ScanTask, signal: AbortSignal): Promise<Outcome> {
 	const command = [...SCAN_OPTIONS, program, JSON.stringify(task)];
-	const child = attempt(() =>
-		spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: {} }),
-	);
+	const child = attempt(() => spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe", "pipe"], env: {} }));
 	// Node.js has an event for some of what keeps a process from starting; the rest, as ENOMEM, it throws.
 	if ("errno" in child) return Promise.resolve({ kind: "failed", cause: `spawn ${child.errno}` });
 	if (child.pid === undefined) return notStarted(child);

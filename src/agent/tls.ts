@@ -127,11 +127,14 @@ function stampOf({ certificate, key, clientCa }: TlsFiles): string {
 	return [certificate, key, clientCa].map(stampOfFile).join("/");
 }
 
-/** A file that cannot be looked at has a stamp, too: reading it says what is wrong in the words for an operator. */
+/**
+ * Another one, too, when only who may read the file is another. One that cannot be looked at has a stamp as well: reading it says what
+ * is wrong in the words for an operator.
+ */
 function stampOfFile(file: string): string {
 	try {
-		const { ino, size, mtimeMs, mode } = statSync(file);
-		return `${ino} ${size} ${mtimeMs} ${mode}`;
+		const { ino, size, ctimeMs } = statSync(file);
+		return `${ino} ${size} ${ctimeMs}`;
 	} catch (error) {
 		return String((error as NodeJS.ErrnoException).code);
 	}

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 
@@ -56,7 +57,7 @@ function versionOf({ ca, cert, key }: TlsFiles): string {
 	return fileVersions([ca, cert, key]);
 }
 
-/** Changes when a file does, also when another one takes its place, or it cannot be looked at any more. */
+/** Changes when a file does, also when another one takes its place, who may read it is another, or it cannot be looked at any more. */
 export function fileVersions(paths: readonly string[]): string {
 	return paths.map(fileVersion).join(" ");
 }
@@ -64,8 +65,8 @@ export function fileVersions(paths: readonly string[]): string {
 /** Of what cannot be looked at why not: whoever reads it tells that better. */
 function fileVersion(path: string): string {
 	try {
-		const { ino, mtimeNs, size } = statSync(path, { bigint: true });
-		return `${ino} ${mtimeNs} ${size}`;
+		const { ino, ctimeNs, size } = statSync(path, { bigint: true });
+		return `${ino} ${ctimeNs} ${size}`;
 	} catch (error) {
 		return String((error as NodeJS.ErrnoException).code);
 	}
@@ -75,12 +76,22 @@ function load(files: TlsFiles): SecureContext {
 	const [ca, cert, key] = [read("ca", files.ca), read("cert", files.cert), read("key", files.key)];
 	const openMode = openKeyMode(files.key);
 	if (openMode) throw new InvalidTlsFiles(`agent_tls.key: ${openMode}`);
+	checkAuthorities(files.ca, ca);
 	try {
 		return createSecureContext({ ca, cert, key, minVersion: "TLSv1.2" });
 	} catch (cause) {
 		const names = `${files.ca}, ${files.cert}, ${files.key}`;
 		const code = (cause as NodeJS.ErrnoException).code ?? "no PEM";
 		throw new InvalidTlsFiles(`agent_tls: ${names} do not go together (${code})`, { cause });
+	}
+}
+
+/** OpenSSL takes a file without any for no authorities, and then there is no agent that can be trusted. */
+function checkAuthorities(path: string, ca: Buffer): void {
+	try {
+		new X509Certificate(ca);
+	} catch (cause) {
+		throw new InvalidTlsFiles(`agent_tls.ca: ${path} has no certificate in PEM`, { cause });
 	}
 }
 

@@ -57,7 +57,7 @@ test("a file of ours that cannot even be looked at is told once, and what was th
 	]);
 });
 
-test.fails("a key that may be read at last is taken, though it was not written again", async () => {
+test("a key that may be read at last is taken, though it was not written again", async () => {
 	const { files, warnings, ask } = serviceOf(await agentWith(ca.issue(HOST, `DNS:${HOST}`)));
 	const stranger = createCa();
 	onTestFinished(() => stranger.remove());
@@ -71,7 +71,7 @@ test.fails("a key that may be read at last is taken, though it was not written a
 	await expect(ask()).rejects.toMatchObject({ code: "agent.tls" });
 });
 
-test.fails("an authority that is none is told, and what was there before is used on", async () => {
+test("an authority that is none is told, and what was there before is used on", async () => {
 	const { files, warnings, ask } = serviceOf(await agentWith(ca.issue(HOST, `DNS:${HOST}`)));
 	writeFileSync(files.ca, "");
 	expect(await ask()).toEqual(SNAPSHOT);
