@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { scanInProcess } from "../../src/agent/scan-process.ts";
+import { REPOSITORY } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const directory = temporaryDirectory(afterAll);
@@ -29,6 +32,29 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
 	writeFileSync(program, `const end = Date.now() + ${SILENT_MS};\n${silence}\nprocess.stdout.write(${told});\n`);
 	expect(await scanInProcess(program, task, new AbortController().signal)).toMatchObject(outcome);
+});
+
+/** Cgroups are frozen, and processes stopped by hand. */
+test.fails("a scan that went on while this process stood still is done, and not given up", async () => {
+	const program = join(directory, "goes-on.mjs");
+	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
+	const beats = 'import { writeSync } from "node:fs";\nsetInterval(() => writeSync(3, "."), 250).unref();';
+	writeFileSync(program, `${beats}\nsetTimeout(() => process.stdout.write(${told}), 1_000);\n`);
+	const runner = join(directory, "runner.mjs");
+	const run = `scanInProcess(${JSON.stringify(program)}, ${JSON.stringify(task)}, new AbortController().signal)`;
+	const script = `console.log("begun");\nconst { kind, cause } = await ${run};\nconsole.log(kind, cause);\nprocess.exit();\n`;
+	writeFileSync(runner, `import { scanInProcess } from "${REPOSITORY}dist/src/agent/scan-process.js";\n${script}`);
+	const { pid, stdout } = spawn(process.execPath, [runner], { stdio: ["ignore", "pipe", "inherit"] });
+	let output = "";
+	stdout.on("data", (chunk) => {
+		output += chunk;
+	});
+	await expect.poll(() => output).toBe("begun\n");
+	await sleep(500);
+	process.kill(pid ?? 0, "SIGSTOP");
+	await sleep(SILENT_MS);
+	process.kill(pid ?? 0, "SIGCONT");
+	await expect.poll(() => output).toBe("begun\nfailed told at last\n");
 });
 
 /** As without memory for it (ENOMEM): Node.js throws that, and has an event for a few others only. */
