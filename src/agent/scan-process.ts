@@ -7,10 +7,12 @@ import { killGroup } from "./command.ts";
 import type { HostPlaces } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
 
+/** What times of a scan are counted in: while this process stands still itself (a cgroup that is frozen, SIGSTOP) none passes. */
+const TICK_MS = 250;
 /** So long may a scan give no sign of life: a driver that does not answer has been read. */
-const WATCHDOG_MS = 3_000;
+const MAX_SILENT_TICKS = 3_000 / TICK_MS;
 /** However alive it is. */
-const MAX_SCAN_MS = 60_000;
+const MAX_TICKS = 60_000 / TICK_MS;
 
 /** Guests and the answers of the agent go first, always. */
 const NICE = 19;
@@ -65,8 +67,7 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 	});
 	return new Promise((resolve) => {
 		const end = (outcome: Outcome) => {
-			clearTimeout(watchdog);
-			clearTimeout(limit);
+			clearInterval(watchdog);
 			signal.removeEventListener("abort", stop);
 			resolve(outcome);
 		};
@@ -79,16 +80,20 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 			abandon(child);
 			end({ kind: "failed", cause: "the agent is stopping" });
 		};
-		const watchdog = setTimeout(() => {
+		let [ticks, silent] = [0, 0];
+		const watchdog = setInterval(() => {
+			ticks++;
+			silent++;
 			// Who only waits for a processor is not stuck.
-			if (isRunnable(child.pid)) watchdog.refresh();
-			else overrun();
-		}, WATCHDOG_MS);
-		const limit = setTimeout(overrun, MAX_SCAN_MS);
+			if (silent >= MAX_SILENT_TICKS && isRunnable(child.pid)) silent = 0;
+			if (silent >= MAX_SILENT_TICKS || ticks >= MAX_TICKS) overrun();
+		}, TICK_MS);
 		signal.addEventListener("abort", stop, { once: true });
-		heartbeat.on("data", () => watchdog.refresh());
+		heartbeat.on("data", () => {
+			silent = 0;
+		});
 		stdout.on("data", (chunk: Buffer) => {
-			watchdog.refresh();
+			silent = 0;
 			output.push(chunk);
 		});
 		child.once("error", (error) => end({ kind: "failed", cause: error.message }));

@@ -35,7 +35,7 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 });
 
 /** Cgroups are frozen, and processes stopped by hand. */
-test.fails("a scan that went on while this process stood still is done, and not given up", async () => {
+test("a scan that went on while this process stood still is done, and not given up", async () => {
 	const program = join(directory, "goes-on.mjs");
 	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
 	const beats = 'import { writeSync } from "node:fs";\nsetInterval(() => writeSync(3, "."), 250).unref();';
