@@ -59,6 +59,20 @@ describe("SEC-24: what is too large is refused before it is kept, and takes what
 		expect(service.hosts()[0]).not.toHaveProperty("snapshot");
 	});
 
+	/** 8 MB of them kept the service busy for eleven seconds. */
+	const own = (device: number, count: number) =>
+		Object.fromEntries(Array.from({ length: count }, (_, index) => [`${device}.${index}`, ""]));
+	test.fails.each([
+		["one device with 30,000", [own(0, 30_000)]],
+		["300 devices with 100 of their own", Array.from({ length: 300 }, (_, device) => own(device, 100))],
+	])("names of attributes before they are parsed: %s", async (_what, attributes) => {
+		const service = await serviceWith(snapshotOf(...attributes.map((one) => ({ ...DEVICE, attributes: one }))));
+		await expect(service.fetch("cmp-01", OPTIONS)).rejects.toMatchObject({
+			code: "agent.bad_reply",
+			message: expect.stringContaining("more than 20000 different sequences of names"),
+		});
+	});
+
 	test("what is as large as allowed is kept", async () => {
 		const text = "x".repeat(4096);
 		const largest = { ...many(8191), devices: [...many(8191).devices, { ...DEVICE, attributes: { a: text } }] };
