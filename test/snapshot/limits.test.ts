@@ -62,7 +62,7 @@ describe("SEC-24: what is too large is refused before it is kept, and takes what
 	/** 8 MB of them kept the service busy for eleven seconds. */
 	const own = (device: number, count: number) =>
 		Object.fromEntries(Array.from({ length: count }, (_, index) => [`${device}.${index}`, ""]));
-	test.fails.each([
+	test.each([
 		["one device with 30,000", [own(0, 30_000)]],
 		["300 devices with 100 of their own", Array.from({ length: 300 }, (_, device) => own(device, 100))],
 	])("names of attributes before they are parsed: %s", async (_what, attributes) => {
