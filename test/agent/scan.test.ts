@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
 import { takeSnapshot } from "../../src/agent/scan.ts";
-import { NO_PREDECESSOR, scanAfter } from "../../src/agent/scan-result.ts";
+import { NO_PREDECESSOR, published, scanAfter } from "../../src/agent/scan-result.ts";
 import { askHost } from "../../src/agent/tools.ts";
 import { freeDevices, outsetOf } from "../../src/departure.ts";
 import { repluggedPorts } from "../../src/ports.ts";
@@ -252,6 +252,16 @@ describe("who uses what: devices that libvirt names in its own way", () => {
 		const free = freeDevices(snapshot).filter(({ kind }) => kind === "pci");
 		expect(free.map(({ id }) => id)).toEqual(["0000:3b:10.2"]);
 	});
+});
+
+test.fails("an agent that is another host from now on has another ETag: otherwise the service would go on with the old one", async () => {
+	const { sysfs: sysfsRoot, libvirt: libvirtDir } = temporaryHost();
+	const [one, other] = await Promise.all(
+		["cmp-01", "cmp-02"].map(async (host) =>
+			published(await scanAfter(NO_PREDECESSOR, { host, sysfsRoot, libvirtDir })),
+		),
+	);
+	expect(other?.etag).not.toBe(one?.etag);
 });
 
 test("a root that is no sysfs is a fault, not an empty host", () => {
