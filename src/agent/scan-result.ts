@@ -46,10 +46,11 @@ export interface NumberedScan extends Predecessor {
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
 export async function scanAfter(before: Predecessor, places: HostPlaces, watch?: ScanWatch): Promise<NumberedScan> {
-	const { schema_version, host, ...found } = await scanHost(places, watch);
+	const snapshot = await scanHost(places, watch);
+	const { schema_version, host, ...found } = snapshot;
 	const boot_id = readFileSync(BOOT_ID, "utf8").trim();
 	const digest = createHash("sha256")
-		.update(JSON.stringify([boot_id, found]))
+		.update(JSON.stringify([boot_id, snapshot]))
 		.digest("hex")
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
