@@ -463,3 +463,21 @@ test("interim responses without end are no answer, and end the question at once"
 	});
 	await expect(ask(url)).rejects.toThrow(/answered with more than 16 interim responses/);
 });
+
+test.fails("agents that send their answers slowly are let finish, be they more than are asked at once", async () => {
+	const hosts = Array.from({ length: 80 }, (_, index) => `cmp-${index}`);
+	const slow =
+		(host: string): RequestListener =>
+		async (_request, response) => {
+			response.writeHead(200, HEADERS);
+			for (let part = 0; part < 15 && !response.destroyed; part++) {
+				response.write(" ");
+				await sleep(100);
+			}
+			response.end(JSON.stringify({ ...SNAPSHOT, host }));
+		};
+	const urls = await Promise.all(hosts.map(async (host) => [host, await serve(slow(host))] as const));
+	const agents = agentsAt(Object.fromEntries(urls), 7);
+	const answers = await Promise.allSettled(hosts.map((host) => agents.ask(host, {})));
+	expect(answers.filter(({ status }) => status === "rejected")).toEqual([]);
+});
