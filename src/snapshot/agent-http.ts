@@ -19,24 +19,27 @@ const CLOSED: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "EPIPE"])
 const MAX_INTERIM = 16;
 
 /** What axios takes by itself, but for what it does not bound: the pieces of a body, which it collects, and what comes before the answer. */
-const BOUNDED_ANSWERS = {
+const boundedAnswers = (heard: () => void) => ({
 	request(options: RequestOptions, answered: (response: Readable) => void): ClientRequest {
 		const request = options.protocol === "https:" ? requestHttps : requestHttp;
 		const asking = request(options, (response) => {
 			const { statusCode, headers } = response;
-			answered(Object.assign(new BoundedBody(response), { statusCode, headers }));
+			heard();
+			answered(Object.assign(new BoundedBody(response.on("data", heard)), { statusCode, headers }));
 		});
 		let interim = 0;
 		return asking.on("information", () => {
 			if (++interim > MAX_INTERIM) asking.destroy(refusal(`${MAX_INTERIM} interim responses`));
 		});
 	},
-};
+});
 
 export interface AgentRequest extends CheckIds {
 	readonly host: string;
 	readonly url: URL;
 	readonly signal: AbortSignal;
+	/** Called with each piece of the answer. */
+	readonly heard: () => void;
 	/** Of what is known already. */
 	readonly etag?: string | undefined;
 }
@@ -64,7 +67,6 @@ export class AgentHttp {
 			decompress: false,
 			timeout: MAX_SILENCE_MS,
 			maxBodyLength: 0,
-			transport: BOUNDED_ANSWERS,
 			responseType: "arraybuffer",
 			// Its default would hand on a page of HTML as a string.
 			transformResponse: (body: Buffer) => body,
@@ -87,12 +89,13 @@ export class AgentHttp {
 	}
 
 	async #send(request: AgentRequest, agent: AxiosRequestConfig["httpAgent"]) {
-		const { url, signal, etag, request_id, global_request_id, traceparent } = request;
+		const { url, signal, heard, etag, request_id, global_request_id, traceparent } = request;
 		const { status, headers, data }: AxiosResponse<Buffer> = await this.#http.get("/v1/snapshot", {
 			baseURL: url.origin,
 			httpAgent: agent,
 			httpsAgent: agent,
 			signal,
+			transport: boundedAnswers(heard),
 			headers: {
 				Accept: "application/json",
 				"Accept-Encoding": "identity",

@@ -125,7 +125,7 @@ export class AgentSource implements Agents {
 	}
 
 	/** One try, when it is its turn; anew after it had to make room for others, which is no failure of the agent. */
-	async #get(asker: object, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
+	async #get(asker: object, request: Unsent, end: number): Promise<Asked> {
 		for (let patience = PATIENCE; ; patience = Math.min(2 * patience, MAX_PATIENCE)) {
 			const over = new AbortController();
 			try {
@@ -136,15 +136,15 @@ export class AgentSource implements Agents {
 		}
 	}
 
-	async #getInTurn(turn: Request, request: Omit<AgentRequest, "signal">, end: number): Promise<Asked> {
+	async #getInTurn(turn: Request, request: Unsent, end: number): Promise<Asked> {
 		const abort = () => turn.over.abort();
 		let timer = setTimeout(abort, end - performance.now());
 		try {
-			const asked = await this.#turns.run(turn, async () => {
+			const asked = await this.#turns.run(turn, async (heard) => {
 				const sentAt = performance.now();
 				clearTimeout(timer);
 				timer = setTimeout(abort, Math.min(TRY, end - sentAt));
-				return { reply: await this.#options.http.get({ ...request, signal: turn.over.signal }), sentAt };
+				return { reply: await this.#options.http.get({ ...request, heard, signal: turn.over.signal }), sentAt };
 			});
 			if (asked) return asked.result;
 			throw new SnapshotError("agent.timeout", `the agent of ${request.host} did not answer in time`);
@@ -177,6 +177,8 @@ export class AgentSource implements Agents {
 		}
 	}
 }
+
+type Unsent = Omit<AgentRequest, "signal" | "heard">;
 
 interface Asked {
 	readonly reply: AgentReply;

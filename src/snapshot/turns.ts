@@ -9,7 +9,7 @@ export interface Request {
 	readonly asker: object;
 	/** Ends it, before or while it is under way. */
 	readonly over: AbortController;
-	/** Milliseconds for which it keeps its place although somebody waits. */
+	/** Milliseconds of silence for which it keeps its place although somebody waits. */
 	readonly patience: number;
 }
 
@@ -17,7 +17,7 @@ export interface Request {
 interface Held {
 	readonly request: Request;
 	/** When it makes room, on the clock of `performance.now()`. */
-	readonly due: number;
+	due: number;
 }
 
 /** One that waits: what begins it. */
@@ -40,12 +40,18 @@ export class Turns {
 		this.#count = count;
 	}
 
-	/** The result of `work`, begun when it is its turn; undefined when the request was over before. */
-	async run<T>(request: Request, work: () => Promise<T>): Promise<{ readonly result: T } | undefined> {
+	/**
+	 * The result of `work`, begun when it is its turn; undefined when the request was over before. `work` calls `heard` whenever
+	 * something has come: cut off and begun anew, large answers would never be there when many are asked for.
+	 */
+	async run<T>(request: Request, work: (heard: () => void) => Promise<T>): Promise<{ readonly result: T } | undefined> {
 		const held = await this.#hold(request);
 		if (held === undefined) return undefined;
+		const heard = () => {
+			held.due = performance.now() + request.patience;
+		};
 		try {
-			return { result: await work() };
+			return { result: await work(heard) };
 		} finally {
 			this.#held.delete(held);
 			this.#next();
