@@ -57,6 +57,15 @@ test("a scan that went on while this process stood still is done, and not given 
 	await expect.poll(() => output).toBe("begun\nfailed told at last\n");
 });
 
+test.fails("a scan that fails for a mistake of ours says which", async () => {
+	const program = join(directory, "throws.mjs");
+	writeFileSync(program, 'throw new TypeError("no such thing");\n');
+	expect(await scanInProcess(program, task, new AbortController().signal)).toEqual({
+		kind: "failed",
+		cause: "the scan ended with 1: TypeError: no such thing",
+	});
+});
+
 /** As without memory for it (ENOMEM): Node.js throws that, and has an event for a few others only. */
 test("a scan that cannot be started is one that fails", async () => {
 	const tooLong = { ...task, stuck: ["x".repeat(200_000)] };
