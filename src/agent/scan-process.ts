@@ -99,8 +99,7 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 		child.once("error", (error) => end({ kind: "failed", cause: error.message }));
 		child.once("close", (code, killedBy) => {
 			if (code === 0) return end(read(Buffer.concat(output)));
-			const cause = `the scan ended with ${killedBy ?? code}: ${complaint.trim().split("\n").at(-1) ?? ""}`;
-			return end({ kind: "failed", cause });
+			return end({ kind: "failed", cause: `the scan ended with ${killedBy ?? code}: ${lastWords(complaint)}` });
 		});
 	});
 }
@@ -120,6 +119,12 @@ function lowerPriority(pid: number | undefined): void {
 	} catch {
 		// It has ended, or there is a rule against it: then it scans all the same.
 	}
+}
+
+/** Of an error that nobody catches Node.js writes the stack, what else it has, and its own version behind what it says. */
+function lastWords(complaint: string): string {
+	const lines = complaint.trim().split("\n");
+	return lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? "";
 }
 
 function read(output: Buffer): Outcome {

@@ -57,12 +57,16 @@ test("a scan that went on while this process stood still is done, and not given 
 	await expect.poll(() => output).toBe("begun\nfailed told at last\n");
 });
 
-test.fails("a scan that fails for a mistake of ours says which", async () => {
-	const program = join(directory, "throws.mjs");
-	writeFileSync(program, 'throw new TypeError("no such thing");\n');
+test.each([
+	['throw new TypeError("no such thing");', "TypeError: no such thing"],
+	['require("node:fs").readFileSync("/nowhere");', "Error: ENOENT: no such file or directory, open '/nowhere'"],
+	['process.stderr.write("ended\\n"); process.exit(1);', "ended"],
+])("a scan that fails says by which mistake of ours: %s", async (script, cause) => {
+	const program = join(directory, "throws.cjs");
+	writeFileSync(program, script);
 	expect(await scanInProcess(program, task, new AbortController().signal)).toEqual({
 		kind: "failed",
-		cause: "the scan ended with 1: TypeError: no such thing",
+		cause: `the scan ended with 1: ${cause}`,
 	});
 });
 
