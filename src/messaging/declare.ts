@@ -28,7 +28,7 @@ export async function declare(
 		try {
 			await assert(channel, step);
 		} catch (error) {
-			if (step.kind === "queue" && isNotFound(error)) {
+			if (step.kind === "queue" && isUnreachable(error)) {
 				channel = await redeclare(connection, step, error);
 				log.warning(`${hinted(error)}; queue ${step.name} was deleted and declared again`);
 				continue;
@@ -99,6 +99,11 @@ async function check(channel: Channel, step: Declaration): Promise<void> {
 
 function isNotFound(error: unknown): boolean {
 	return / \(NOT-FOUND\) /.test(String(error));
+}
+
+/** Unlike "no queue 'x' in vhost '/'", which is of one that somebody is making or deleting just now. */
+function isUnreachable(error: unknown): boolean {
+	return isNotFound(error) && !String(error).includes(" - no queue ");
 }
 
 function isRefused(error: unknown): boolean {
