@@ -1,5 +1,6 @@
+import { Findings } from "../findings.ts";
 import { commandOf, handlesOf, objectOf, portQuestion, type QuestionName, type Told, textOf } from "../tools.ts";
-import { type ClassCollector, hasDriver, physicalFunction } from "./collector.ts";
+import { type ClassCollector, type Draft, hasDriver, physicalFunction } from "./collector.ts";
 import { devlinkVersions, FIRMWARE, type VersionName } from "./devlink.ts";
 import { addId } from "./pci-ids.ts";
 import { vfNumbers } from "./sriov.ts";
@@ -29,11 +30,22 @@ export const mlx5: ClassCollector = (host) => {
 		known.set(question, ports);
 		return ports;
 	}
+	const boards = new Map<string, Findings>();
+	/** Read once: a PF has hundreds of VFs. */
+	function boardOf(pf: string, device: Draft): Findings | undefined {
+		const directory = boards.has(pf) ? undefined : physicalFunction(host, device);
+		if (directory !== undefined) {
+			const board = new Findings(directory);
+			addId(board, "device", directory, "parent_device");
+			boards.set(pf, board);
+		}
+		return boards.get(pf);
+	}
 	return (device) => {
 		const { id, parent, found } = device;
 		if (!hasDriver(device, "mlx5_vfio_pci") || parent === undefined) return;
-		const pf = physicalFunction(host, device);
-		if (pf !== undefined) addId(found, "device", pf, "parent_device");
+		const board = boardOf(parent, device);
+		if (board !== undefined) found.inherit(board);
 		addVersions(device);
 		const { functions, source } = portsOf(parent);
 		if ("errno" in functions) {
