@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { REPOSITORY } from "../support/cli.ts";
 import { freePort, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -124,6 +124,15 @@ describe("systemd", () => {
 		await expect.poll(() => property(unit, "NRestarts"), PATIENCE).toBe("1");
 		await expect.poll(() => property(unit, "ActiveState"), PATIENCE).toBe("active");
 		expect(property(unit, "MainPID")).not.toBe(pid);
+	});
+
+	test.fails.each(BOTH)("starts %s again however often it fails, as before its address is there", async (unit) => {
+		onTestFinished(() => {
+			debian.sh(`systemctl revert ${unit} && systemctl reset-failed ${unit} && systemctl restart ${unit}`);
+		});
+		drop(unit, "ExecStart=\nExecStart=/bin/false\nRestartSec=100ms");
+		expect(debian.run("systemctl", "restart", unit).status).toBe(1);
+		await expect.poll(() => Number(property(unit, "NRestarts")), PATIENCE).toBeGreaterThan(10);
 	});
 
 	test.each(BOTH)("starts %s again when its event loop stands still", { timeout: 60_000 }, async (unit) => {
