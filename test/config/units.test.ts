@@ -21,6 +21,7 @@ describe.each(UNITS)("%s", (name, program) => {
 	test("starts the program with a configuration file, and again when it fails, unless the file is why", () => {
 		expect(lines.find((line) => line.startsWith("ExecStart="))).toMatch(new RegExp(`/dist/src/cli/${program}$`));
 		expect(lines).toContain("Restart=on-failure");
+		expect(lines).toContain("StartLimitIntervalSec=0");
 		expect(lines).toContain("RestartPreventExitStatus=78");
 	});
 
