@@ -139,7 +139,8 @@ export class Replies {
 		};
 		while (left() > 0) {
 			const pause = RETRY_MS * Math.max(1, this.#waitingBytes / RETRY_BYTES);
-			await sleep(Math.min(pause, left()));
+			// A timer may be a millisecond early, and the last try would be made again and again.
+			await sleep(Math.min(pause, Math.ceil(left()) + 1));
 			if (this.#missing.has(queue)) break;
 			const outcome = await this.#try(queue, reply, Math.max(left(), RETRY_MS));
 			if (outcome === "routed") return this.#confirmed();
