@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TlsOptions } from "node:tls";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { freePort } from "../bench/children.ts";
 import { row } from "../faults/rows.ts";
 import { type Certificate, createCa } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { AgentProcess } from "./agent-process.ts";
 import { json, Opened, TARGET } from "./rig.ts";
 

@@ -6,7 +6,8 @@ import { Config } from "../../src/config.ts";
 import { createLogger } from "../../src/log/logger.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
-import { type Children, freePort } from "./children.ts";
+import { freePort } from "../support/free-port.ts";
+import type { Children } from "./children.ts";
 
 const INSTANCE = "0e1d9b52-52f6-4a6c-8a1f-4d5f00000001";
 const TARGET = { exchange: "nova", topic: "migration_compat", version: "1.1" };

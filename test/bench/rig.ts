@@ -4,8 +4,9 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../../src/compat/decision.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../../src/nova/topic.ts";
+import { freePort } from "../support/free-port.ts";
 import { GUEST } from "../support/rabbitmq.ts";
-import { type Child, Children, freePort } from "./children.ts";
+import { type Child, Children } from "./children.ts";
 import { type Callee, LoadGenerator, type Verified } from "./load.ts";
 import { checkRequest, echoed, plainRequest } from "./requests.ts";
 

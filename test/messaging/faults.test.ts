@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { explain } from "../../src/messaging/faults.ts";
-import { freePort } from "../support/rabbitmq.ts";
+import { freePort } from "../support/free-port.ts";
 
 const HOST = { hostname: "rabbit", port: 5672, username: "novacompat", password: "" };
 const explained = (error: unknown) => explain(error, HOST, "nova");

@@ -8,9 +8,10 @@ import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { recordingLog } from "../support/log.ts";
 import { askPython } from "../support/python.ts";
-import { freePort, GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
 
 type Options = Readonly<Record<string, unknown>>;

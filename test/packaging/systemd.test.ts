@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { REPOSITORY } from "../support/cli.ts";
-import { freePort, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { freePort } from "../support/free-port.ts";
+import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { BootedDebian } from "./booted-debian.ts";
 

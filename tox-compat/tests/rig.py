@@ -14,12 +14,14 @@ Only what is started here is ended here, by process id; every child also dies wi
 
 import atexit
 import concurrent.futures
+import errno
 import http.server
 import itertools
 import json
 import logging
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -88,9 +90,16 @@ def _unit_options():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """As test/support/free-port.ts: below those that Linux gives to whoever connects, so that none is lost before its server starts."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", random.randrange(16384, 32768)))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return probe.getsockname()[1]
 
 
 def wait_until(condition, seconds, what, every=0.05):
