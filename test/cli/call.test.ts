@@ -130,7 +130,7 @@ describe("a method of a Python server", () => {
 		const answered = once(waiting.stdout, "data");
 		await expect.poll(() => isListening("reply_"), { timeout: 10_000 }).toBe(true);
 		for (let calls = 0; calls < 3; calls++) {
-			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "2"];
+			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "10"];
 			expect(novacompatWith({ env }, ...args)).toEqual({ status: 0, stdout: '"pong"\n', stderr: "" });
 		}
 		expect(String(await answered)).toBe('"done"\n');
