@@ -3,7 +3,7 @@ import type { Decision } from "../compat/decision.ts";
 import { printable } from "../log/printable.ts";
 import { parseJson, toJson } from "../messaging/json.ts";
 import { UsageError } from "./exit-codes.ts";
-import { table } from "./table.ts";
+import { inLines, table } from "./table.ts";
 
 export interface OutputOptions {
 	readonly format: string;
@@ -53,16 +53,16 @@ function chosenOf(output: Output, wanted: readonly string[]): Output {
 
 function rendered(output: Output, format: string, isChosen: boolean): string {
 	const { columns, rows, kind, text } = output;
-	if (format === "csv") return lines([columns, ...rows].map((cells) => cells.map(csvCell).join(",")));
-	if (format === "value") return lines(kind === "one" ? rows.flat().map(plainCell) : rows.map(valueRow));
+	if (format === "csv") return inLines([columns, ...rows].map((cells) => cells.map(csvCell).join(",")));
+	if (format === "value") return inLines(kind === "one" ? rows.flat().map(plainCell) : rows.map(valueRow));
 	const records = rows.map((cells) => Object.fromEntries(columns.map((name, place) => [name, cells[place]])));
 	const data = isChosen ? (kind === "one" ? records[0] : records) : output.data;
 	if (format === "json") return `${toJson(data, 2)}\n`;
 	// What JSON leaves out, YAML leaves out.
 	if (format === "yaml") return stringify(parseJson(toJson(data)), { lineWidth: 0 });
 	if (!isChosen) return text();
-	if (kind === "one") return lines(table(columns.map((name, place) => [name, plainCell(rows[0]?.[place] ?? null)])));
-	return lines(table([columns.map((name) => name.toUpperCase()), ...rows.map((cells) => cells.map(plainCell))]));
+	if (kind === "one") return inLines(table(columns.map((name, place) => [name, plainCell(rows[0]?.[place] ?? null)])));
+	return inLines(table([columns.map((name) => name.toUpperCase()), ...rows.map((cells) => cells.map(plainCell))]));
 }
 
 const plainCell = (cell: Cell) => printable(cell === null ? "" : String(cell));
@@ -71,8 +71,4 @@ const valueRow = (cells: readonly Cell[]) => cells.map(plainCell).join(" ");
 /** Quotes around all that is no number. */
 function csvCell(cell: Cell): string {
 	return typeof cell === "number" ? String(cell) : `"${plainCell(cell).replaceAll('"', '""')}"`;
-}
-
-function lines(texts: readonly string[]): string {
-	return texts.map((text) => `${text}\n`).join("");
 }

@@ -7,7 +7,7 @@ import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { DECISION_COLUMNS, decisionCells, type Output, type OutputOptions, print } from "./output.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
-import { table } from "./table.ts";
+import { inLines, table } from "./table.ts";
 
 export interface RankOptions extends OutputOptions {
 	readonly source: string;
@@ -52,5 +52,5 @@ export function renderRanking({ verdicts, hosts }: Ranking, { colour }: RenderOp
 	});
 	const all = hostCount(verdicts);
 	const rest = all > hosts.length ? [`${all - hosts.length} more; of all ${all}: ${countsText(verdicts)}`] : [];
-	return [...lines, ...rest].map((line) => `${line}\n`).join("");
+	return inLines([...lines, ...rest]);
 }

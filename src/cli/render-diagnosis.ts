@@ -2,7 +2,7 @@ import { printable } from "../log/printable.ts";
 import { type Diagnosis, warningsOf } from "./diagnosis.ts";
 import type { Outlook } from "./outlook.ts";
 import { paint, type RenderOptions } from "./render.ts";
-import { clip, table } from "./table.ts";
+import { clip, inLines, table } from "./table.ts";
 
 const MAX_IDS = 4;
 
@@ -52,7 +52,7 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		"",
 		warnings === 0 ? "Nothing to look at." : `${warnings} ${warnings === 1 ? "thing" : "things"} to look at.`,
 	];
-	return lines.map((line) => `${line}\n`).join("");
+	return inLines(lines);
 }
 
 function renderLibvirt({ directory, domains }: Diagnosis["libvirt"]): string {

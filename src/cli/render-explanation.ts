@@ -3,7 +3,7 @@ import { overlayFile } from "../compat/pair.ts";
 import { REASON_CODES, type Reason } from "../compat/reason.ts";
 import { printable } from "../log/printable.ts";
 import { heading, paint, type RenderOptions } from "./render.ts";
-import { clip, table } from "./table.ts";
+import { clip, inLines, table } from "./table.ts";
 
 const MAX_IDS = 4;
 
@@ -19,7 +19,7 @@ export function renderExplanation(decision: ExplainedDecision, options: RenderOp
 		),
 		...devices.flatMap((device) => ["", ...renderDevice(device, decision, options)]),
 	];
-	return lines.map((line) => `${line}\n`).join("");
+	return inLines(lines);
 }
 
 /** Beside errors the warnings of a pair are noise. */

@@ -8,7 +8,7 @@ import { type Asked, type Basis, checkAgain, questionOf, type Shadowed } from ".
 import { SnapshotError } from "../snapshot/source.ts";
 import { leadReason, paint, type RenderOptions, renderDecision } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
-import { table } from "./table.ts";
+import { inLines, table } from "./table.ts";
 
 /** A decision on a line, with the first of its reasons. */
 export function renderEntries(entries: readonly JournalEntry[], { colour }: RenderOptions): string {
@@ -28,7 +28,7 @@ export function renderEntries(entries: readonly JournalEntry[], { colour }: Rend
 		const entry = entries[row - 1];
 		return entry && header[column] === "VERDICT" ? paint(entry.decision.verdict, cell, colour) : cell;
 	});
-	return text(lines);
+	return inLines(lines);
 }
 
 /** Decision by decision, every reason. */
@@ -53,7 +53,7 @@ export function renderEntry(entry: JournalEntry, count: number, options: RenderO
 		...basisRows(entry),
 		["journal", place],
 	];
-	return `${text(table(rows))}\n${explanationOf(entry, options)}`;
+	return `${inLines(table(rows))}\n${explanationOf(entry, options)}`;
 }
 
 function shadowRows({ cell, nova, exact }: Shadowed): readonly (readonly string[])[] {
@@ -108,8 +108,4 @@ function orWhyNot(basis: () => Basis): Basis | string {
 		if (error instanceof CannotBeMadeAgain) return error.message;
 		throw error;
 	}
-}
-
-function text(lines: readonly string[]): string {
-	return lines.map((line) => `${line}\n`).join("");
 }

@@ -1,6 +1,6 @@
 import type { Matrix, MatrixCell, MatrixClass } from "../compat/matrix.ts";
 import { printable } from "../log/printable.ts";
-import { table } from "./table.ts";
+import { inLines, table } from "./table.ts";
 
 /** What a cell can be, as one letter, as a word, and as a class of the page's style sheet. */
 export const CELLS = {
@@ -22,7 +22,7 @@ export function renderMatrix({ hosts, classes }: Matrix): string {
 	const legend = Object.values(CELLS).map(({ letter, word }) => `${letter} ${word}`);
 	const keys = hosts.map((host, index) => `${index + 1} ${printable(host)}`);
 	const lines = [...wrap(keys), legend.join(" · "), ...classes.flatMap((found) => ["", ...renderClass(found, hosts)])];
-	return lines.map((line) => `${line}\n`).join("");
+	return inLines(lines);
 }
 
 function renderClass({ device_type, rows }: MatrixClass, hosts: readonly string[]): readonly string[] {

@@ -1,6 +1,7 @@
 import { printable } from "../log/printable.ts";
 import { toJson } from "../messaging/json.ts";
 import type { Replayed } from "./send-again.ts";
+import { inLines } from "./table.ts";
 
 /** Requests that got something else than then, each with every difference; and what those got that have no recorded reply. */
 export function renderReplay(replayed: readonly Replayed[]): string {
@@ -15,7 +16,7 @@ export function renderReplay(replayed: readonly Replayed[]): string {
 		]);
 		return [`differs  ${titleOf(one)}`, ...rows, ...whyRefused(one)];
 	});
-	return lines.map((line) => `${printable(line)}\n`).join("");
+	return inLines(lines.map(printable));
 }
 
 /** Of a nova-compute's answer only whether it refused is compared: without our reasons nobody would know what to do about it. */
@@ -32,7 +33,7 @@ export function renderSummary(replayed: readonly Replayed[], others: number, pro
 	const same = replayed.length - different - unanswered;
 	const more = unanswered > 0 ? `, ${unanswered} without a recorded reply` : "";
 	const summary = `${replayed.length} replayed: ${same} as recorded, ${different} different${more}${others > 0 ? `, ${others} for other services` : ""}`;
-	return [summary, ...problems].map((line) => `${line}\n`).join("");
+	return inLines([summary, ...problems]);
 }
 
 /** Where it went, which method, and the request id by which it is found in logs. */

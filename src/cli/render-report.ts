@@ -1,7 +1,7 @@
 import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log/time.ts";
 import { Agreement } from "../nova/agreement.ts";
-import { clip, table } from "./table.ts";
+import { clip, inLines, table } from "./table.ts";
 
 /** Of checks in the shadow, those that `enforce` would have kept from Nova: what goes wrong in the same way is one group. */
 export interface Report {
@@ -49,5 +49,5 @@ export function renderReport({ summary, groups }: Report): string {
 	]);
 	const found =
 		groups.length === 0 ? [] : ["", "Nova accepted, and would not in mode enforce:", "", ...table([header, ...rows])];
-	return [summary, ...found].map((line) => `${line}\n`).join("");
+	return inLines([summary, ...found]);
 }

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import type { Decision } from "../compat/decision.ts";
 import type { Verdict } from "../compat/reason.ts";
 import { printable } from "../log/printable.ts";
-import { clip, table } from "./table.ts";
+import { clip, inLines, table } from "./table.ts";
 
 const COLOURS = { accept: "green", conditional: "yellow", unknown: "yellow", reject: "red" } as const;
 
@@ -26,7 +26,7 @@ export function renderDecision(decision: Decision, title: string, options: Rende
 			"  ",
 		),
 	];
-	return lines.map((line) => `${line}\n`).join("");
+	return inLines(lines);
 }
 
 /** The verdict, what the policy makes of it, what it is about, the id. */

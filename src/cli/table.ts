@@ -17,6 +17,11 @@ export function table(
 	});
 }
 
+/** Lines as one text, each with its end. */
+export function inLines(lines: readonly string[]): string {
+	return lines.map((line) => `${line}\n`).join("");
+}
+
 /** As much of a value as a column has room for. */
 export function clip(text: string, room = 48): string {
 	const shown = printable(text);
