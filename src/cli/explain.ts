@@ -1,10 +1,9 @@
 import { type ExplainedDecision, explain as explainDecision } from "../compat/explain.ts";
-import type { Policy } from "../compat/policy.ts";
 import { freeDevices } from "../departure.ts";
-import { loadPolicy } from "../policy/policy.ts";
 import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
+import { policyOf } from "./policy.ts";
 import { terminalColour } from "./render.ts";
 import { renderExplanation } from "./render-explanation.ts";
 
@@ -50,11 +49,6 @@ export async function explain(options: ExplainOptions): Promise<number> {
 		options,
 	);
 	return bestExitCode(decisions.map(exitCodeOf));
-}
-
-/** The policy of a file as it is now; without one, what is built in. */
-export function policyOf(file: string | undefined): Policy {
-	return loadPolicy(file, (text) => process.stderr.write(`novacompat: ${text}\n`))();
 }
 
 function table(decisions: readonly ExplainedDecision[]): string {

@@ -1,8 +1,8 @@
 import { matrix as compute } from "../compat/matrix.ts";
-import { policyOf } from "./explain.ts";
 import { readHosts } from "./hosts.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { type OutputOptions, print } from "./output.ts";
+import { policyOf } from "./policy.ts";
 import { renderMatrix } from "./render-matrix.ts";
 
 export interface MatrixOptions extends OutputOptions {

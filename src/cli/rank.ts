@@ -3,9 +3,9 @@ import { type Ranking, rankDecisions } from "../compat/rank.ts";
 import { countsText, hostCount } from "../compat/summary.ts";
 import { freeDevices } from "../departure.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
-import { policyOf } from "./explain.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { DECISION_COLUMNS, decisionCells, type Output, type OutputOptions, print } from "./output.ts";
+import { policyOf } from "./policy.ts";
 import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
 import { inLines, table } from "./table.ts";
 
