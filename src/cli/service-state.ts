@@ -11,6 +11,11 @@ export interface Bus {
 	readonly state: TransportState;
 }
 
+/** As people are told of it. */
+export function nameOf({ role, cell }: Pick<Bus, "role" | "cell">): string {
+	return cell === undefined ? role : `${role} ${cell}`;
+}
+
 /** What became of the decisions in the shadow of a cell. */
 export interface ShadowState {
 	readonly cell: string;
@@ -24,8 +29,9 @@ export interface ShadowState {
 export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string | undefined {
 	if (isStopping) return "stopping";
 	if (buses.length === 0) return "starting";
-	const problems = buses.flatMap(({ role, cell, state: { connected, consuming, inequivalent } }) => {
-		const name = cell === undefined ? role : `${role} ${cell}`;
+	const problems = buses.flatMap((bus) => {
+		const { connected, consuming, inequivalent } = bus.state;
+		const name = nameOf(bus);
 		if (connected === undefined) return [`${name}: no connection to RabbitMQ`];
 		if (!consuming) return [`${name}: not all queues are being consumed`];
 		return inequivalent.length > 0 ? [`${name}: there with other arguments: ${inequivalent.join(", ")}`] : [];
@@ -40,9 +46,9 @@ export function reportOf({ inequivalent: _names, ...state }: TransportState): Om
 
 /** How it stands with each broker. */
 export function detailsOf(buses: readonly Bus[]): string {
-	const texts = buses.map(({ role, cell, state: { connected, connections, consuming, blocked } }) => {
-		const name = cell === undefined ? role : `${role} ${cell}`;
-		return `${name}: connected ${connected ?? "no"}, connections ${connections}, consuming ${consuming}, blocked ${blocked}`;
+	const texts = buses.map((bus) => {
+		const { connected, connections, consuming, blocked } = bus.state;
+		return `${nameOf(bus)}: connected ${connected ?? "no"}, connections ${connections}, consuming ${consuming}, blocked ${blocked}`;
 	});
 	return texts.join("; ");
 }

@@ -9,7 +9,7 @@ import { escapeHtml, htmlPage } from "./html.ts";
 import { MATRIX_STYLE, matrixSections } from "./matrix-page.ts";
 import type { RecentCheck } from "./recent-checks.ts";
 import { CELLS } from "./render-matrix.ts";
-import type { Bus, ShadowState } from "./service-state.ts";
+import { type Bus, nameOf, type ShadowState } from "./service-state.ts";
 import { build } from "./version.ts";
 
 /** What the page shows of the service. */
@@ -123,11 +123,11 @@ function agentRow({ host, breaker, snapshot, age, failure }: HostState): readonl
 	];
 }
 
-function busRow({ role, cell, state }: Bus): readonly string[] {
+function busRow(bus: Bus): readonly string[] {
+	const { state } = bus;
 	const yes = (value: boolean) => (value ? badge("accept", "yes") : badge("reject", "no"));
 	const connected = `${yes(state.connected !== undefined)}${state.blocked ? ` ${badge("reject", "blocked by RabbitMQ")}` : ""}`;
-	const name = cell === undefined ? role : `${role} ${cell}`;
-	return [escapeHtml(name), connected, yes(state.consuming), String(Math.max(0, state.connections - 1))];
+	return [escapeHtml(nameOf(bus)), connected, yes(state.consuming), String(Math.max(0, state.connections - 1))];
 }
 
 function shadowSection({ cell, agreement }: ShadowState): string {
