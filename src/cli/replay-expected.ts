@@ -5,7 +5,7 @@ import { observeMessage } from "../nova/observed.ts";
 import { reduceMessage } from "../recording/allow-list.ts";
 import { type Outcome, outcomeOf } from "../recording/compare.ts";
 import type { Conversation } from "../recording/conversation.ts";
-import { keyOf } from "./replay-service.ts";
+import { entriesByKey, keyOf } from "./replay-service.ts";
 
 /**
  * What requests got, as far as it is known: from the reply; or, where we only listened in, what the journal says that we would have
@@ -15,11 +15,7 @@ export function expectedOutcomes(
 	conversations: readonly Conversation[],
 	entries: readonly JournalEntry[],
 ): ReadonlyMap<Conversation, Outcome> {
-	const inShadow = new Map<string, JournalEntry[]>();
-	for (const entry of entries.filter(({ shadow }) => shadow)) {
-		const key = keyOf(entry.request, entry.request_id);
-		inShadow.set(key, [...(inShadow.get(key) ?? []), entry]);
-	}
+	const inShadow = entriesByKey(entries.filter(({ shadow }) => shadow));
 	const expected = new Map<Conversation, Outcome>();
 	for (const conversation of conversations) {
 		const { reply } = conversation;

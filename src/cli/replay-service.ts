@@ -55,17 +55,23 @@ export function replayService(
 
 /** A check that was asked for more than once takes its turns in the order of the journal. */
 function madeAgain({ entries, basisOf, policy, isPolicyGiven }: Knowledge, otherwise: Precheck): Precheck {
-	const made = new Map<string, JournalEntry[]>();
-	for (const entry of entries) {
-		const key = keyOf(entry.request, entry.request_id);
-		made.set(key, [...(made.get(key) ?? []), entry]);
-	}
+	const made = entriesByKey(entries);
 	return async (request, options) => {
 		const entry = made.get(keyOf(request, options.request_id))?.shift();
 		const basis = entry && basisOf(entry);
 		if (basis === undefined) return otherwise(request, options);
 		return checkAgain(request, isPolicyGiven ? { ...basis, policy } : basis);
 	};
+}
+
+/** Those that have the same key, in their order. */
+export function entriesByKey(entries: readonly JournalEntry[]): ReadonlyMap<string, JournalEntry[]> {
+	const found = new Map<string, JournalEntry[]>();
+	for (const entry of entries) {
+		const key = keyOf(entry.request, entry.request_id);
+		found.set(key, [...(found.get(key) ?? []), entry]);
+	}
+	return found;
 }
 
 /** By which a check that was made is found again. */
