@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Logger } from "../log/logger.ts";
+import { fileVersions } from "../snapshot/file-versions.ts";
 
 const CHECK_INTERVAL_MS = 5_000;
 /** So long before the certificate ends that is said: three weeks. */
@@ -34,7 +35,7 @@ export class AgentTls {
 	readonly #host: string;
 	readonly #log: Logger;
 	readonly #interval: number;
-	#stamp: string;
+	#version: string;
 	#material: TlsMaterial;
 	#timer: NodeJS.Timeout | undefined;
 	#taken = 1;
@@ -46,7 +47,7 @@ export class AgentTls {
 		this.#host = host;
 		this.#log = log;
 		this.#interval = interval;
-		this.#stamp = stampOf(files);
+		this.#version = versionOf(files);
 		this.#material = this.#read();
 	}
 
@@ -70,9 +71,9 @@ export class AgentTls {
 	}
 
 	#look(use: (context: SecureContextOptions) => void): void {
-		const stamp = stampOf(this.#files);
-		if (stamp === this.#stamp) return;
-		this.#stamp = stamp;
+		const version = versionOf(this.#files);
+		if (version === this.#version) return;
+		this.#version = version;
 		try {
 			this.#material = this.#read();
 			use(this.#material.context);
@@ -123,21 +124,8 @@ function warningsOf({ certificate }: TlsMaterial, host: string): readonly string
 	return warnings;
 }
 
-function stampOf({ certificate, key, clientCa }: TlsFiles): string {
-	return [certificate, key, clientCa].map(stampOfFile).join("/");
-}
-
-/**
- * Another one, too, when only who may read the file is another. One that cannot be looked at has a stamp as well: reading it says what
- * is wrong in the words for an operator.
- */
-function stampOfFile(file: string): string {
-	try {
-		const { ino, size, ctimeMs } = statSync(file);
-		return `${ino} ${size} ${ctimeMs}`;
-	} catch (error) {
-		return String((error as NodeJS.ErrnoException).code);
-	}
+function versionOf({ certificate, key, clientCa }: TlsFiles): string {
+	return fileVersions([certificate, key, clientCa]);
 }
 
 /** Whoever can read the key can pass for this host. */

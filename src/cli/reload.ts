@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import type { Logger } from "../log/logger.ts";
-import { fileVersions } from "../snapshot/agent-tls.ts";
+import { fileVersions } from "../snapshot/file-versions.ts";
 import { ConfigError, isClosed } from "../yaml.ts";
 import { UsageError } from "./exit-codes.ts";
 

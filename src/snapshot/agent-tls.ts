@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { fileVersions } from "./file-versions.ts";
 
 /** Paths of files in PEM: who signs the agents, and with what the service shows itself to them. */
 export interface TlsFiles {
@@ -55,21 +56,6 @@ export class TlsMaterial {
 
 function versionOf({ ca, cert, key }: TlsFiles): string {
 	return fileVersions([ca, cert, key]);
-}
-
-/** Changes when a file does, also when another one takes its place, who may read it is another, or it cannot be looked at any more. */
-export function fileVersions(paths: readonly string[]): string {
-	return paths.map(fileVersion).join(" ");
-}
-
-/** Of what cannot be looked at why not: whoever reads it tells that better. */
-function fileVersion(path: string): string {
-	try {
-		const { ino, ctimeNs, size } = statSync(path, { bigint: true });
-		return `${ino} ${ctimeNs} ${size}`;
-	} catch (error) {
-		return String((error as NodeJS.ErrnoException).code);
-	}
 }
 
 function load(files: TlsFiles): SecureContext {
