@@ -10,7 +10,7 @@ import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
-import { type Placed, readYamlWithPlaces } from "./yaml.ts";
+import { isMapping, type Placed, readYamlWithPlaces } from "./yaml.ts";
 import { z } from "./zod.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
@@ -190,8 +190,4 @@ function overlay(novaConf: NovaConf, written: unknown): unknown {
 	if (!isMapping(oslo_messaging_rabbit)) return written;
 	const section = { ...novaConf.oslo_messaging_rabbit, ...oslo_messaging_rabbit };
 	return { ...novaConf, ...written, oslo_messaging_rabbit: section };
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
 }

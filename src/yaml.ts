@@ -130,7 +130,7 @@ function merged(earlier: unknown, later: unknown): unknown {
 	return { ...earlier, ...later, ...Object.fromEntries(both.map((key) => [key, merged(earlier[key], later[key])])) };
 }
 
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
 	return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

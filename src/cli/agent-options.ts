@@ -7,7 +7,7 @@ import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
 import { type LogOptions, problemOfFormat } from "../log/format.ts";
 import { problemOfDateFormat } from "../log/strftime.ts";
 import { DEFAULT_DATE_FORMAT } from "../log/time.ts";
-import { type Placed, readYamlWithPlaces, type Schema } from "../yaml.ts";
+import { isMapping, type Placed, readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -208,7 +208,7 @@ function readFiles(files: readonly string[]): Placed<Given> {
 
 const FILE: Schema<Given> = {
 	safeParse(document) {
-		if (typeof document !== "object" || document === null || Array.isArray(document)) {
+		if (!isMapping(document)) {
 			const issue = { code: "custom" as const, path: [], message: "expected a mapping of options" };
 			return { success: false, error: { issues: [issue] } };
 		}
