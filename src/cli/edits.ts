@@ -2,6 +2,7 @@ import type { Basis } from "../precheck.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { SnapshotError } from "../snapshot/source.ts";
 import { UsageError } from "./exit-codes.ts";
+import { noDevice } from "./hosts.ts";
 
 const PATH = /^(source|target)\.devices\[([^\]]+)\]\.(attributes|unreadable)\.([^=.\s][^=]*)$/;
 const SHAPE = "source.devices[ID].attributes.NAME, or target, or unreadable; * is every device";
@@ -47,10 +48,7 @@ export function edited(basis: Basis, edits: readonly Edit[]): Basis {
 }
 
 function editedSnapshot(snapshot: Snapshot, id: string, edit: (device: SnapshotDevice) => SnapshotDevice): Snapshot {
-	if (id !== "*" && !snapshot.devices.some((device) => device.id === id)) {
-		const known = snapshot.devices.map((device) => device.id).join(", ") || "(none)";
-		throw new UsageError(`${snapshot.host} has no device ${JSON.stringify(id)}, expected one of ${known}`);
-	}
+	if (id !== "*" && !snapshot.devices.some((device) => device.id === id)) throw noDevice(snapshot, id);
 	const devices = snapshot.devices.map((device) => (id === "*" || device.id === id ? edit(device) : device));
 	return { ...snapshot, devices };
 }

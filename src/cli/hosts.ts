@@ -84,9 +84,11 @@ export function chosenDevices(source: Snapshot, ids: readonly string[] | undefin
 	return [...new Set(ids)].map((id) => {
 		const device = source.devices.find((candidate) => candidate.id === id);
 		if (device) return device;
-		const known = source.devices.map((candidate) => candidate.id);
-		throw new UsageError(
-			`${source.host} has no device ${JSON.stringify(id)}, expected one of ${known.join(", ") || "(none)"}`,
-		);
+		throw noDevice(source, id);
 	});
+}
+
+export function noDevice({ host, devices }: Snapshot, id: string): UsageError {
+	const known = devices.map((device) => device.id).join(", ") || "(none)";
+	return new UsageError(`${host} has no device ${JSON.stringify(id)}, expected one of ${known}`);
 }
