@@ -2,6 +2,7 @@ import { CannotBeMadeAgain } from "../journal/cannot-be-made-again.ts";
 import type { JournalEntry } from "../journal/reader.ts";
 import type { Basis } from "../precheck.ts";
 import { complain } from "./complain.ts";
+import { counted } from "./counting.ts";
 
 /** What of journals cannot be used: told on standard error, each once, and counted. */
 export class JournalDamage {
@@ -27,9 +28,8 @@ export class JournalDamage {
 
 	/** `2 lines of the journal are damaged`, and the like. */
 	get problems(): readonly string[] {
-		const lines =
-			this.#lines === 1 ? "1 line of the journal is damaged" : `${this.#lines} lines of the journal are damaged`;
-		const decisions = `${this.#decisions} decision${this.#decisions === 1 ? "" : "s"} of the journal cannot be made again`;
+		const lines = counted(this.#lines, "line of the journal is damaged", "lines of the journal are damaged");
+		const decisions = `${counted(this.#decisions, "decision")} of the journal cannot be made again`;
 		return [...(this.#lines > 0 ? [lines] : []), ...(this.#decisions > 0 ? [decisions] : [])];
 	}
 

@@ -5,6 +5,7 @@ import { localTime } from "../log/time.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
 import { JournalDamage } from "./basis.ts";
+import { counted } from "./counting.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
 import { readJournals } from "./journals.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
@@ -88,7 +89,7 @@ function render(
 	});
 	const shown = flips.length === 0 ? "" : `${lines.join("\n")}\n\n`;
 	const { count, unchecked, problems } = told;
-	const more = unchecked > 0 ? [`${unchecked} more ${unchecked === 1 ? "was" : "were"} made without a check`] : [];
+	const more = unchecked > 0 ? [`${counted(unchecked, "more was", "more were")} made without a check`] : [];
 	return `${shown}${[`${flips.length} of ${count} decisions flip`, ...more, ...problems].join("; ")}.\n`;
 }
 

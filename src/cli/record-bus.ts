@@ -9,6 +9,7 @@ import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { Recorder } from "../recording/tap.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
+import { counted } from "./counting.ts";
 import { ownerOnly } from "./owner-only.ts";
 import { header } from "./recordings.ts";
 import { untilSignal } from "./signals.ts";
@@ -46,7 +47,7 @@ export async function recordBus({ output, ...options }: RecordBusOptions): Promi
 		await transport.close();
 		// Also for what was on its way to the disk.
 		if (output !== undefined) await Promise.race([failed, ended(file)]);
-		complain(`${written} ${written === 1 ? "message" : "messages"} recorded`);
+		complain(`${counted(written, "message")} recorded`);
 	} finally {
 		await transport.close();
 	}

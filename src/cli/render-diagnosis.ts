@@ -1,4 +1,5 @@
 import { printable } from "../log/printable.ts";
+import { counted } from "./counting.ts";
 import { type Diagnosis, warningsOf } from "./diagnosis.ts";
 import type { Outlook } from "./outlook.ts";
 import { paint, type RenderOptions } from "./render.ts";
@@ -50,14 +51,14 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 			? []
 			: ["", `State of migrations in debugfs: ${debugfs.errno}; what helps: ${debugfs.remedy}.`]),
 		"",
-		warnings === 0 ? "Nothing to look at." : `${warnings} ${warnings === 1 ? "thing" : "things"} to look at.`,
+		warnings === 0 ? "Nothing to look at." : `${counted(warnings, "thing")} to look at.`,
 	];
 	return inLines(lines);
 }
 
 function renderLibvirt({ directory, domains }: Diagnosis["libvirt"]): string {
 	if (domains === null) return `${directory} is not there: no instance is known to run, and every device looks free`;
-	return `${domains} ${domains === 1 ? "domain" : "domains"} in ${directory}`;
+	return `${counted(domains, "domain")} in ${directory}`;
 }
 
 function renderOutlook(

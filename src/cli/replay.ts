@@ -12,6 +12,7 @@ import type { RecordedMessage } from "../recording/recording.ts";
 import { JournalDamage } from "./basis.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
+import { counted } from "./counting.ts";
 import { CALL_EXIT, REPLAY_EXIT, UsageError } from "./exit-codes.ts";
 import { readHosts } from "./hosts.ts";
 import { readJournals } from "./journals.ts";
@@ -96,13 +97,13 @@ function isForUs({ request, reply }: Conversation): boolean {
 /** Why there is nothing to send. */
 function withoutCalls(messages: readonly RecordedMessage[]): string {
 	const casts = messages.filter(({ message }) => Object.hasOwn(message, "method")).length;
-	const counts = [counted(casts, "cast", "casts"), counted(messages.length - casts, "reply", "replies")];
-	const told = counts.filter((count) => count !== undefined).join(" and ") || "no message at all";
+	const replies = messages.length - casts;
+	const counts = [
+		...(casts > 0 ? [counted(casts, "cast")] : []),
+		...(replies > 0 ? [counted(replies, "reply", "replies")] : []),
+	];
+	const told = counts.join(" and ") || "no message at all";
 	return `no call to send again, ${told}; expected a recording of calls: requests with method and _msg_id`;
-}
-
-function counted(count: number, one: string, many: string): string | undefined {
-	return count === 0 ? undefined : `${count} ${count === 1 ? one : many}`;
 }
 
 /** A recording that has lost its replies must not be a success. */

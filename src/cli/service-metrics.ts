@@ -6,6 +6,7 @@ import { countFamily, family, Histogram, processFamilies } from "../http/metrics
 import type { ReplyCounts, RequestCounts } from "../messaging/counts.ts";
 import type { MadeCheck } from "../precheck.ts";
 import type { HostState, SnapshotWitness } from "../snapshot/source.ts";
+import { tally } from "./counting.ts";
 import type { ReloadCounts } from "./reload.ts";
 import type { Bus, Role, ShadowState } from "./service-state.ts";
 import { build } from "./version.ts";
@@ -126,7 +127,7 @@ export class ServiceMetrics implements SnapshotWitness {
 					closed: 0,
 					quiet: 0,
 					open: 0,
-					...countBy(hosts.map(({ breaker }) => breaker)),
+					...tally(hosts.map(({ breaker }) => breaker)),
 				},
 			),
 			gauge("novacompat_systemic_unknown", "1 while agents fail everywhere and not here and there.", Number(systemic)),
@@ -248,12 +249,6 @@ function gaugeBy(name: string, help: string, label: string, values: Readonly<Rec
 		help,
 		Object.entries(values).map(([value, count]) => [{ [label]: value }, count] as const),
 	);
-}
-
-function countBy(values: readonly string[]): Readonly<Record<string, number>> {
-	const counts: Record<string, number> = {};
-	for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
-	return counts;
 }
 
 function noVerdicts(): Record<Verdict, number> {

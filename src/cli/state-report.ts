@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import type { Logger } from "../log/logger.ts";
+import { tally } from "./counting.ts";
 
 /** Names of numbers and words: no secret, no host, no device. */
 export type State = Readonly<Record<string, unknown>>;
@@ -34,12 +35,6 @@ function openFiles(): number | undefined {
 		// No descriptor is left to look with.
 		return undefined;
 	}
-}
-
-function tally(names: readonly string[]): State {
-	const counts: Record<string, number> = {};
-	for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
-	return counts;
 }
 
 /** `rss_mib 81, breakers (open 0, quiet 1)`. */
