@@ -15,6 +15,7 @@ import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { readNovaConf } from "../nova-conf.ts";
 import type { UnmadeCheck, Witness } from "../precheck.ts";
 import { Recorder, TappedTransport } from "../recording/tap.ts";
+import type { AgentSnapshots } from "../snapshot/agents.ts";
 import { ConfigError } from "../yaml.ts";
 import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
 import { certificateEnds } from "./certificates.ts";
@@ -24,7 +25,7 @@ import { UsageError } from "./exit-codes.ts";
 import { live } from "./life.ts";
 import { Monitor } from "./monitor.ts";
 import { ownerOnly } from "./owner-only.ts";
-import { Reloads } from "./reload.ts";
+import { Reloads, type ReloadsOptions } from "./reload.ts";
 import {
 	agentSnapshots,
 	createService,
@@ -67,33 +68,7 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 			journal?.record(made);
 			monitor.checked(role, made);
 		};
-	const reloads = new Reloads({
-		config,
-		files: () => [...files(), ...novaConf],
-		read,
-		named: (next) => ({
-			texts: next.policy_file === undefined ? [] : [next.policy_file],
-			others: [...Object.values(next.agent_tls ?? {}), ...brokerTlsFiles(next)],
-		}),
-		prepare: [
-			({ debug }) =>
-				() => {
-					log.level = debug ? "debug" : "info";
-				},
-			({ policy_file }) => current.prepare(policy_file),
-			({ agent_tls }) => prepareTls(snapshots, agent_tls),
-			// Each connection reads them; what cannot be used would be noticed at the next one.
-			(next) => {
-				checkBrokerTls(next);
-				return () => undefined;
-			},
-		],
-		isMutable: (option, from, to) => {
-			if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
-			return option === "debug" || option === "policy_file";
-		},
-		log,
-	});
+	const reloads = reloadsOf({ config, files: () => [...files(), ...novaConf], read, log }, current, snapshots);
 	const state = () => ({
 		...Object.assign({}, ...parts.map((part) => part.state())),
 		agents: snapshots.state(),
@@ -128,6 +103,39 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 		reload: () => reloads.request(),
 		report: () => reportState(state(), log),
 		log,
+	});
+}
+
+/** What is taken of another configuration, by the parts that have it. */
+function reloadsOf(
+	options: Pick<ReloadsOptions<Config>, "config" | "files" | "read"> & { readonly log: LevelledLogger },
+	current: CurrentPolicy,
+	snapshots: AgentSnapshots,
+): Reloads<Config> {
+	const { log } = options;
+	return new Reloads({
+		...options,
+		named: (next) => ({
+			texts: next.policy_file === undefined ? [] : [next.policy_file],
+			others: [...Object.values(next.agent_tls ?? {}), ...brokerTlsFiles(next)],
+		}),
+		prepare: [
+			({ debug }) =>
+				() => {
+					log.level = debug ? "debug" : "info";
+				},
+			({ policy_file }) => current.prepare(policy_file),
+			({ agent_tls }) => prepareTls(snapshots, agent_tls),
+			// Each connection reads them; what cannot be used would be noticed at the next one.
+			(next) => {
+				checkBrokerTls(next);
+				return () => undefined;
+			},
+		],
+		isMutable: (option, from, to) => {
+			if (option === "agent_tls") return from.agent_tls !== undefined && to.agent_tls !== undefined;
+			return option === "debug" || option === "policy_file";
+		},
 	});
 }
 
