@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import {
+	createServer as createHttpServer,
+	type IncomingMessage,
+	type Server,
+	type ServerResponse,
+	STATUS_CODES,
+} from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
@@ -129,25 +135,8 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		socket.once("close", () => connections.delete(peer));
 	});
 	server.on("checkExpectation", (request: OneAtATime, response) => serve(request, response, UNEXPECTED));
-	server.on("upgrade", (_tooMany, socket) => socket.destroy());
-	server.on("tlsClientError", (error, socket) => {
-		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
-	});
-	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
-		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
-		const header = `Cache-Control: no-store\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
-		// Who sends byte by byte does not close either.
-		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
-		return socket.end(text, () => socket.destroy());
-	});
-	await new Promise<void>((resolve, reject) => {
-		server.once("error", reject);
-		server.listen(listen.port, listen.address, () => {
-			server.off("error", reject);
-			resolve();
-		});
-	});
+	endWhatIsNoRequest(server, warn);
+	await listening(server, listen);
 	server.on("error", (error) => log.error(`HTTP server: ${error.message}`));
 	return {
 		url: urlOf(tls ? "https" : "http", server.address() as AddressInfo),
@@ -159,6 +148,31 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 				setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref();
 			}),
 	};
+}
+
+function endWhatIsNoRequest(server: Server | HttpsServer, warn: (text: string) => void): void {
+	server.on("upgrade", (_tooMany, socket) => socket.destroy());
+	server.on("tlsClientError", (error: Error, socket: Socket) => {
+		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
+	});
+	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
+		const { status, type, body } = problem(problemOfParser(error.code), "the request could not be parsed");
+		const header = `Cache-Control: no-store\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\nConnection: close`;
+		// Who sends byte by byte does not close either.
+		const text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${header}\r\n\r\n${body}`;
+		return socket.end(text, () => socket.destroy());
+	});
+}
+
+function listening(server: Server, { address, port }: Listen): Promise<void> {
+	return new Promise((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(port, address, () => {
+			server.off("error", reject);
+			resolve();
+		});
+	});
 }
 
 /** Closes connections: of an address that begins too many, before TLS has heard of them, and what is not secure in time. */
