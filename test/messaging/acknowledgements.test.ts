@@ -106,6 +106,6 @@ test("P33: any number of messages that were given up is in nobody's way", async 
 	const started = performance.now();
 	await nextTurn();
 	// One by one it would take half a minute.
-	expect(performance.now() - started).toBeLessThan(1_000);
+	expect(performance.now() - started).toBeLessThan(5_000);
 	expect(frames).toEqual([count]);
 });

@@ -335,7 +335,7 @@ describe("P19: a version cap", () => {
 		expect(outcome).toEqual(sent ? "routed" : expect.any(RPCVersionCapError));
 		const call = client.call(target, "ping", {}, { timeout: 0.02 });
 		await expect(call).rejects.toThrow(sent ? MessagingTimeout : RPCVersionCapError);
-		expect(inbox.deliveries).toHaveLength(sent ? 2 : 0);
+		await expect.poll(() => inbox.deliveries).toHaveLength(sent ? 2 : 0);
 	});
 });
 
@@ -379,10 +379,10 @@ describe("a call monitor", () => {
 
 	test("starts again with every heartbeat", async () => {
 		const { client, request } = await setUp();
-		const call = client.call(TARGET, "ping", {}, { timeout: 60, callMonitorTimeout: 0.5 });
+		const call = client.call(TARGET, "ping", {}, { timeout: 60, callMonitorTimeout: 2 });
 		const { msgId, answer } = await request();
 		const start = performance.now();
-		while (performance.now() - start < 1_000) {
+		while (performance.now() - start < 3_000) {
 			await answer(heartbeat(msgId));
 			await new Promise((resolve) => setTimeout(resolve, 50));
 		}

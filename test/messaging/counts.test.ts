@@ -27,7 +27,7 @@ describe("a request counts once, as what it came to", () => {
 		const { transport, server, request } = await serve(handler);
 		const taken = scripted(request(fields), delivery);
 		transport.deliver(taken.delivery);
-		await expect.poll(() => taken.ended, { timeout: 5_000 }).toHaveLength(1);
+		await expect.poll(() => taken.ended).toHaveLength(1);
 		expect(server.requests).toEqual({ ...noRequests(), [outcome]: 1 });
 		expect(server.inFlight).toBe(0);
 	});
@@ -39,7 +39,7 @@ describe("a request counts once, as what it came to", () => {
 		const { transport, server, request } = await serve(NEVER, { onTimeUp: refuse });
 		const taken = scripted(request(), { expiration: "400" });
 		transport.deliver(taken.delivery);
-		await expect.poll(() => taken.ended, { timeout: 5_000 }).toEqual(["ack"]);
+		await expect.poll(() => taken.ended).toEqual(["ack"]);
 		expect(server.requests).toEqual({ ...noRequests(), expired: 1 });
 	});
 
@@ -67,6 +67,6 @@ describe("a reply counts once, as what became of it", () => {
 		const { transport, server, request } = await serve(OK);
 		transport.publish = async () => Promise.reject(new MessageDeliveryFailure("no connection"));
 		transport.deliver(scripted(request(), { expiration: "400" }).delivery);
-		await expect.poll(() => server.replies, { timeout: 5_000 }).toEqual({ ...noReplies(), timeout: 1 });
+		await expect.poll(() => server.replies).toEqual({ ...noReplies(), timeout: 1 });
 	});
 });

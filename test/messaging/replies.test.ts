@@ -5,6 +5,7 @@ import { newId } from "../../src/messaging/message.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { Replies } from "../../src/messaging/replies.ts";
 import { recordingLog } from "../support/log.ts";
+import { ownTime } from "../support/own-time.ts";
 import { Inbox } from "./inbox.ts";
 import { scripted, serve } from "./serving.ts";
 
@@ -68,7 +69,7 @@ describe("where a reply goes", () => {
 		const start = performance.now();
 		await send(request({ _reply_q: queue, _unique_id: "u1" }));
 		const gone = `the queue ${queue} does not exist`;
-		await expect.poll(() => lines.join(""), { timeout: 5_000 }).toContain(gone);
+		await expect.poll(() => lines.join("")).toContain(gone);
 		expect(performance.now() - start).toBeGreaterThan(1_900);
 
 		const tries = transport.repliedTo.length;
@@ -101,42 +102,45 @@ describe("where a reply goes", () => {
 		expect(performance.now() - start).toBeGreaterThan(missingQueuePatience * 1000);
 	});
 
-	test("P13: a queue that comes back after two of three seconds gets its reply within 0.3 s, and stop waits for it", async () => {
-		const { transport, send, request, server, lines } = await serve(async () => "late", { missingQueuePatience: 3 });
+	test("P13: a queue that comes back after two of ten seconds gets its reply within 0.3 s, and stop waits for it", async () => {
+		const { transport, send, request, server, lines } = await serve(async () => "late", { missingQueuePatience: 10 });
 		const queue = `reply_${newId()}`;
 		await send(request({ _reply_q: queue }));
 		await sleep(2_000);
 		const inbox = new Inbox();
-		const start = performance.now();
+		const passed = ownTime();
 		await transport.listenForReplies(queue, inbox.ack);
 		await server.stop();
 		expect((await inbox.at(0)).body.toString()).toContain("late");
-		expect(performance.now() - start).toBeLessThan(300);
+		expect(passed()).toBeLessThan(300);
 		expect(lines.join("")).not.toContain("dropping");
 	});
 
 	test("row 11: a reply that waits for its queue holds neither its request nor its slot", async () => {
 		const { transport, request, call } = await serve(async () => "ok", { maxInFlight: 1 });
 		const dead = scripted(request({ _reply_q: "reply_gone" }));
-		const start = performance.now();
+		const passed = ownTime();
 		transport.deliver(dead.delivery);
 		await expect.poll(() => dead.ended, { interval: 5 }).toEqual(["ack"]);
 		expect(await call()).toBe("ok");
-		expect(performance.now() - start).toBeLessThan(250);
+		expect(passed()).toBeLessThan(250);
 	});
 
 	test("row 11: at most 200 replies wait; the others are dropped and counted", async () => {
-		const { transport, send, request, lines, server } = await serve(async () => "ok");
+		// None that waits may be given up before all have come.
+		const { transport, send, request, lines, server } = await serve(async () => "ok", { missingQueuePatience: 60 });
+		const started = performance.now();
 		const dead = Array.from({ length: 1_000 }, (_, index) => `reply_dead${index}`);
 		await Promise.all(dead.map((queue) => send(request({ _reply_q: queue }))));
 		await expect.poll(() => server.replies.dropped).toBe(800);
 		// Each was tried once, and those that wait a few times more.
 		expect(new Set(transport.repliedTo).size).toBe(1_000);
-		const start = performance.now();
+		const passed = ownTime();
 		await server.stop();
-		expect(performance.now() - start).toBeLessThan(2_500);
-		expect(transport.repliedTo.length).toBeLessThan(1_000 + 200 * 9);
-		expect(lines.filter((line) => line.includes("does not exist"))).toHaveLength(200);
+		expect(passed()).toBeLessThan(2_500);
+		const rounds = (performance.now() - started) / 250 + 2;
+		expect(transport.repliedTo.length).toBeLessThanOrEqual(1_000 + 200 * rounds);
+		await expect.poll(() => lines.filter((line) => line.includes("does not exist"))).toHaveLength(200);
 	});
 
 	test("row 11: replies that wait have 16 MiB at most; the others are dropped and counted", async () => {
@@ -169,25 +173,27 @@ describe("where a reply goes", () => {
 	});
 
 	test("row 11: two replies for one missing queue are given up together", async () => {
-		const { send, request, lines, server } = await serve(async () => "ok", { missingQueuePatience: 0.5 });
+		const { send, request, lines } = await serve(async () => "ok", { missingQueuePatience: 4 });
+		const given = () => lines.filter((line) => line.includes("reply_gone does not exist")).length;
 		await send(request({ _reply_q: "reply_gone" }));
-		await sleep(400);
+		await sleep(2_000);
 		await send(request({ _reply_q: "reply_gone" }));
-		await sleep(50);
-		const start = performance.now();
-		await server.stop();
-		expect(performance.now() - start).toBeLessThan(450);
-		expect(lines.filter((line) => line.includes("reply_gone does not exist"))).toHaveLength(2);
+		await expect.poll(given, { interval: 20 }).toBeGreaterThan(0);
+		const passed = ownTime();
+		await expect.poll(given, { interval: 20 }).toBe(2);
+		// The second one by itself would wait for two seconds more.
+		expect(passed()).toBeLessThan(1_000);
 	});
 
 	test("row 11: callers of 1000 dead queues do not slow down others: p99 of a call stays under 200 ms", async () => {
 		const { send, request, call } = await serve(async () => "ok", { maxInFlight: 4 });
 		const durations: number[] = [];
+		const passed = ownTime();
 		for (let round = 0; round < 500; round++) {
 			for (const side of [0, 1]) await send(request({ _reply_q: `reply_dead${round}_${side}` }));
-			const start = performance.now();
+			const start = passed();
 			await call();
-			durations.push(performance.now() - start);
+			durations.push(passed() - start);
 		}
 		// One reply that held its slot would cost 250 ms at least, one that held its request 2 s.
 		expect(durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)]).toBeLessThan(200);
@@ -230,7 +236,15 @@ function repliesTo(
 		missingQueuePatience: patience,
 	});
 	const send = (seconds = 10) => replies.send("reply_1", Buffer.from("{}"), { answerBy: started + seconds * 1000 });
-	return { replies, send, lines, sentBytes: () => sent, seconds: () => (performance.now() - started) / 1000 };
+	const passed = ownTime();
+	return {
+		replies,
+		send,
+		lines,
+		sentBytes: () => sent,
+		seconds: () => (performance.now() - started) / 1000,
+		ownSeconds: () => passed() / 1000,
+	};
 }
 
 describe("row 11: an outage takes the broker from the callers too, and they come back later than we do", () => {
@@ -241,36 +255,36 @@ describe("row 11: an outage takes the broker from the callers too, and they come
 	});
 
 	test("it waits for a broker that stays away until its call is over", async () => {
-		const { replies, send, lines, seconds } = repliesTo({ away: [0.2, 60], missingUntil: 60 }, 0.5);
+		const { replies, send, lines, seconds, ownSeconds } = repliesTo({ away: [0.2, 60], missingUntil: 60 }, 0.5);
 		await send(1.5);
 		await expect.poll(() => replies.counts.timeout, { interval: 20 }).toBe(1);
 		expect(seconds()).toBeGreaterThan(1.4);
-		expect(seconds()).toBeLessThan(2.5);
+		expect(ownSeconds()).toBeLessThan(2.5);
 		expect(lines.join("")).toContain("dropping a reply to reply_1: no connection to RabbitMQ");
 	});
 
 	test("a minute after the broker was found again a missing queue is given up as ever", async () => {
-		const { replies, send, seconds } = repliesTo({ missingUntil: 60, resumed: 59 }, 0.2);
+		const { replies, send, seconds, ownSeconds } = repliesTo({ missingUntil: 60, resumed: 59 }, 0.2);
 		await send();
 		await expect.poll(() => replies.counts.returned, { interval: 20 }).toBe(1);
 		expect(seconds()).toBeGreaterThan(0.9);
-		expect(seconds()).toBeLessThan(2);
+		expect(ownSeconds()).toBeLessThan(2);
 	});
 
 	test("stop waits two seconds at most, however long the patience is", async () => {
-		const { replies, send, seconds } = repliesTo({ missingUntil: 60 }, 60);
+		const { replies, send, ownSeconds } = repliesTo({ missingUntil: 60 }, 60);
 		await send(1);
 		await replies.settled();
-		expect(seconds()).toBeLessThan(3);
+		expect(ownSeconds()).toBeLessThan(3);
 		expect(replies.counts.returned).toBe(1);
 	});
 
 	test("stop waits as long as ever, within the minute too: a dead caller does not hold it", async () => {
-		const { replies, send, seconds, lines } = repliesTo({ missingUntil: 60, resumed: 0 }, 0.5);
+		const { replies, send, ownSeconds, lines } = repliesTo({ missingUntil: 60, resumed: 0 }, 0.5);
 		await send();
 		await sleep(100);
 		await replies.settled();
-		expect(seconds()).toBeLessThan(1.2);
+		expect(ownSeconds()).toBeLessThan(1.2);
 		expect(lines.join("")).toContain("the queue reply_1 does not exist");
 	});
 });
@@ -285,21 +299,21 @@ test("row 11: a caller who finds three of his hosts dead is waited for", async (
 		RabbitOptions.parse({}).kombu_missing_consumer_retry_timeout,
 	);
 	await send();
-	await expect.poll(() => replies.counts.confirmed, { timeout: 6_000 }).toBe(1);
+	await expect.poll(() => replies.counts.confirmed).toBe(1);
 });
 
 test("row 11: stop does not wait for a broker that stays away", async () => {
-	const { replies, send, seconds } = repliesTo({ away: [0.1, 60], missingUntil: 60 }, 0.5);
+	const { replies, send, ownSeconds } = repliesTo({ away: [0.1, 60], missingUntil: 60 }, 0.5);
 	await send();
 	await sleep(700);
 	await replies.settled();
-	expect(seconds()).toBeLessThan(2);
+	expect(ownSeconds()).toBeLessThan(2);
 });
 
 test("row 9: an answer that no slot is held for does not wait for a broker that takes nothing", async () => {
-	const { replies, lines, seconds } = repliesTo({ away: [0, 60], missingUntil: 0 }, 0.5);
+	const { replies, lines, ownSeconds } = repliesTo({ away: [0, 60], missingUntil: 0 }, 0.5);
 	await replies.send("reply_1", Buffer.from("{}"), { answerBy: performance.now() + 10_000, isHasty: true });
-	expect(seconds()).toBeLessThan(0.5);
+	expect(ownSeconds()).toBeLessThan(0.5);
 	expect(replies.counts).toMatchObject({ dropped: 1 });
 	expect(lines.join("")).toContain("dropping a reply to reply_1");
 });
