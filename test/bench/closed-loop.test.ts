@@ -25,7 +25,7 @@ async function run(answer: (id: string, call: number) => readonly Buffer[]) {
 		});
 		return id;
 	};
-	const loop = new ClosedLoop(send, verified(), { inFlight: 2, calls: 4, timeout: 0.05 });
+	const loop = new ClosedLoop(send, verified(), { inFlight: 2, calls: 4, timeout: 0.5 });
 	const { latencies, wrong, lost, stray } = await loop.run();
 	return { right: latencies.length, wrong, lost, stray };
 }

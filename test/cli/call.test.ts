@@ -157,7 +157,7 @@ describe("a method of a Python server", () => {
 		await client.call(target, "echo", {}, { timeout: 10 });
 		const start = performance.now();
 		for (let calls = 0; calls < 10; calls++) await client.call(target, "echo", {}, { timeout: 10 });
-		expect(performance.now() - start).toBeLessThan(2_500);
+		expect(performance.now() - start).toBeLessThan(4_500);
 		await transport.close();
 	});
 });

@@ -20,6 +20,7 @@ import { type JournalEntry, readJournal } from "../../src/journal/reader.ts";
 import { checkAgain, type MadeCheck } from "../../src/precheck.ts";
 import { INSTANCE, makeCheck, REQUEST, snapshot, UNMADE, WAYS } from "../support/checks.ts";
 import { recordingLog } from "../support/log.ts";
+import { ownTime } from "../support/own-time.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const KIB = 1024;
@@ -254,7 +255,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 			journal.record(check);
 			await sleep(1);
 		}
-		expect(lines.map((line) => line.replace(/.* WARNING /, ""))).toEqual([expect.stringContaining("ENOSPC")]);
+		await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(/ WARNING .*ENOSPC/)]), { timeout: 10_000 });
 		const before = read(join(directory, "journal")).entries.length;
 		expect(before).toBeGreaterThan(0);
 
@@ -265,7 +266,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 				await sleep(50);
 				expect(lines).toHaveLength(2);
 			},
-			{ timeout: 10_000, interval: 200 },
+			{ timeout: 30_000, interval: 200 },
 		);
 		const [, lost] = /works again, (\d+) decisions were lost/.exec(lines[1] ?? "") ?? [];
 		await journal.close();
@@ -290,14 +291,14 @@ describe("row 75: what the disk does is no concern of a check", () => {
 		await sleep(200);
 		const started = performance.now();
 		for (let count = 0; count < 10_000; count++) journal.record(check);
-		expect(performance.now() - started).toBeLessThan(500);
+		expect(performance.now() - started).toBeLessThan(5_000);
 		expect(lines).toEqual([expect.stringMatching(/WARNING .*the disk is too slow; checks go on/)]);
-		const closing = performance.now();
+		const passed = ownTime();
 		await journal.close();
-		expect(performance.now() - closing).toBeLessThan(3_000);
+		expect(passed()).toBeLessThan(3_000);
 		// Lets the write go, which would otherwise hold this process.
 		createReadStream(file).resume();
-		await vi.waitFor(() => expect(lines).toHaveLength(2), { timeout: 5_000 });
+		await vi.waitFor(() => expect(lines).toHaveLength(2), { timeout: 10_000 });
 		expect(lines[1]).toMatch(/INFO .*works again, 9489 decisions were lost/);
 	});
 });

@@ -67,7 +67,7 @@ function watch(options: Partial<ShadowOptions> = {}) {
 	const take = (...messages: readonly ReturnType<typeof scripted>[]) =>
 		Promise.all(messages.map(({ delivery }) => shadow.take(delivery)));
 	const told = async (count: number) => {
-		await expect.poll(() => lines.length, { timeout: 3_000 }).toBe(count);
+		await expect.poll(() => lines.length).toBe(count);
 		return lines.map((line) => line.replace(/^.*?\] (?=\[instance|shadow)/, "").trim());
 	};
 	return { shadow, hosts, lines, witnessed, take, told };
@@ -172,7 +172,7 @@ describe("one line for each destination that Nova asks", () => {
 
 describe("what Nova has chosen", () => {
 	test("an mdev that the agent sees with its next scan is waited for", async () => {
-		const { take, told, hosts } = watch({ lookAgain: 0.05 });
+		const { take, told, hosts } = watch({ lookAgain: 1 });
 		await take(check());
 		await take(start("test_compute1", { "0000:81:00.1": "0000:82:00.7" }, "target_mdevs"));
 		await sleep(80);

@@ -41,7 +41,7 @@ async function call(
 		maxCallTime: 15,
 	});
 	await server.start();
-	const answer = new RpcClient(transport).call({ ...TARGET, version }, method, args, { timeout: 0.4 });
+	const answer = new RpcClient(transport).call({ ...TARGET, version }, method, args, { timeout: 2 });
 	const outcome = await answer.catch((error: RemoteError) => error);
 	// What the caller is told can be found in the log.
 	expect(lines.filter((line) => line.includes("live migration"))).toEqual([expect.stringMatching(said)]);
