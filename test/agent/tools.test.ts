@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { takeSnapshot } from "../../src/agent/scan.ts";
 import { askHost, handlesOf } from "../../src/agent/tools.ts";
+import { ownTime } from "../support/own-time.ts";
 import { writePrograms } from "../support/programs.ts";
 import { populatePci, populateVdpa, temporaryHost, writeFiles } from "../support/sysfs.ts";
 import { CLASS_HOSTS } from "./hosts.ts";
@@ -91,9 +92,9 @@ describe("row 67: a tool that fails makes its attributes unreadable, and only th
 	});
 
 	test("when all of them hang, in 5 s together", async () => {
-		const started = performance.now();
+		const passed = ownTime();
 		const { devices } = await snapshot("sleep 600 & wait");
-		expect(performance.now() - started).toBeLessThanOrEqual(5_000);
+		expect(passed()).toBeLessThanOrEqual(5_000);
 		expect(unreadable(devices)).toMatchObject({ migratable: "ETIMEDOUT", ecc_mode: "ETIMEDOUT" });
 	}, 20_000);
 

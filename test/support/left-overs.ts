@@ -6,7 +6,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
  * ended and were not waited for; given a moment, for whoever was killed to be gone.
  */
 export async function leftOvers(path: string): Promise<readonly string[]> {
-	const until = performance.now() + 5_000;
+	const until = performance.now() + 15_000;
 	for (;;) {
 		const found = readdirSync("/proc")
 			.filter((name) => /^\d+$/.test(name))
