@@ -1,9 +1,7 @@
 import { hostname } from "node:os";
 import { traceIds } from "../traceparent.ts";
 import { LEVELS, type LogContext, type LogFormat } from "./record.ts";
-import { localTime, type Time } from "./time.ts";
-
-export const osloJson = jsonLines(localTime);
+import type { Time } from "./time.ts";
 
 /**
  * The fields of oslo.log's JSONFormatter (oslo_log/formatters.py), with ours in `extra`. What a Python program would say

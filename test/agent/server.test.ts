@@ -8,9 +8,8 @@ import { NO_SCANS } from "../../src/agent/scanner.ts";
 import { type AgentServerOptions, startAgentServer } from "../../src/agent/server.ts";
 import { MAX_PER_SECOND } from "../../src/http/pace.ts";
 import { createLogger } from "../../src/log/logger.ts";
-import { osloJson } from "../../src/log/oslo-json.ts";
 import type { Snapshot, SnapshotDevice } from "../../src/snapshot/snapshot.ts";
-import { recordingLog } from "../support/log.ts";
+import { osloJson, recordingLog } from "../support/log.ts";
 
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const OTHER = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";

@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { logFormat, problemOfFormat } from "../../src/log/format.ts";
 import { createLogger } from "../../src/log/logger.ts";
-import { osloJson } from "../../src/log/oslo-json.ts";
 import { osloLine } from "../../src/log/oslo-line.ts";
 import type { LogContext, LogRecord } from "../../src/log/record.ts";
 import { dateFormat, problemOfDateFormat } from "../../src/log/strftime.ts";
+import { osloJson } from "../support/log.ts";
 import { askPython } from "../support/python.ts";
 
 const REQUEST = "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42";

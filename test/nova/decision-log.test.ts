@@ -3,8 +3,8 @@ import { conclude } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { type ReasonCode, reason, type Verdict } from "../../src/compat/reason.ts";
 import { createLogger } from "../../src/log/logger.ts";
-import { osloJson } from "../../src/log/oslo-json.ts";
 import { logDecision, logRanking } from "../../src/nova/decision-log.ts";
+import { osloJson } from "../support/log.ts";
 
 const INSTANCE = "0002587c-b09d-468a-9995-53d16eeb8a15";
 const CONTEXT = { request_id: "req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42", project_id: "p1" };

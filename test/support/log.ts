@@ -1,4 +1,9 @@
 import { createLogger } from "../../src/log/logger.ts";
+import { jsonLines } from "../../src/log/oslo-json.ts";
+import { localTime } from "../../src/log/time.ts";
+
+/** Lines of JSON as they are by default. */
+export const osloJson = jsonLines(localTime);
 
 /** The real logger; `lines` is everything that it wrote. */
 export function recordingLog() {

@@ -5,10 +5,10 @@ import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { createLogger } from "../../src/log/logger.ts";
-import { osloJson } from "../../src/log/oslo-json.ts";
 import { osloLine } from "../../src/log/oslo-line.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { osloJson } from "./log.ts";
 
 const HOSTS = `${import.meta.dirname}/../../config/samples/hosts`;
 
