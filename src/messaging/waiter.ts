@@ -1,3 +1,4 @@
+import { deferred } from "./deferred.ts";
 import { MessagingTimeout } from "./errors.ts";
 import { decodeFailure } from "./failure.ts";
 import type { Reply } from "./message.ts";
@@ -34,12 +35,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  * every heartbeat restarts; whichever ends first ends the call.
  */
 export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettled }: WaiterOptions): Waiter {
-	let resolve: (result: unknown) => void = () => undefined;
-	let reject: (error: Error) => void = () => undefined;
-	const result = new Promise<unknown>((onResult, onError) => {
-		resolve = onResult;
-		reject = onError;
-	});
+	const { promise: result, resolve, reject } = deferred<unknown>();
 	const settle = (finish: () => void) => {
 		clearTimeout(overall);
 		clearTimeout(monitor);
