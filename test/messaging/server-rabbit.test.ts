@@ -13,6 +13,7 @@ import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { REPOSITORY } from "../support/cli.ts";
 import { gate } from "../support/gate.ts";
 import { recordingLog } from "../support/log.ts";
+import { ownTime } from "../support/own-time.ts";
 import { startProxy } from "../support/proxy.ts";
 import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { Inbox } from "./inbox.ts";
@@ -182,16 +183,14 @@ test.each(["after", "before"] as const)(
 	async (ack) => {
 		const topic = newId();
 		const { send, call } = caller(topic);
-		let crashes = 0;
 		let alive = await child(topic, ack);
 		await send("abort", { _unique_id: newId() });
-		for (let start = 0; start < 4; start++) {
-			const crashed = await Promise.race([alive.exited.then(() => true), sleep(1_500, false)]);
-			if (!crashed) break;
-			crashes++;
+		for (let crashes = ack === "after" ? 2 : 1; crashes > 0; crashes--) {
+			await alive.exited;
 			alive = await child(topic, ack);
 		}
-		expect(crashes).toBe(ack === "after" ? 2 : 1);
+		// What would end this one too has come by then.
+		expect(await Promise.race([alive.exited.then(() => "crashed"), sleep(1_500, "alive")])).toBe("alive");
 		expect(await call(0)).toBe(alive.server.pid);
 	},
 );
@@ -222,20 +221,25 @@ test("row 72: SIGKILL under load with two servers: all is answered, what the dea
 	const { call } = caller(topic);
 	const durations: number[] = [];
 	const pids = new Set<unknown>();
+	const passed = ownTime();
 	const timed = async () => {
-		const start = performance.now();
+		const start = passed();
 		pids.add(await call(50));
-		durations.push(performance.now() - start);
+		durations.push(passed() - start);
 	};
 	const calls: Promise<void>[] = [];
+	let usual = 0;
 	for (let round = 0; round < 200; round++) {
 		calls.push(timed());
-		if (round === 100) dying.server.kill("SIGKILL");
+		if (round === 100) {
+			usual = Math.max(...durations);
+			dying.server.kill("SIGKILL");
+		}
 		await sleep(5);
 	}
 	await Promise.all(calls);
 	expect(pids).toEqual(new Set([dying.server.pid, surviving.server.pid]));
-	expect(Math.max(...durations)).toBeLessThan(2_000);
+	expect(Math.max(...durations)).toBeLessThan(2_000 + usual);
 });
 
 test.each(["after", "before"] as const)(
@@ -276,7 +280,7 @@ test("row 11: callers of 1000 dead queues do not slow down a live one", async ()
 	const alone = await p99((round) => Promise.all([alive(round), alive(round)]));
 	const beside = await p99((round) => Promise.all([dead(2 * round), dead(2 * round + 1)]));
 	// The 200 replies that wait are 800 publishes a second beside the live ones; a slot that they held would cost 250 ms and more.
-	expect(beside).toBeLessThan(Math.max(4 * alone, 40));
+	expect(beside).toBeLessThan(Math.max(4 * alone, 200));
 });
 
 test("row 11: a caller whose queue is full does not slow down a live one, and has its replies when there is room", async () => {
@@ -291,11 +295,11 @@ test("row 11: a caller whose queue is full does not slow down a live one, and ha
 	await peer.assertQueue(queue, { exclusive: true, arguments: full });
 	for (let index = 0; index < 150; index++) await send(null, { _msg_id: "1", _reply_q: queue, _unique_id: newId() });
 	for (let round = 0; round < 4; round++) {
-		const start = performance.now();
+		const passed = ownTime();
 		expect(await call(round, 5)).toBe("ok");
-		expect(performance.now() - start).toBeLessThan(2_000);
+		expect(passed()).toBeLessThan(2_000);
 		await peer.purgeQueue(queue);
-		await expect.poll(async () => (await peer.checkQueue(queue)).messageCount, { timeout: 3_000 }).toBe(1);
+		await expect.poll(async () => (await peer.checkQueue(queue)).messageCount).toBe(1);
 	}
 });
 
@@ -316,7 +320,7 @@ test("row 11, bug 1905965: after an outage the callers come back after us: a rep
 	await started.opened;
 	cut();
 	finish.open();
-	await expect.poll(() => lines.filter((line) => line.includes("connected to")), { timeout: 5_000 }).toHaveLength(2);
+	await expect.poll(() => lines.filter((line) => line.includes("connected to"))).toHaveLength(2);
 	// Seen of a broker that was killed on a busy machine: oslo.messaging was back 3 s after the service.
 	await sleep(3_000);
 	const inbox = new Inbox();
@@ -336,7 +340,7 @@ test("row 12: a reply that the broker confirmed and returned is not taken for de
 	for (const queue of queues.slice(0, 10)) await peer.assertQueue(queue, { exclusive: true });
 	await Promise.all(queues.map((queue) => send(null, { _msg_id: "1", _reply_q: queue })));
 	const gone = () => lines.filter((line) => line.includes("does not exist"));
-	await expect.poll(() => gone().length, { timeout: 5_000 }).toBe(10);
+	await expect.poll(() => gone().length).toBe(10);
 	for (const queue of queues.slice(10)) expect(gone().join("")).toContain(queue);
 	for (const queue of queues.slice(0, 10)) expect((await peer.checkQueue(queue)).messageCount).toBe(1);
 });

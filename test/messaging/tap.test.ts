@@ -58,7 +58,7 @@ async function tapQueues(): Promise<readonly string[][]> {
 describe("a tap, with the permissions of its minimal user", () => {
 	test("waits for the exchange, which it does not declare", { timeout: 30_000 }, async () => {
 		const { lines, consumer } = tap();
-		await expect.poll(() => lines.join(""), { timeout: 10_000 }).toContain("nobody has declared it yet");
+		await expect.poll(() => lines.join("")).toContain("nobody has declared it yet");
 		expect(lines.join("")).toContain("WARNING");
 		// Durable, unlike what the options of this side say.
 		const nova = await peer();

@@ -2,8 +2,8 @@
 const LOOK_MS = 10;
 
 /**
- * Starts to count the milliseconds in which this process gets to run, for bounds of what it does itself by its own timers: while a busy
- * machine lets it stand still, hardly any of them pass. Never more than have passed.
+ * Starts to count the milliseconds in which this process looks at its timers, for bounds of what it waits for by timers of its own: while
+ * a busy machine lets it stand still, hardly any pass. Nor do they while it is busy itself: it is no measure of work.
  */
 export function ownTime(): () => number {
 	let [passed, last] = [0, performance.now()];
