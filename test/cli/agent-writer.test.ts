@@ -10,7 +10,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 const AGENT_MAIN = join(MAIN, "../agent-main.js");
 const SAMPLE = `${REPOSITORY}config/samples/hosts/test_compute0`;
 const OPTIONS = ["--sysfs-root", `${SAMPLE}/sys`, "--libvirt-dir", `${SAMPLE}/libvirt`, "--listen", "127.0.0.1:0"];
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 30_000, interval: 20 };
 /** A line for each with --debug: more than a pipe has room for, 64 KiB. */
 const REQUESTS = 1_500;
 const ADDRESSES = 20;
@@ -40,7 +40,7 @@ async function piped() {
 	const ask = async () => {
 		// No address may ask as often as this.
 		const localAddress = `127.0.0.${(asked++ % ADDRESSES) + 1}`;
-		const signal = AbortSignal.timeout(5_000);
+		const signal = AbortSignal.timeout(20_000);
 		const [response] = (await once(get(`${url}/`, { localAddress, signal, agent: connections }), "response")) as [
 			IncomingMessage,
 		];

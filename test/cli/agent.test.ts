@@ -72,7 +72,7 @@ describe("options", () => {
 	])("in a file %s is a mistake of the configuration, after which systemd does not try again", (_what, text, says) => {
 		const config = join(directory, "mistake.yaml");
 		writeFileSync(config, text);
-		const { status, stderr } = novacompatWith({ timeout: 10_000 }, "agent", "--config-file", config, ...SCAN);
+		const { status, stderr } = novacompatWith({ timeout: 30_000 }, "agent", "--config-file", config, ...SCAN);
 		expect(stderr).toContain(says);
 		expect(status).toBe(78);
 	});
@@ -137,7 +137,7 @@ async function start(command: readonly string[], scanned = /scan done/) {
 	child.stderr.on("data", (chunk: Buffer) => {
 		log += chunk.toString();
 	});
-	await expect.poll(() => log, { timeout: 15_000 }).toMatch(scanned);
+	await expect.poll(() => log, { timeout: 30_000 }).toMatch(scanned);
 	return { child, log: () => log, url: /listening on (\S+)/.exec(log)?.[1] ?? "" };
 }
 
@@ -181,7 +181,7 @@ describe("the running agent", () => {
 			writeFileSync(file, text);
 			const before = log().length;
 			child.kill("SIGHUP");
-			await expect.poll(() => log().slice(before), { timeout: 10_000 }).toMatch(/configuration (not )?reloaded.*\n/);
+			await expect.poll(() => log().slice(before)).toMatch(/configuration (not )?reloaded.*\n/);
 			return log()
 				.slice(before)
 				.trimEnd()
@@ -210,12 +210,12 @@ describe("the running agent", () => {
 	test("SIGUSR2 reports, and SIGHUP without a configuration ends nothing", async () => {
 		const { child, log } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
 		child.kill("SIGHUP");
-		await expect.poll(log, { timeout: 5_000 }).toMatch(/ INFO novacompat\.agent \[-\] configuration reloaded\n/);
+		await expect.poll(log).toMatch(/ INFO novacompat\.agent \[-\] configuration reloaded\n/);
 		child.kill("SIGUSR2");
 		await expect.poll(log).toMatch(/ state report: process: node v\d+\S*, uptime_s \d+, rss_mib \d+, /);
 		await expect
 			.poll(log)
-			.toMatch(/ state report: scans: done 1, failed 0, overrun 0, abandoned 0, generation 1, age_s \d\n/);
+			.toMatch(/ state report: scans: done \d+, failed 0, overrun 0, abandoned 0, generation 1, age_s \d+\n/);
 		await expect.poll(log).toMatch(/ state report: reloads: success 1, failure 0, last_success \d+/);
 		child.kill("SIGTERM");
 		expect(await once(child, "exit")).toEqual([0, null]);
@@ -268,7 +268,7 @@ describe("the running agent", () => {
 		const { url, child } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
 		const taken = new URL(url).host;
 		const words = option === "--listen" ? [] : ["--listen", "127.0.0.1:0"];
-		const { status, stderr } = novacompatWith({ timeout: 10_000 }, "agent", ...words, option, taken, ...SCAN);
+		const { status, stderr } = novacompatWith({ timeout: 30_000 }, "agent", ...words, option, taken, ...SCAN);
 		expect(stderr).toContain(`EADDRINUSE: address already in use ${taken}`);
 		expect(status).toBe(64);
 		child.kill();
@@ -340,8 +340,8 @@ describe("the running agent", () => {
 		const options = ["--listen", "127.0.0.1:0", "--scan-interval", "1", "--sysfs-root", `${SAMPLE}/sys`];
 		const places = ["--libvirt-dir", nowhere, "--libvirt-config-dir", nowhere, "--overlay-dir", overlays];
 		const { log, url } = await start([process.execPath, AGENT_MAIN, ...options, ...places]);
-		const scans = async () => /outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
-		await expect.poll(scans, { timeout: 15_000 }).toBe("3");
+		const scans = async () => Number(/outcome="done"} (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1]);
+		await expect.poll(scans, { timeout: 30_000 }).toBeGreaterThanOrEqual(3);
 		const warnings = [
 			`libvirt directory ${nowhere} is not there: no instance is known to run, and every device looks free\n`,
 			`libvirt directory ${nowhere} is not there: the devices of instances that are shut off look free\n`,

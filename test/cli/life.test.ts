@@ -7,7 +7,7 @@ import { createCa } from "../support/certificates.ts";
 import { MAIN } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 30_000, interval: 20 };
 const ca = createCa();
 afterAll(() => ca.remove());
 

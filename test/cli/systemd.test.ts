@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { MAIN, REPOSITORY } from "../support/cli.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 30_000, interval: 20 };
 const AGENT_MAIN = `${REPOSITORY}dist/src/cli/agent-main.js`;
 
 /** Takes datagrams as systemd does, and prints them. */

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 30_000, interval: 20 };
 
 const WRITER = fileURLToPath(new URL("../../dist/src/cli/writer.js", import.meta.url));
 const IMPORT = `import { standardError } from ${JSON.stringify(WRITER)};`;
