@@ -19,7 +19,7 @@ export default defineConfig({
 		maxWorkers: Math.max(2, availableParallelism() - 1),
 		// For machines that have much to do beside it; what must be quick says so itself.
 		testTimeout: 60_000,
-		expect: { poll: { timeout: 10_000 } },
+		expect: { poll: { timeout: 30_000 } },
 		hookTimeout: 90_000,
 	},
 });

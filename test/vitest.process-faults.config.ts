@@ -10,6 +10,7 @@ export default defineConfig({
 		// For what the machine does beside it; the table tells.
 		retry: 1,
 		testTimeout: 120_000,
+		expect: { poll: { timeout: 30_000 } },
 		hookTimeout: 180_000,
 	},
 });

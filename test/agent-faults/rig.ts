@@ -10,6 +10,7 @@ import { RpcClient } from "../../src/messaging/client.ts";
 import { MemoryTransport } from "../../src/messaging/memory.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { recordingLog } from "../support/log.ts";
+import { ownTime } from "../support/own-time.ts";
 
 export const [SOURCE, TARGET] = ["test_compute0", "test_compute1"] as const;
 /** An instance on the source whose device fits the target. */
@@ -76,16 +77,16 @@ export class Opened {
 		const call = async (method: string, fields: object) => {
 			const request = { instance_uuid: INSTANCE, source_host: SOURCE, ...fields };
 			const to = { exchange: "nova", topic: "migration_compat", version: "1.1" };
-			const started = performance.now();
+			const [started, passed] = [performance.now(), ownTime()];
 			const reply = await client.call(to, method, { request }, { timeout: 30 });
-			return { reply, ms: performance.now() - started };
+			return { reply, ms: performance.now() - started, own: passed() };
 		};
 		return {
 			lines,
 			check: async (dest_host: string = TARGET): Promise<Checked> => {
-				const { reply, ms } = await call("check_live_migration", { dest_host });
+				const { reply, ...took } = await call("check_live_migration", { dest_host });
 				const decision = reply as Decision;
-				return { ...decision, ms, codes: decision.reasons.map(({ code }) => code) };
+				return { ...decision, ...took, codes: decision.reasons.map(({ code }) => code) };
 			},
 			rank: (dest_hosts: readonly string[]) => call("rank_destinations", { dest_hosts }),
 		};
@@ -94,6 +95,8 @@ export class Opened {
 
 export interface Checked extends Decision {
 	readonly ms: number;
+	/** Milliseconds of our own, where it waits: the service is in this process. */
+	readonly own: number;
 	readonly codes: readonly string[];
 	readonly snapshots?: Readonly<Record<string, unknown>>;
 }

@@ -255,7 +255,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 			journal.record(check);
 			await sleep(1);
 		}
-		await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(/ WARNING .*ENOSPC/)]), { timeout: 10_000 });
+		await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(/ WARNING .*ENOSPC/)]), { timeout: 30_000 });
 		const before = read(join(directory, "journal")).entries.length;
 		expect(before).toBeGreaterThan(0);
 
@@ -298,7 +298,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 		expect(passed()).toBeLessThan(3_000);
 		// Lets the write go, which would otherwise hold this process.
 		createReadStream(file).resume();
-		await vi.waitFor(() => expect(lines).toHaveLength(2), { timeout: 10_000 });
+		await vi.waitFor(() => expect(lines).toHaveLength(2), { timeout: 30_000 });
 		expect(lines[1]).toMatch(/INFO .*works again, 9489 decisions were lost/);
 	});
 });
