@@ -35,13 +35,13 @@ class BadMessagesTest(unittest.TestCase):
 
     def assert_goes_on(self):
         """The next call is answered at once, and nothing was put back into the queues."""
-        [reply] = self.raw.replies(self.raw.request("check_live_migration", args={"request": HOSTILE}), 5)
+        [reply] = self.raw.replies(self.raw.request("check_live_migration", args={"request": HOSTILE}))
         self.assertEqual("accept", reply["result"]["verdict"])
         for queue in (rig.TOPIC, f"{rig.TOPIC}.{rig.SERVER}"):
             self.assertEqual(0, self.raw.waiting(queue))
 
     def failure_of(self, msg_id):
-        [reply] = self.raw.replies(msg_id, 5)
+        [reply] = self.raw.replies(msg_id)
         self.assertIsNone(reply["result"])
         return json.loads(reply["failure"])
 
@@ -80,7 +80,7 @@ class BadMessagesTest(unittest.TestCase):
         """An object without envelope is the message itself, as Python has it."""
         message = call(_reply_q=self.raw.reply_queue)
         self.raw.publish(json.dumps(message))
-        [reply] = self.raw.replies(message["_msg_id"], 5)
+        [reply] = self.raw.replies(message["_msg_id"])
         self.assertEqual("accept", reply["result"]["verdict"])
 
     def test_minimal_request(self):
@@ -104,7 +104,7 @@ class BadMessagesTest(unittest.TestCase):
         ]:
             with self.subTest(fields):
                 msg_id = self.raw.request(**{"method": "check_live_migration", "args": {"request": HOSTILE}, **fields})
-                replies = self.raw.replies(msg_id, 2)
+                replies = self.raw.replies(msg_id)
                 self.assert_goes_on()
                 self.assertEqual(1, len(replies), "no reply")
                 self.assertIsNotNone(replies[0]["failure"], replies[0]["result"])
@@ -118,7 +118,7 @@ class BadMessagesTest(unittest.TestCase):
         for timeout in [0, -1, 1, 0.5, "2", "soon", True, [], {}, 1e300, 10 ** 20, [10 ** 20]]:
             with self.subTest(timeout):
                 msg_id = self.raw.request("check_live_migration", args={"request": HOSTILE}, _timeout=timeout)
-                [reply] = self.raw.replies(msg_id, 5)
+                [reply] = self.raw.replies(msg_id)
                 self.assertEqual("accept", reply["result"]["verdict"])
 
     def test_hostile_reply_queue(self):
@@ -233,7 +233,7 @@ class BadConfigurationTest(unittest.TestCase):
             port = listener.getsockname()[1]
             file.write_text("\n".join([f"transport_url: rabbit://guest:{rig.PASSWORD}@127.0.0.1:{port}/", *lines]) + "\n")
             done = subprocess.run(["node", rig.MAIN, "serve", "--config-file", file], capture_output=True, text=True,
-                                  timeout=20)
+                                  timeout=60)
             listener.shutdown(socket.SHUT_RDWR)
         self.assertEqual([], touched)
         return file, done
@@ -258,6 +258,6 @@ class BadConfigurationTest(unittest.TestCase):
     def test_no_file(self):
         """A file that is not there is named."""
         done = subprocess.run(["node", rig.MAIN, "serve", "--config-file", rig.FOLDER / "absent.yaml"],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=60)
         self.assertNotEqual(0, done.returncode)
         self.assertIn("absent.yaml", done.stderr)

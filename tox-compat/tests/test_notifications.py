@@ -36,8 +36,8 @@ class Listener:
 
     def next(self):
         with self._arrived:
-            if not self._arrived.wait_for(lambda: self._received, timeout=10):
-                raise AssertionError("no notification in 10 s")
+            if not self._arrived.wait_for(lambda: self._received, timeout=30):
+                raise AssertionError("no notification in 30 s")
             return self._received.pop(0)
 
     def rest(self):

@@ -27,14 +27,15 @@ class RpcTest(unittest.TestCase):
                 handler, rig.snapshot(host, device)))
 
         def slow(handler):
-            time.sleep(2.4)
+            time.sleep(2.2)
             rig.reply(handler, rig.snapshot("cmp-slow", world.target_device()))
 
         cls.cloud.http_agent("cmp-slow", slow)
+        cls.cloud.http_agent("cmp-silent", lambda handler: time.sleep(20))
         cls.service = cls.cloud.serve()
 
     def assert_answers(self):
-        decision = self.cloud.call("check_live_migration", timeout=5, request=request(str(uuid.uuid4())))
+        decision = self.cloud.call("check_live_migration", request=request(str(uuid.uuid4())))
         self.assertEqual("accept", decision["verdict"])
 
     def test_rank_destinations(self):
@@ -42,7 +43,7 @@ class RpcTest(unittest.TestCase):
         asked = {"source_host": "cmp-01", "dest_hosts": ["cmp-unheard-of", "cmp-02"], "instance_uuid": world.SEED,
                  "devices": [world.SEED_VF]}
         for version in ["1.1", "1.0"]:
-            reply = self.cloud.call("rank_destinations", timeout=5, target={"version": version}, request=asked)
+            reply = self.cloud.call("rank_destinations", target={"version": version}, request=asked)
             self.assertEqual([("cmp-02", "accept"), ("cmp-unheard-of", "unknown")],
                              [(host["host"], host["verdict"]) for host in reply["hosts"]], reply)
             for host in reply["hosts"]:
@@ -51,7 +52,7 @@ class RpcTest(unittest.TestCase):
 
     def assert_refused(self, exc_type, method, **target):
         with self.assertRaises(oslo_messaging.RemoteError) as caught:
-            self.cloud.call(method, timeout=5, target=target)
+            self.cloud.call(method, target=target)
         self.assertEqual(exc_type, caught.exception.exc_type, caught.exception.value)
         return caught.exception.value
 
@@ -89,25 +90,25 @@ class RpcTest(unittest.TestCase):
         for version in ["1.0", "1.1"]:
             target = {"namespace": "baseapi", "version": version}
             self.assertEqual({"service": rig.TOPIC, "arg": ["x", None]},
-                             self.cloud.call("ping", timeout=5, target=target, arg=["x", None]))
+                             self.cloud.call("ping", target=target, arg=["x", None]))
         target = {"namespace": "baseapi", "version": "1.1", "server": rig.SERVER}
-        self.assertIsNone(self.cloud.call("get_backdoor_port", timeout=5, target=target))
+        self.assertIsNone(self.cloud.call("get_backdoor_port", target=target))
 
     def test_arguments(self):
         """Arguments that do not fit are a TypeError in Python's words, as if the method were Python's."""
         for arguments, said in [({}, "request"), ({"request": {}, "zz": 1}, "zz")]:
             with self.subTest(arguments), self.assertRaisesRegex(TypeError, f"argument:? '{said}'"):
-                self.cloud.call("check_live_migration", timeout=5, **arguments)
+                self.cloud.call("check_live_migration", **arguments)
 
     def test_python_values(self):
         """P7, P8: values that JSON in JavaScript does not have (NaN, Infinity, integers over 2^53) come back as sent."""
         values = [2 ** 70, 2 ** 53 + 1, -2 ** 64, 1e20, 1e22, 0.1, "\U0001f600é\0", "\ud800", float("nan"),
                   float("inf"), -float("inf"), {"__proto__": 2 ** 63, "": [None, True]}]
-        echo = self.cloud.call("ping", timeout=5, target={"namespace": "baseapi", "version": "1.1"}, arg=values)
+        echo = self.cloud.call("ping", target={"namespace": "baseapi", "version": "1.1"}, arg=values)
         self.assertEqual(repr(values), repr(echo["arg"]))
         for value in values:
             with self.subTest(value):
-                decision = self.cloud.call("check_live_migration", timeout=2,
+                decision = self.cloud.call("check_live_migration",
                                            request={**request(str(uuid.uuid4())), "odd": value})
                 self.assertEqual("accept", decision["verdict"])
 
@@ -121,7 +122,7 @@ class RpcTest(unittest.TestCase):
                 self.addCleanup(transport.cleanup)
                 client = oslo_messaging.get_rpc_client(transport, target)
                 self.assertEqual({"service": rig.TOPIC, "arg": "é" * 9000},
-                                 client.prepare(timeout=5).call({}, "ping", arg="é" * 9000))
+                                 client.prepare(timeout=20).call({}, "ping", arg="é" * 9000))
 
     def test_cast(self):
         """A cast is done and gets no reply, whatever comes of it; the service goes on."""
@@ -129,18 +130,18 @@ class RpcTest(unittest.TestCase):
         self.cloud.cast("check_live_migration", request=request(done))
         self.cloud.cast("no_such_method")
         self.cloud.cast("check_live_migration")
-        self.service.wait_for_log(done, 5)
+        self.service.wait_for_log(done)
         self.assert_answers()
 
     def test_fanout(self):
         """A fanout cast arrives: the exchange migration_compat_fanout is the one that oslo publishes to."""
         done = str(uuid.uuid4())
         self.cloud.cast("check_live_migration", target={"fanout": True}, request=request(done))
-        self.service.wait_for_log(done, 5)
+        self.service.wait_for_log(done)
         self.assert_answers()
 
     def test_call_monitor(self):
-        """A check of 2.4 s outlives a call monitor of 2 s by heartbeats; a caller without monitor never sees one.
+        """A check of 2.2 s outlives a call monitor of 2 s by heartbeats; a caller without monitor never sees one.
 
         oslo's client dies with AttributeError when it gets a heartbeat that it did not ask for.
         """
@@ -170,11 +171,11 @@ class RpcTest(unittest.TestCase):
         self.assertEqual([True], [reply["ending"] for reply in without_frames])
 
     def test_slow_check_holds_up_nobody(self):
-        """Ten quick calls are answered while a slow one is on."""
-        slow = {**request(str(uuid.uuid4())), "dest_host": "cmp-slow"}
+        """Ten quick calls are answered while one is on that waits for an agent until agent_timeout."""
+        silent = {**request(str(uuid.uuid4())), "dest_host": "cmp-silent"}
 
         def one():
-            verdict = self.cloud.call("check_live_migration", request=slow)["verdict"]
+            verdict = self.cloud.call("check_live_migration", request=silent)["verdict"]
             return verdict, time.monotonic()
 
         def quick():
@@ -183,7 +184,7 @@ class RpcTest(unittest.TestCase):
             return time.monotonic()
 
         (answer, slow_end), quick_end = rig.in_parallel(one, quick)
-        self.assertEqual("accept", answer)
+        self.assertEqual("unknown", answer)
         self.assertLess(quick_end, slow_end)
 
     def test_two_services(self):
@@ -201,12 +202,12 @@ class RpcTest(unittest.TestCase):
             for name, service in services.items():
                 own = str(uuid.uuid4())
                 self.cloud.call("check_live_migration", target={"server": name}, request=request(own))
-                services[name].wait_for_log(own, 5)
+                services[name].wait_for_log(own)
                 self.assertEqual([name], [other for other in services if own in services[other].log()])
             for_all = str(uuid.uuid4())
             self.cloud.cast("check_live_migration", target={"fanout": True}, request=request(for_all))
             for service in services.values():
-                service.wait_for_log(for_all, 5)
+                service.wait_for_log(for_all)
         finally:
             second.kill()
         self.assert_answers()

@@ -91,7 +91,7 @@ class ShadowTest(unittest.TestCase):
             rf".*INFO.* {request_id} .*instance: {world.SEED}.*cmp-01 -> cmp-02: would accept, Nova accepted; accept.*")
         self.assertIn(f"{world.SEED_VF} -> {world.TARGET_VF}", line.group(0))
         self.assertEqual([("check", world.SEED)], self.heard("cmp-02", world.SEED))
-        rig.wait_until(lambda: self.heard("cmp-01", world.SEED), 10, "the cast to the source")
+        rig.wait_until(lambda: self.heard("cmp-01", world.SEED), 30, "the cast to the source")
         self.assertEqual([("live_migration", world.SEED, "cmp-02")], self.heard("cmp-01", world.SEED))
 
     def test_next_host(self):
