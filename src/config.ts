@@ -6,7 +6,7 @@ import { problemOfFormat } from "./log/format.ts";
 import { problemOfDateFormat } from "./log/strftime.ts";
 import { DEFAULT_DATE_FORMAT } from "./log/time.ts";
 import { InvalidRabbitOptions, InvalidTransportUrl } from "./messaging/errors.ts";
-import { problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
+import { isRabbitOption, problemOfOption, rabbitOptions } from "./messaging/rabbit-options.ts";
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
@@ -26,9 +26,10 @@ const TransportUrlText = z.string("expected rabbit://user:password@host:port/vho
 const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, context) => {
 	for (const [option, value] of Object.entries(section)) {
 		const problem = problemOfOption(option, value);
-		if (problem !== undefined) {
-			context.addIssue({ code: "custom", path: [option], message: `${problem}, got ${JSON.stringify(value)}` });
-		}
+		if (problem === undefined) continue;
+		// Of an option that nobody knows the value may be a password.
+		const got = isRabbitOption(option) ? `, got ${JSON.stringify(value)}` : "";
+		context.addIssue({ code: "custom", path: [option], message: `${problem}${got}` });
 	}
 });
 

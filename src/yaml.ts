@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
+import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
 import type { z } from "./zod.ts";
 
 /** A file of the operator's that cannot be used; every problem has its place as `file:line:column`. */
@@ -72,9 +72,28 @@ function read(file: string, flavour: "core" | "failsafe"): Written {
 		return `${file}:${line}:${col}`;
 	};
 	if (document.errors.length > 0) {
-		throw new ConfigError(document.errors.map(({ pos, message }) => `${at(pos[0])}: ${message}`).join("\n"));
+		throw new ConfigError(
+			document.errors.map(({ pos, message }) => `${at(pos[0])}: ${withoutText(message)}`).join("\n"),
+		);
 	}
+	visit(document, {
+		Alias(_, alias) {
+			if (alias.resolve(document)) return;
+			const problem = `*${quotable(alias.source)} is an alias of nothing: a text that begins with * wants quotes`;
+			throw new ConfigError(`${at(startOf(alias))}: ${problem}`);
+		},
+	});
 	return { file, document, at };
+}
+
+/** What the parser stumbles over may be a password. */
+function withoutText(message: string): string {
+	return message.replace(/(?<= in YAML stream): .*$/s, "");
+}
+
+/** A URL may have a password in it. */
+function quotable(text: string): string {
+	return text.replace(/:\/\/.*@/s, "://***@");
 }
 
 function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
@@ -93,23 +112,29 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 	const problems = result.error.issues.flatMap((issue) => {
 		const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
 		if (issue.code === "unrecognized_keys") {
-			return issue.keys.map((key) => `${place([...issue.path, key], "key")}: unknown option "${key}"`);
+			return issue.keys.map((key) => `${place([...issue.path, key], "key")}: unknown option "${quotable(key)}"`);
 		}
 		if (issue.code === "invalid_key")
 			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
 		// Our own messages name the value themselves, or keep it to themselves because it holds a password.
 		const isOurs = issue.code === "custom" || issue.path.length === 0;
 		const value = isOurs ? undefined : sourceOf(written, issue.path).document.getIn(issue.path);
-		const got = typeof value === "object" || value === undefined ? "" : `, got ${JSON.stringify(value)}`;
+		const got = typeof value === "object" || value === undefined ? "" : `, got ${quotable(JSON.stringify(value))}`;
 		return [`${place(issue.path, "value")}: ${name}${issue.message}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
 }
 
 /** A file of comments says nothing; with the end marker, the failsafe flavour makes an empty text of that. */
-function contentOf({ document }: Written): unknown {
-	const content: unknown = document.toJS();
-	return content === "" ? {} : (content ?? {});
+function contentOf({ document, at }: Written): unknown {
+	try {
+		const content: unknown = document.toJS();
+		return content === "" ? {} : (content ?? {});
+	} catch (cause) {
+		// Aliases of aliases, which would fill the memory.
+		if (cause instanceof ReferenceError) throw new ConfigError(`${at(0)}: ${cause.message}`, { cause });
+		throw cause;
+	}
 }
 
 /** The last file that has what is at the path; or the most of the way to it, and then the first. */

@@ -226,7 +226,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"transport_url: memory://\nagent_networks: [192.0.2.0]\n",
 			"2:18",
-			/agent_networks\.0: got "192\.0\.2\.0", expected a network such as 192\.0\.2\.0\/24/,
+			/agent_networks\.0: expected a network such as 192\.0\.2\.0\/24, got "192\.0\.2\.0"$/m,
 		],
 		["transport_url: memory://\nagent_tls: { ca: a, cert: b }\n", "2:12", /agent_tls\.key/],
 		[
@@ -263,7 +263,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"transport_url: memory://\noslo_messaging_rabbit: { rabbit_use_ssl: true }\n",
 			"2:42",
-			/rabbit_use_ssl: expected an option of \[oslo_messaging_rabbit\], got true/,
+			/rabbit_use_ssl: expected an option of \[oslo_messaging_rabbit\]/,
 		],
 		[
 			"oslo_messaging_rabbit: { rabbit_ha_queues: true }\ntransport_url: rabbit://h?rabbit_quorum_queue=1\n",
@@ -334,15 +334,16 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"transport_url: memory://\nagents:\n  a: https://u:secret@h:1\n",
 			"3:6",
-			/agents\.a: got "https:\/\/\*\*\*@h:1", expected https:\/\/host:port/,
+			/agents\.a: has "@", expected https:\/\/host:port/,
 		],
-		["agent_url_template: https://u:secret@{host}:1\n", "1:21", /got "https:\/\/\*\*\*@\{host\}:1", expected https/],
+		["agent_url_template: https://u:secret@{host}:1\n", "1:21", /has "@", expected https/],
 		["journal: {} }\ntransport_url: rabbit://u:secret@h/\n", "1:13", /Unexpected flow-map-end token in YAML stream$/m],
 		[
 			"agent_hosts: [*.example.org]\n",
 			"1:15",
 			/\*\.example\.org is an alias of nothing: a text that begins with \* wants quotes/,
 		],
+		[`a: &a [1]\nb: &b [${"*a,".repeat(11)}]\nc: [${"*b,".repeat(11)}]\n`, "1:1", /Excessive alias count/],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
 		["- 1\n", "1:1", /expected object/],

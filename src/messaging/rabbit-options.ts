@@ -133,7 +133,7 @@ export function problemOfOption(option: string, value: unknown): string | undefi
 	return RabbitOptions.shape[option].safeParse(value).error?.issues[0]?.message;
 }
 
-function isRabbitOption(option: string): option is keyof RabbitOptions {
+export function isRabbitOption(option: string): option is keyof RabbitOptions {
 	return Object.hasOwn(RabbitOptions.shape, option);
 }
 

@@ -11,22 +11,23 @@ export const HostName = z
 const AgentUrl = z.string().transform((text, context) => {
 	const url = URL.canParse(text) ? new URL(text) : undefined;
 	if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && !url.search && !url.username) return url;
-	context.addIssue(`got ${JSON.stringify(text)}, expected https://host:port or http://host:port`);
+	context.addIssue(`${found(text)}, expected https://host:port or http://host:port`);
 	return z.NEVER;
 });
 
 const AgentUrlTemplate = z.string().transform((text, context) => {
 	const template = parseUrlTemplate(text);
 	if (template) return template;
-	context.addIssue(
-		`got ${JSON.stringify(text)}, expected https://{host}.domain:port with {host} once in the host name`,
-	);
+	context.addIssue(`${found(text)}, expected https://{host}.domain:port with {host} once in the host name`);
 	return z.NEVER;
 });
 
-const Network = z.union([z.cidrv4(), z.cidrv6()], {
-	error: ({ input }) => `got ${JSON.stringify(input)}, expected a network such as 192.0.2.0/24`,
-});
+/** What is before an "@" may be a password. */
+function found(text: string): string {
+	return text.includes("@") ? 'has "@"' : `got ${JSON.stringify(text)}`;
+}
+
+const Network = z.union([z.cidrv4(), z.cidrv6()], "expected a network such as 192.0.2.0/24");
 const Path = z.string().min(1);
 const Pattern = z.string().regex(/^[A-Za-z0-9_.*-]{1,255}$/, "expected a Nova host name, in which * is any text");
 
