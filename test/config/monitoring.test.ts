@@ -68,6 +68,9 @@ describe("promtool", () => {
 	test.each([
 		["novacompat_systemic_unknown", "1x10", "NovacompatSystemicOutage"],
 		["novacompat_amqp_connected", "0x10", "NovacompatBrokerLost"],
+		["novacompat_amqp_consuming", "0x10", "NovacompatNotConsuming"],
+		["novacompat_agent_connections", "1x10", "NovacompatAgentStuck"],
+		['up{job="novacompat-agent"}', "0x10", "NovacompatAgentDown"],
 		['novacompat_config_reload_total{result="failure"}', "0 0 1 1 1 1 1 1 1 1 1", "NovacompatReloadFailed"],
 		["novacompat_agent_snapshot_age_seconds", "300x10", "NovacompatAgentStuck"],
 		["novacompat_journal_entries_dropped_total", "0 0 0 0 7x7", "NovacompatJournalIncomplete"],
