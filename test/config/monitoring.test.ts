@@ -35,6 +35,12 @@ test.each([...asked])("%s is a metric of ours", (name) => {
 	expect(sources).toContain(`"${name}"`);
 });
 
+const guide = readFileSync(`${REPOSITORY}config/README.md`, "utf8");
+const made = [...sources.matchAll(/"((?:novacompat|process|nodejs)_[a-z_]+)"/g)].map(([, name = ""]) => name);
+test.each([...new Set(made)])("config/README.md has %s", (name) => {
+	expect(guide).toContain(`\`${name}\``);
+});
+
 describe("promtool", () => {
 	function promtool(...words: readonly string[]) {
 		const { error, ...result } = spawnSync("/usr/bin/promtool", words, { encoding: "utf8" });
