@@ -72,7 +72,7 @@ Exit codes: 0 written, 1 written, but a file that was read is damaged, 64 usage,
 		.option("--output <file>", "write each reply as it came, one on a line, to compare bytes")
 		.addHelpText(
 			"after",
-			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 255 bug.",
+			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 78 the configuration or policy\ncannot be used, 255 bug.",
 		)
 		.action(async (files, options) => {
 			process.exitCode = await (await import("./replay.ts")).replay(files, options);

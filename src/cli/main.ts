@@ -72,7 +72,7 @@ outputOptions(program.command("explain"))
 	.option("--directory <path...>", "journal, or some of its files", [DEFAULT_JOURNAL_DIR])
 	.addHelpText(
 		"after",
-		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage, 255 bug.\nOf several targets the best one counts.",
+		"\nExit codes: 0 accept, 1 accept with warnings or conditional, 2 reject, 3 unknown, 64 usage,\n78 the policy cannot be used, 255 bug. Of several targets the best one counts.",
 	)
 	.action(async (options) => {
 		const { journal } = options;
