@@ -56,6 +56,14 @@ describe("options", () => {
 		});
 	});
 
+	test.fails.each(["agent", "snapshot", "doctor"])(
+		"the help of %s is the same on every machine: man pages are made of it",
+		(command) => {
+			const help = novacompat(command, "--help").stdout.replace(/\s+/g, " ");
+			expect(help).toContain("(default: the machine's host name)");
+		},
+	);
+
 	test("help", () => {
 		expect(readAgentOptions(["--help"])).toBe("help");
 		expect(novacompat("agent", "--help").stdout).toContain("--scan-interval <seconds>");
