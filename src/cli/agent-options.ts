@@ -160,7 +160,9 @@ export function agentHelp(): string {
 	const rows = AGENT_OPTIONS.map((name) => {
 		const { kind, help, default: standard } = OPTIONS[name];
 		const value = kind.placeholder ? ` <${kind.placeholder}>` : "";
-		return [`--${flagOf(name)}${value}`, standard ? `${help} (default: ${standard()})` : help];
+		// Not this machine's: man pages are made of it.
+		const shown = standard === hostname ? "the machine's host name" : standard?.();
+		return [`--${flagOf(name)}${value}`, shown === undefined ? help : `${help} (default: ${shown})`];
 	});
 	const named = [
 		["--config-file <path>", "the same options as YAML; may be repeated, the last one wins"],

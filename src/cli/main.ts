@@ -214,7 +214,12 @@ function readLimit(text: string): number {
 
 function scanOptions(command: Command): Command {
 	return command
-		.option("--host <name>", "host name as nova-compute has it in [DEFAULT]host", hostname())
+		.addOption(
+			new Option("--host <name>", "host name as nova-compute has it in [DEFAULT]host").default(
+				hostname(),
+				"the machine's host name",
+			),
+		)
 		.option("--sysfs-root <dir>", "where sysfs is mounted", "/sys")
 		.option("--libvirt-dir <dir>", "where libvirt keeps the XML of running domains", DEFAULT_LIBVIRT_DIR)
 		.option("--libvirt-config-dir <dir>", "... of all that are defined", DEFAULT_LIBVIRT_CONFIG_DIR)

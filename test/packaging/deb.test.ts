@@ -90,7 +90,7 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 		expect(debian.sh("novacompat --help")).toContain("Usage: novacompat [options] [command]");
 		expect(debian.sh("novacompat-agent --help")).toContain("--scan-interval <seconds>");
 		const page = debian.sh("zcat /usr/share/man/man1/novacompat.1.gz");
-		for (const section of ["SERVE", "CONFIG", "REPLAY"]) expect(page).toContain(`.SH ${section}\n`);
+		for (const section of ["SERVE", "CONFIG", "CONFIG CHECK", "REPLAY"]) expect(page).toContain(`.SH ${section}\n`);
 		expect(debian.sh("cd / && novacompat demo")).toMatch(/^ACCEPT .*^REJECT .*^UNKNOWN /ms);
 	});
 

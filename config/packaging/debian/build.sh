@@ -57,7 +57,7 @@ mkdir -p "$doc/examples" "$root/usr/share/man/man1" "$root/usr/share/lintian/ove
 cp README.md config/policy.yaml config/snapshot.schema.json config/agent.openapi.json "$doc/examples/"
 mv "$doc/examples/README.md" "$doc/README.md"
 cp config/README.md "$doc/configuration.md"
-cp config/novacompat-hook.conf.sample "$doc/examples/"
+cp config/novacompat-hook.conf.sample config/prometheus-alerts.yaml config/grafana-dashboard.json "$doc/examples/"
 node dist/test/supply-chain/sbom.js >"$doc/sbom.cdx.json"
 sh "$here/copyright.sh" "$doc/sbom.cdx.json" >"$doc/copyright"
 gzip -9n <CHANGELOG.md >"$doc/NEWS.gz"
