@@ -33,7 +33,7 @@ test("the sample configuration loads, and names the sample policy", () => {
 });
 
 test("config/snapshot.schema.json is the schema of the snapshot (vitest -u writes it anew)", async () => {
-	const schema = { $id: "urn:novacompat:snapshot:1", ...z.toJSONSchema(Snapshot) };
+	const schema = { $id: "urn:novacompat:snapshot:1", ...z.toJSONSchema(Snapshot, { unrepresentable: "any" }) };
 	await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(`${CONFIG}/snapshot.schema.json`);
 });
 

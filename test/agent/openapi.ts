@@ -43,7 +43,7 @@ const SCHEMAS = { Snapshot, InstanceDevices, Problem, Health, Versions };
 
 /** An answer is an object of which later versions may have more: readers ignore what they do not know. */
 function schemaOf(type: z.ZodType): object {
-	const { $schema, ...schema } = z.toJSONSchema(type, { io: "input" });
+	const { $schema, ...schema } = z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
 	return schema;
 }
 

@@ -13,6 +13,9 @@ const snapshotOf = (...devices: readonly SnapshotDevice[]): Snapshot => ({
 });
 const many = (count: number) => snapshotOf(...Array.from({ length: count }, () => DEVICE));
 const withText = (fields: Partial<SnapshotDevice>) => snapshotOf({ ...DEVICE, ...fields });
+/** Attributes with names of their own. */
+const own = (device: number, count: number) =>
+	Object.fromEntries(Array.from({ length: count }, (_, index) => [`${device}.${index}`, ""]));
 const OPTIONS = { signal: new AbortController().signal };
 
 /** The service's side, and an agent that says first the one and then the other. */
@@ -37,6 +40,11 @@ describe("SEC-24: what is too large is refused before it is kept, and takes what
 		["an attribute of 4,097 characters", withText({ attributes: { a: "x".repeat(4097) } }), "devices.0.attributes.a: "],
 		["an id of 257", withText({ id: "x".repeat(257) }), "devices.0.id: "],
 		["the name of an attribute of 257", withText({ attributes: { ["x".repeat(257)]: "1" } }), "devices.0.attributes"],
+		["513 attributes", withText({ attributes: own(0, 513) }), "devices.0.attributes: "],
+		["a name that is none", withText({ attributes: JSON.parse('{"__proto__":"1"}') }), "devices.0.attributes: "],
+		["an attribute that is a number", withText({ attributes: { a: 1 as never } }), "devices.0.attributes.a: "],
+		["attributes that are a list", withText({ attributes: ["a"] as never }), "devices.0.attributes: "],
+		["no attributes", withText({ attributes: undefined as never }), "devices.0.attributes: "],
 		["a source of 1,025", withText({ sources: { a: "x".repeat(1025) } }), "devices.0.sources.a: "],
 		["a fact of 1,025", withText({ facts: { a: "x".repeat(1025) } }), "devices.0.facts.a: "],
 		["a path of 1,025", withText({ path: "x".repeat(1025) }), "devices.0.path: "],
@@ -60,8 +68,6 @@ describe("SEC-24: what is too large is refused before it is kept, and takes what
 	});
 
 	/** 8 MB of them kept the service busy for eleven seconds. */
-	const own = (device: number, count: number) =>
-		Object.fromEntries(Array.from({ length: count }, (_, index) => [`${device}.${index}`, ""]));
 	test.each([
 		["one device with 30,000", [own(0, 30_000)]],
 		["300 devices with 100 of their own", Array.from({ length: 300 }, (_, device) => own(device, 100))],
