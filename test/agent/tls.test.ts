@@ -13,7 +13,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, onTestFinished, test } from "vitest";
+import { type ConnectionOptions, connect as connectTls, type SecureVersion } from "node:tls";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startAgentServer } from "../../src/agent/server.ts";
 import { AgentTls, TlsError, type TlsFiles } from "../../src/agent/tls.ts";
 import { MAX_HANDSHAKES_PER_SECOND } from "../../src/http/pace.ts";
@@ -59,7 +60,11 @@ async function agent(tlsFiles: TlsFiles, body = Buffer.from("{}")) {
 }
 
 /** Asks as the service does: the certificate must be for the host's name, wherever the agent listens. */
-function ask(url: string, client: Certificate | undefined, options: RequestOptions = {}): Promise<number | string> {
+function ask(
+	url: string,
+	client: Certificate | undefined,
+	options: RequestOptions & Pick<ConnectionOptions, "session"> = {},
+): Promise<number | string> {
 	return new Promise((resolve) => {
 		const identity = client && { cert: readText(client.cert), key: readText(client.key) };
 		const asked = request(
@@ -72,6 +77,23 @@ function ask(url: string, client: Certificate | undefined, options: RequestOptio
 		);
 		asked.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
 		asked.end();
+	});
+}
+
+/** What a client may take up again, after an answer. */
+function sessionOf(url: string, client: Certificate, version: SecureVersion): Promise<Buffer | undefined> {
+	return new Promise((resolve) => {
+		const { hostname: host, port } = new URL(url);
+		const identity = { ca: readText(ca.ca), cert: readText(client.cert), key: readText(client.key) };
+		const versions = { minVersion: version, maxVersion: version };
+		const socket = connectTls({ host, port: Number(port), servername: HOST, ...identity, ...versions }, () =>
+			socket.end("GET /livez HTTP/1.1\r\nHost: cmp-01\r\nConnection: close\r\n\r\n"),
+		);
+		let session: Buffer | undefined;
+		socket.on("session", (one) => {
+			session = one;
+		});
+		socket.resume().on("close", () => resolve(session));
 	});
 }
 
@@ -140,6 +162,39 @@ test("who begins connections all the time is cut off before TLS, others are not;
 	expect(told.length).toBeGreaterThan(0);
 	await expect.poll(() => closed).toBe(attempts);
 	expect(lines.length).toBeLessThan(attempts / 3);
+});
+
+describe("a certificate of a client that ends", () => {
+	test.fails("is not answered for on a connection that was opened before", async () => {
+		const { url } = await agent(files());
+		const client = ca.issue("service", "DNS:service");
+		const kept = new Agent({ keepAlive: true, maxSockets: 1 });
+		onTestFinished(() => kept.destroy());
+		expect(await ask(url, client, { agent: kept })).toBe(200);
+		const isKept = () => Object.keys(kept.freeSockets).length > 0;
+		await expect.poll(isKept).toBe(true);
+		vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 86_400_000 });
+		onTestFinished(() => void vi.useRealTimers());
+		expect(await ask(url, client, { agent: kept })).toBe(200);
+		await expect.poll(() => Object.values(kept.sockets).length).toBe(0);
+		expect(isKept()).toBe(false);
+	});
+
+	test.fails.each(["TLSv1.2", "TLSv1.3"] as const)(
+		"opens no other one by the session of that, over %s",
+		async (version) => {
+			const { url } = await agent(files());
+			const client = ca.issue("service", "DNS:service");
+			const session = await sessionOf(url, client, version);
+			expect(await ask(url, undefined, { session, minVersion: version, maxVersion: version })).toMatch(/^E/);
+		},
+	);
+
+	test.fails("is what the log says", async () => {
+		const { url, lines } = await agent(files());
+		expect(await ask(url, ca.issue("service", "DNS:service", -1))).toMatch(/^E/);
+		await expect.poll(() => lines.join("")).toContain("TLS with a client failed: CERT_HAS_EXPIRED");
+	});
 });
 
 describe("files that cannot be used are a fault of the start that names them", () => {
