@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Logger } from "../log/logger.ts";
@@ -15,6 +15,9 @@ export interface TlsFiles {
 	/** Authorities that client certificates must be from. */
 	readonly clientCa: string;
 }
+
+/** A session that is taken up again would let in who shows no certificate, or one that has ended meanwhile. */
+const EACH_VERIFIED = { minVersion: "TLSv1.2", secureOptions: constants.SSL_OP_NO_TICKET } as const;
 
 /** Certificate, key and authorities cannot be used; the message names the file and what was expected. */
 export class TlsError extends Error {
@@ -101,7 +104,7 @@ function readMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
 	const privateKey = attempt(key, "a private key in PEM without a passphrase", () => createPrivateKey(material.key));
 	attempt(clientCa, "certificates in PEM", () => new X509Certificate(material.ca));
 	if (!leaf.checkPrivateKey(privateKey)) throw new TlsError(`${key} is not the key of ${certificate}`);
-	const context = { ...material, minVersion: "TLSv1.2" } as const;
+	const context = { ...material, ...EACH_VERIFIED };
 	attempt(certificate, "a certificate that OpenSSL accepts", () => createSecureContext(context));
 	return { context, certificate: leaf };
 }

@@ -82,11 +82,12 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	const answers = new Map<number, number>();
 	const pace = new Pace(MAX_PER_SECOND);
 	let open = 0;
-	/** That are open, by peer; whether they came when other certificates were in use. */
-	const connections = new Map<string, { isFormer: boolean }>();
+	/** That are open, by peer; when they end with their next answer, in milliseconds since 1970. */
+	const connections = new Map<string, { end: number }>();
 	const handle = async (request: IncomingMessage, response: ServerResponse, refused?: Answer) => {
 		const started = performance.now();
-		if (connections.get(peerOf(request.socket))?.isFormer) response.setHeader("Connection", "close");
+		const { end = 0 } = connections.get(peerOf(request.socket)) ?? {};
+		if (end < Date.now()) response.setHeader("Connection", "close");
 		response.once("close", () => {
 			answers.set(response.statusCode, (answers.get(response.statusCode) ?? 0) + 1);
 			const line = requestLine(request, response.statusCode, performance.now() - started);
@@ -120,8 +121,13 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	if (server instanceof HttpsServer) {
 		tls?.watch((context) => {
 			server.setSecureContext(context);
-			for (const connection of connections.values()) connection.isFormer = true;
+			for (const connection of connections.values()) connection.end = 0;
 			server.closeIdleConnections();
+		});
+		// A certificate is looked at when a connection begins, and some never stop to ask.
+		server.on("secureConnection", (socket) => {
+			const connection = connections.get(peerOf(socket));
+			if (connection) connection.end = Math.min(connection.end, Date.parse(socket.getPeerCertificate().valid_to));
 		});
 		limitHandshakes(server, warn);
 	}
@@ -131,7 +137,7 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 	server.setTimeout(INACTIVITY_MS);
 	server.on("connection", (socket) => {
 		const peer = peerOf(socket);
-		connections.set(peer, { isFormer: false });
+		connections.set(peer, { end: Number.POSITIVE_INFINITY });
 		socket.once("close", () => connections.delete(peer));
 	});
 	server.on("checkExpectation", (request: OneAtATime, response) => serve(request, response, UNEXPECTED));
@@ -152,8 +158,10 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 
 function endWhatIsNoRequest(server: Server | HttpsServer, warn: (text: string) => void): void {
 	server.on("upgrade", (_tooMany, socket) => socket.destroy());
-	server.on("tlsClientError", (error: Error, socket: Socket) => {
-		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${error.message.trim()}`);
+	server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+		// Of a certificate that is refused Node.js has no error: it closes the connection.
+		const cause = socket.authorizationError ?? error.message;
+		warn(`TLS with ${socket.remoteAddress ?? "a client"} failed: ${String(cause).trim()}`);
 	});
 	server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
 		if (!socket.writable || error.code === "ECONNRESET") return socket.destroy();
