@@ -68,6 +68,12 @@ test.each(SIZES)("read: %i bytes that end in %j", (size, last, expected) => {
 	expect(node.read("attribute")).toEqual(expected);
 });
 
+test.fails("read: lines that the kernel has cut behind one of them", () => {
+	const { path, node } = temporaryNode();
+	writeFileSync(join(path, "attribute"), "mode\n".repeat(819));
+	expect(node.read("attribute")).toEqual({ errno: "EFBIG" });
+});
+
 describe("read: what is no attribute", () => {
 	const rows: readonly [what: string, make: (path: string, root: string) => void, expected: object | undefined][] = [
 		["absent", () => {}, undefined],
