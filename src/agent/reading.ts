@@ -15,8 +15,7 @@ const CARRIAGE_RETURN = 0x0d;
 
 /** An attribute without one trailing newline and trailing NULs. NULs inside make it unreadable: dropping them could make two different values equal. */
 export function readingOf(content: Buffer): Reading {
-	// The kernel cuts what does not fit into a page, and leaves room for a NUL (fs/sysfs/file.c): the end is missing, and with it the newline.
-	if (content.length >= PAGE_BYTES - 1 && content.at(-1) !== LINE_FEED) return { errno: "EFBIG" };
+	if (isCut(content)) return { errno: "EFBIG" };
 	let end = trimNuls(content, content.length);
 	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
 	const kept = content.subarray(0, trimNuls(content, end));
@@ -38,4 +37,11 @@ function trimNuls(content: Buffer, end: number): number {
 	let kept = end;
 	while (content[kept - 1] === 0) kept--;
 	return kept;
+}
+
+/** The kernel cuts what does not fit into a page, and leaves room for a NUL (fs/sysfs/file.c): the end is missing, be it some lines of several. */
+function isCut(content: Buffer): boolean {
+	if (content.length < PAGE_BYTES - 1) return false;
+	if (content.at(-1) !== LINE_FEED) return true;
+	return content.length === PAGE_BYTES - 1 && content.indexOf(LINE_FEED) < content.length - 1;
 }
