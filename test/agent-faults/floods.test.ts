@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, TLSSocket } from "node:tls";
-import { afterAll, expect, onTestFinished } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import type { Mutual } from "../bench/agent-rig.ts";
 import { memory } from "../bench/children.ts";
 import { quantile } from "../bench/statistics.ts";
@@ -168,4 +168,25 @@ row(68, "1,000 sockets that send two requests with 1,000 headers each", "128 MB,
 	measure(`at most ${peak.toFixed(0)} MB`);
 	expect(peak).toBeLessThan(128);
 	expect((await agent.ask("/v1/snapshot")).status).toBe(200);
+});
+
+test.fails("1,024 connections that were answered, and stay, keep nobody out", async () => {
+	const agent = await startAgent();
+	const sockets: Socket[] = [];
+	onTestFinished(() => {
+		for (const socket of sockets) socket.destroy();
+	});
+	// As many as an address may ask in a second, and no more, get an answer at once.
+	for (let number = 0; number < 1_024; number++) {
+		const socket = connect(agent.port, `127.0.0.1`).on("error", () => undefined);
+		sockets.push(socket);
+		socket.write("GET /livez HTTP/1.1\r\nHost: cmp-01\r\n\r\n");
+		await once(socket, "data");
+	}
+	const answer = () =>
+		agent.ask("/v1/snapshot").then(
+			({ status }) => status,
+			() => "refused",
+		);
+	await expect.poll(answer, { timeout: 10_000 }).toBe(200);
 });
