@@ -207,6 +207,12 @@ describe("what cannot be told", () => {
 		expect(shadow.agreement.summary()).toContain("agreed with Nova on 0");
 	});
 
+	test.fails("the connection is gone for longer than Nova takes", async () => {
+		const { take, told } = watch({ patience: 0.05, ...{ isListening: () => false } });
+		await take(check());
+		expect((await told(1))[0]).toContain("would accept, what Nova did was not seen; ");
+	});
+
 	test("the service ends before it has seen it", async () => {
 		const { shadow, take, lines } = watch();
 		await take(check());
