@@ -47,6 +47,7 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness, r
 		checkPlacement: createPlacementCheck(snapshots, policy),
 		witness,
 		log,
+		isListening: () => transport.state().consuming,
 		maxCheckTime: config.max_check_time,
 	});
 	let told = "";

@@ -19,6 +19,8 @@ export interface ShadowOptions {
 	/** Told of each check when it is known what became of it. */
 	readonly witness?: Witness | undefined;
 	readonly log: Logger;
+	/** Whether what passes on the bus is seen at the moment. */
+	readonly isListening: () => boolean;
 	/** Seconds that one decision may take. */
 	readonly maxCheckTime: number;
 	/** Seconds after which a migration that has not begun counts as refused. */
@@ -97,9 +99,10 @@ export class Shadow {
 		// Nova never asks the same destination twice: that is the same message once more.
 		if (this.#open.get(key)?.request.dest_host === request.dest_host) return;
 		this.#end(key, "refused");
-		const { check, patience = PATIENCE } = this.#options;
+		const { check, isListening, patience = PATIENCE } = this.#options;
 		const made = this.#attempt((options) => check(request, options), context);
-		const timer = setTimeout(() => this.#end(key, "refused"), patience * 1000).unref();
+		const timeIsUp = () => this.#end(key, isListening() ? "refused" : "unseen");
+		const timer = setTimeout(timeIsUp, patience * 1000).unref();
 		this.#open.set(key, { request, context, made, timer });
 		if (this.#open.size > MAX_OPEN) this.#end(this.#open.keys().next().value, "unseen");
 		await made;
