@@ -264,11 +264,31 @@ test("the page in Chromium: decisions, reasons, ids, agents, heat map", { timeou
 	expect(dom).toMatch(/<td class="reject" title="test_compute0 -(>|&gt;) test_compute1: reject\n/);
 });
 
+async function status(path: string): Promise<readonly [number, string]> {
+	const reply = await fetch(url + path);
+	return [reply.status, await reply.text()];
+}
+
+test.fails("broker that takes no messages: alive and not ready, until it takes them again", async () => {
+	// RabbitMQ tells it to who has something to send: a reply, of which the request came before.
+	child.kill("SIGSTOP");
+	const answer = check(ACCEPTED, "test_compute1").catch(() => "came too late");
+	const queued = () => broker.ctl("list_queues", "name", "messages");
+	await expect.poll(queued).toMatch(/^migration_compat\t1$/m);
+	await broker.ctl("set_vm_memory_high_watermark", "absolute", "1");
+	try {
+		child.kill("SIGCONT");
+		await expect.poll(() => status("/readyz")).toEqual([503, "service: RabbitMQ takes no messages"]);
+		expect(await status("/livez")).toEqual([200, "OK"]);
+	} finally {
+		child.kill("SIGCONT");
+		await broker.ctl("set_vm_memory_high_watermark", "0.4");
+	}
+	await expect.poll(() => status("/readyz")).toEqual([200, "OK"]);
+	await answer;
+});
+
 test("broker away: alive and not ready; broker back: ready", { timeout: 90_000 }, async () => {
-	const status = async (path: string) => {
-		const reply = await fetch(url + path);
-		return [reply.status, await reply.text()];
-	};
 	await broker.kill();
 	await expect.poll(() => status("/readyz")).toEqual([503, "service: no connection to RabbitMQ"]);
 	expect(await status("/healthcheck")).toEqual([503, "service: no connection to RabbitMQ"]);
