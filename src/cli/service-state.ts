@@ -23,17 +23,18 @@ export interface ShadowState {
 }
 
 /**
- * Why somebody should look at it; undefined when it takes requests and all is as it was set up. A queue with other arguments than ours is
- * used, but whoever made it has another configuration than this service.
+ * Why somebody should look at it; undefined when it takes requests, can answer them, and all is as it was set up. A queue with other
+ * arguments than ours is used, but whoever made it has another configuration than this service.
  */
 export function whyNotReady(buses: readonly Bus[], isStopping: boolean): string | undefined {
 	if (isStopping) return "stopping";
 	if (buses.length === 0) return "starting";
 	const problems = buses.flatMap((bus) => {
-		const { connected, consuming, inequivalent } = bus.state;
+		const { connected, consuming, blocked, inequivalent } = bus.state;
 		const name = nameOf(bus);
 		if (connected === undefined) return [`${name}: no connection to RabbitMQ`];
 		if (!consuming) return [`${name}: not all queues are being consumed`];
+		if (blocked) return [`${name}: RabbitMQ takes no messages`];
 		return inequivalent.length > 0 ? [`${name}: there with other arguments: ${inequivalent.join(", ")}`] : [];
 	});
 	return problems.length > 0 ? problems.join("; ") : undefined;

@@ -269,7 +269,7 @@ async function status(path: string): Promise<readonly [number, string]> {
 	return [reply.status, await reply.text()];
 }
 
-test.fails("broker that takes no messages: alive and not ready, until it takes them again", async () => {
+test("broker that takes no messages: alive and not ready, until it takes them again", async () => {
 	// RabbitMQ tells it to who has something to send: a reply, of which the request came before.
 	child.kill("SIGSTOP");
 	const answer = check(ACCEPTED, "test_compute1").catch(() => "came too late");
