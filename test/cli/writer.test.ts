@@ -10,7 +10,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 const PATIENCE = { timeout: 30_000, interval: 20 };
 
 const WRITER = fileURLToPath(new URL("../../dist/src/cli/writer.js", import.meta.url));
-const IMPORT = `import { standardError } from ${JSON.stringify(WRITER)};`;
+const IMPORT = `import { standardError, writerTo } from ${JSON.stringify(WRITER)};`;
 const RUN = '"$0" --input-type=module --eval "$1"';
 
 /** What arrives on standard error of a program that has the writer as `write`. */
@@ -55,6 +55,13 @@ describe("the writer of the log", () => {
 	])("does not keep a program that ends when %s", async (_what, work, to) => {
 		const program = `${work} setTimeout(() => { write('x\\n'); process.exit(0); }, 500);`;
 		expect(await arrives(program, `${RUN} ${to}`)).toBe("");
+	});
+
+	test.fails("does not keep a program that ends when the disk is full for the file of another writer", async () => {
+		const program = `const file = writerTo({ dest: "/dev/full" }, {});
+			setInterval(() => file.write("x\\n"), 5);
+			setTimeout(() => process.exit(0), 500);`;
+		expect(await arrives(program, `exec ${RUN}`)).toBe("");
 	});
 
 	/** Numbered lines, more than there is room for, and then one from time to time. */
