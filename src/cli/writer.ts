@@ -42,8 +42,8 @@ export function writerTo(
 		lines = "";
 	};
 	let giveUp = Number.POSITIVE_INFINITY;
-	// Before what pino does at exit, which waits for a reader as long as it takes.
-	process.once("exit", () => {
+	// Before what pino does at exit for all of them, which waits for a reader or for room as long as it takes.
+	process.prependOnceListener("exit", () => {
 		giveUp = performance.now() + PATIENCE_AT_EXIT_MS;
 		try {
 			// pino's own tries for ever when it fails: it is only for what is being taken.
