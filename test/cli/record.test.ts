@@ -99,6 +99,17 @@ describe("record without files", () => {
 		expect(stdout).toContain(`"message":${inner}`);
 	});
 
+	test.fails("a line that is cut off is told, and the rest is read", () => {
+		const [whole, torn] = [join(directory, "whole.jsonl"), join(directory, "torn.jsonl")];
+		const message = { exchange: "nova", routing_key: "compute.cmp-01", message: { method: "ping" } };
+		const line = `${JSON.stringify({ time: "2026-01-01T00:00:00.000Z", ...message })}\n`;
+		writeFileSync(whole, line + line);
+		writeFileSync(torn, `${line}${line.slice(0, 60)}\n${line}`);
+		const { status, stdout, stderr } = novacompat("record", torn);
+		expect(stderr).toBe(`novacompat: ${torn}:2: the line is cut off, or was changed\n`);
+		expect({ status, stdout }).toEqual({ status: 1, stdout: novacompat("record", whole).stdout });
+	});
+
 	test("what cannot be written ends it, with the name of the file", () => {
 		const output = join(directory, "none", "recording.jsonl");
 		const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -84,6 +84,17 @@ test("use_json: every line is JSON with the fields of oslo.log", { timeout: 60_0
 	expect(lines.map((line) => JSON.parse(line).levelname)).toEqual(["INFO", "INFO"]);
 	child.kill("SIGTERM");
 	expect(await once(child, "exit")).toEqual([0, null]);
+});
+
+test.fails("a recording goes on behind a line that is cut off, on a line of its own", { timeout: 60_000 }, async () => {
+	const recording = file("recording.jsonl", '{"time":"2026-01-01T00:');
+	const { child } = await serve(
+		"--config-file",
+		file("recording.yaml", `transport_url: ${broker.url}\nrecording: { file: ${recording} }\n`),
+	);
+	child.kill("SIGTERM");
+	await once(child, "exit");
+	expect(readFileSync(recording, "utf8")).toBe('{"time":"2026-01-01T00:\n');
 });
 
 test("SEC-14: with a key for RabbitMQ that others can read it does not start", () => {
