@@ -4,7 +4,7 @@ import { decide } from "../../src/compat/decide.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import type { Candidate } from "../../src/compat/device.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
-import { mdev } from "../support/devices.ts";
+import { mdev, pci } from "../support/devices.ts";
 
 const ask = (devices: readonly Candidate[], candidates: readonly Candidate[], policy = DEFAULT_POLICY) =>
 	decide({ source_host: "cmp-01", target_host: "cmp-02", devices, candidates, policy });
@@ -68,6 +68,48 @@ describe("capacity", () => {
 			[type("p/new", 1, { software_version: "1.1.0" }), type("q/old", 1)],
 		);
 		expect(decision.mapping).toEqual({ "a-easy": "q/old", "z-picky": "p/new" });
+	});
+});
+
+describe("devices that Nova takes for alike", () => {
+	const vf = (id: string, attributes: Candidate["attributes"]) =>
+		pci(id, { vendor: "15b3", device: "101e", driver: "mlx5_vfio_pci", migratable: "enable", ...attributes });
+	const vgpu = (id: string, parent_subsystem_device: string, rest: Partial<Candidate> = {}) =>
+		mdev(id, { mdev_type: "nvidia-222", parent_vendor: "10de", parent_device: "1eb8", parent_subsystem_device }, rest);
+
+	test.fails("a VF that does not fit, beside one that does: Nova may choose it", () => {
+		const candidates = [vf("c", { migratable: "disable" }), vf("b", {}), vf("d", { roce: "disable" })];
+		const decision = ask([vf("a", {})], candidates);
+		expect(decision).toMatchObject({ verdict: "accept", allowed: true, mapping: { a: "b" } });
+		expect(decision.reasons).toEqual([
+			{
+				code: "candidate.mixed",
+				severity: "warning",
+				rule: "match",
+				device: "a",
+				message: "Nova may give a another free device of cmp-02, which does not fit: c (migratable), d (roce)",
+			},
+		]);
+	});
+
+	test.fails("a type of the same name on another board", () => {
+		const board = { kind: "mdev_type", capacity: 8 } as const;
+		const decision = ask([vgpu("a", "12a2")], [vgpu("p", "12a2", board), vgpu("q", "1309", board)]);
+		expect(decision.mapping).toEqual({ a: "p" });
+		expect(codes(decision)).toEqual(["candidate.mixed"]);
+	});
+
+	test.fails("of many, three are named", () => {
+		const others = ["c", "d", "e", "f", "g"].map((id) => vf(id, { migratable: "disable" }));
+		const [found] = ask([vf("a", {})], [vf("b", {}), ...others]).reasons;
+		expect(found?.message).toMatch(/: c \(migratable\), d \(migratable\), e \(migratable\) and 2 more$/);
+	});
+
+	test("what Nova does not take for alike, or cannot take, is nothing to say", () => {
+		const full = { kind: "mdev_type", capacity: 0 } as const;
+		const others = [vf("c", { driver: "mlx5_core" }), vf("d", { device: "1018" })];
+		expect(ask([vf("a", {})], [vf("b", {}), ...others]).reasons).toEqual([]);
+		expect(ask([vgpu("a", "12a2")], [vgpu("b", "12a2"), vgpu("q", "1309", full)]).reasons).toEqual([]);
 	});
 });
 
