@@ -37,6 +37,7 @@ export const REASON_CODES = {
 	"class.refused": "incompatible",
 	"override.used": "note",
 	"candidate.none": "incompatible",
+	"candidate.mixed": "note",
 	"capacity.exhausted": "incompatible",
 	"device.none": "note",
 	"device.not_found": "unknown",
