@@ -9,7 +9,10 @@ const SAME_BOARD = {
 	date: "2026-11",
 } as const;
 
-/** VFs of ConnectX and BlueField; the PF must have been told with devlink that the VF may migrate, and be of the same board. */
+/**
+ * VFs of ConnectX and BlueField; the PF must have been told with devlink that the VF may migrate, and be of the same board. The form of
+ * the state has changed in Linux 6.2 and 6.3, each unreadable to those before; distributions have moved the changes to others.
+ */
 export const mlx5Vf: DeviceClass = {
 	name: "mlx5-vf",
 	match: { kind: ["pci"], driver: ["mlx5_vfio_pci", "mlx5-vfio-pci"] },
@@ -26,6 +29,12 @@ export const mlx5Vf: DeviceClass = {
 		{ attribute: "ipsec_crypto", kind: "equal", ...DEVLINK },
 		{ attribute: "ipsec_packet", kind: "equal", ...DEVLINK },
 		{ attribute: "max_io_eqs", kind: "equal", ...DEVLINK },
+		{
+			attribute: "kernel_release",
+			kind: "info",
+			source: "drivers/vfio/pci/mlx5/main.c, mlx5vf_resume_read_header",
+			date: "2026-11",
+		},
 		{ attribute: "fw_version", kind: "version", compare: "major", severity: "warning", ...SAME_BOARD },
 	],
 };
