@@ -91,6 +91,25 @@ describe("overrides come and go with time", () => {
 		expect(notes).toEqual([expect.stringContaining(noted)]);
 	});
 
+	test.fails("between two changes it is the same policy, for which the engine remembers what it has compared", () => {
+		let now = at("2026-08-21T09:00:00Z");
+		const policy = loadPolicy(
+			path(),
+			() => undefined,
+			() => now,
+		);
+		const before = policy();
+		expect(policy()).toBe(before);
+		now = at("2026-08-21T11:00:00Z");
+		const during = policy();
+		expect(during).not.toBe(before);
+		expect(policy()).toBe(during);
+		now = at("2026-08-21T21:00:00Z");
+		const after = policy();
+		expect(after.overrides).toEqual([]);
+		expect(policy()).toBe(after);
+	});
+
 	test("the note says whose, since when, and that it is ignored", () => {
 		const notes: string[] = [];
 		loadPolicy(path(), (text) => notes.push(text));
