@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { expiredText, hasExpired, inForce, overrideText } from "../compat/override.ts";
 import { DEFAULT_POLICY, DIRECTIONS, type Policy, type Rule as RuleData } from "../compat/policy.ts";
 import { readYaml } from "../yaml.ts";
@@ -41,5 +42,11 @@ export function loadPolicy(
 	for (const one of policy.overrides) {
 		note(`${file}: ${hasExpired(one, now()) ? `${expiredText(one)} and is ignored` : overrideText(one)}`);
 	}
-	return () => inForce(policy, now());
+	let current = inForce(policy, now());
+	return () => {
+		const next = inForce(policy, now());
+		// Where nothing has changed it stays the same object, by which the engine remembers what it has compared.
+		if (!isDeepStrictEqual(next.overrides, current.overrides)) current = next;
+		return current;
+	};
 }
