@@ -49,6 +49,13 @@ test("obligations are said apart from the differences", () => {
 	expect(text).not.toContain("dynamic.set");
 });
 
+test("what Nova may choose instead is said before the devices", () => {
+	const others = [...candidates, mdev("u", { software_version: "0.9.0" })];
+	const text = renderExplanation(explain({ ...asker, target_host: "cmp-02", candidates: others }), { colour: false });
+	expect(text).toContain("]\n  warning  candidate.mixed  Nova may give s another free device of cmp-02");
+	expect(text).toContain("\n\n  accept  s -> t\n    others: u: reject (version.major_mismatch)\n");
+});
+
 function withoutColour(text: string): string {
 	return ["32", "33", "31", "39"].reduce((left, code) => left.replaceAll(`\u001b[${code}m`, ""), text);
 }
