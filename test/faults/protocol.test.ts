@@ -42,7 +42,6 @@ row(13, "our queue deleted under us", "consuming again <= 2 s", async (measure) 
 });
 
 row(14, "queue that exists with other arguments", "told, answers, not ready, <= 1 attempt per 5 s", async (measure) => {
-	const watched = 10_000;
 	const { service, proxy, caller, close } = await rig.apart({
 		options: { http: { listen: "127.0.0.1:0" } },
 		before: async (caller) => {
@@ -54,7 +53,9 @@ row(14, "queue that exists with other arguments", "told, answers, not ready, <= 
 	await caller.untilAnswered(rig.world.question(0));
 	const refusals = () => service.log.split("PRECONDITION_FAILED").length - 1;
 	const before = [refusals(), proxy.attempts.length] as const;
-	await sleep(watched);
+	const start = performance.now();
+	await sleep(10_000);
+	const watched = performance.now() - start;
 	// On a connection that is there, or on two new ones.
 	const attempts = Math.max(refusals() - before[0], (proxy.attempts.length - before[1]) / 2);
 	const ready = await fetch(`${http}/readyz`);
@@ -94,15 +95,15 @@ row(
 	async (measure) => {
 		const { vhost, service, proxy, caller, close } = await rig.apart();
 		await caller.untilAnswered(rig.world.question(0));
-		const refused = 6_000;
-		let attempts = 0;
+		let [attempts, refused] = [0, 0];
 		await rig.fault(async () => {
 			await rig.broker.ctl("change_password", "novacompat", "another");
 			await rig.broker.ctl("close_all_connections", "-p", vhost, "test");
 			await service.says(/ACCESS[-_]REFUSED/);
-			const before = proxy.attempts.length;
-			await sleep(refused);
+			const [before, start] = [proxy.attempts.length, performance.now()];
+			await sleep(6_000);
 			attempts = proxy.attempts.length - before;
+			refused = performance.now() - start;
 			await rig.broker.ctl("change_password", "novacompat", PASSWORD);
 		});
 		const back = await rig.back(40_000, caller);
@@ -227,11 +228,11 @@ row(19, "message that kills the process", "<= 2 crashes", async (measure) => {
 
 row(23, "something that speaks HTTP on the port", "no crash, < 5 % CPU, <= 5 attempts/s", async (measure) => {
 	const web = createServer((socket) => socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-	const { attempts, cpu, running } = await facing(web, 6_000);
-	measure(`${(cpu * 100).toFixed(1)} % CPU, ${attempts} attempts in 6 s`);
+	const { attempts, cpu, passed, running } = await facing(web, 6_000);
+	measure(`${(cpu * 100).toFixed(1)} % CPU, ${attempts} attempts in ${passed.toFixed(0)} s`);
 	expect(running).toBe(true);
 	expect(cpu).toBeLessThan(0.05);
-	expect(attempts).toBeLessThanOrEqual(ATTEMPTS_PER_SECOND * 6);
+	expect(attempts).toBeLessThanOrEqual(ATTEMPTS_PER_SECOND * passed);
 });
 
 row(24, "a frame of 4 GiB is announced", "rss < +10 MB", async (measure) => {
@@ -258,9 +259,12 @@ async function facing(server: Server, duration: number) {
 	try {
 		await service.says(/ (WARNING|ERROR) /);
 		const before = { cpu: service.cpu(), rss: service.rss(), attempts: sockets.length };
+		const start = performance.now();
 		await sleep(duration);
+		const passed = (performance.now() - start) / 1_000;
 		return {
-			cpu: (service.cpu() - before.cpu) / (duration / 1_000),
+			passed,
+			cpu: (service.cpu() - before.cpu) / passed,
 			growth: service.rss() - before.rss,
 			attempts: sockets.length - before.attempts,
 			running: service.running,
