@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { isLoopback } from "../http/listen.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { TransportUrl } from "../messaging/transport-url.ts";
 import { insecureAgents } from "../snapshot/agent-options.ts";
@@ -50,8 +51,6 @@ function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Co
 		...(ssl && !ssl_verify ? [{ path, message: "ssl_verify is false: whoever answers gets the password" }] : []),
 	];
 }
-
-const isLoopback = (hostname: string) => /^(localhost|127\..*|::1)$/.test(hostname);
 
 function standIns({ stand_in_hosts, transport_url }: Config): readonly Finding[] {
 	if (stand_in_hosts.length === 0 || transport_url?.driver === "memory") return [];
