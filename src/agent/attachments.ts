@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { PCI_ADDRESS } from "./collectors/pci.ts";
+import { functionAbove } from "./collectors/pci.ts";
 import type { DomainDevice, Domains, GuestDevice } from "./libvirt.ts";
 import type { Sysfs } from "./sysfs.ts";
 
@@ -60,8 +60,7 @@ function vdpaTaken(source: string, port: boolean, sysfs: Sysfs): readonly Taken[
 	return [{ id: name, kind: "vdpa", port }, ...functions.map((id) => ({ id, kind: "pci", port: true }) as const)];
 }
 
-/** The PCI function nearest to a directory below it; an auxiliary or virtio device may stand in between. */
 function functionsAbove(node: Sysfs | undefined): readonly string[] {
-	const address = node?.path.split("/").findLast((name) => PCI_ADDRESS.test(name));
+	const address = node && functionAbove(node);
 	return address === undefined ? [] : [address];
 }

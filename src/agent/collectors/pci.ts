@@ -70,6 +70,11 @@ function readFunction(id: string, node: Sysfs, { addVersions, addClass }: Additi
 	return found.device({ id, kind: "pci", ...(parent === undefined ? {} : { parent }), capacity: 1 });
 }
 
+/** The PCI function nearest to a directory below it; an auxiliary or virtio device may stand in between. */
+export function functionAbove({ path }: Sysfs): string | undefined {
+	return path.split("/").findLast((name) => PCI_ADDRESS.test(name));
+}
+
 function addPlaces(found: Findings, node: Sysfs): void {
 	const files = node.list();
 	if (files.includes("iommu_group")) found.fact("iommu_group", node.link("iommu_group"));

@@ -6,7 +6,7 @@ import type { Sysfs } from "../sysfs.ts";
 import { commandOf, handlesOf, type QuestionName, textOf } from "../tools.ts";
 import type { Draft, Host } from "./collector.ts";
 import { driverVersions } from "./driver.ts";
-import { PCI_ADDRESS } from "./pci.ts";
+import { functionAbove } from "./pci.ts";
 
 /** A name that `vdpa dev add` was given; any other is skipped. */
 const VDPA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
@@ -52,15 +52,12 @@ export function collectVdpa(host: Host): SnapshotDevice[] {
 	function read(id: string, node: Sysfs): SnapshotDevice {
 		const found = collectAttributes(node);
 		found.record("driver", node.link("driver"));
-		const place = node.path
-			.split("/")
-			.reverse()
-			.find((name) => PCI_ADDRESS.test(name));
+		const parent = functionAbove(node);
 		addVersions(undefined, found);
 		addTold({ id, found });
 		const character = node.list().find((name) => /^vhost-vdpa-\d+$/.test(name));
 		if (character !== undefined) found.fact("vhost_vdpa", { value: character }, `${node.path}/${character}`);
-		return found.device({ id, kind: "vdpa", capacity: 1, ...(place !== undefined && { parent: place }) });
+		return found.device({ id, kind: "vdpa", capacity: 1, ...(parent !== undefined && { parent }) });
 	}
 }
 
