@@ -6,15 +6,16 @@ import {
 	STATUS_CODES,
 } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type SecureContextOptions, TLSSocket } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import type { Answer, Asked } from "./answer.ts";
+import { limitHandshakes, peerOf } from "./handshakes.ts";
 import type { Listen } from "./listen.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
-import { MAX_HANDSHAKES_PER_SECOND, MAX_PER_SECOND, Pace } from "./pace.ts";
+import { MAX_PER_SECOND, Pace } from "./pace.ts";
 import { problem, problemOfParser } from "./problems.ts";
 import { contextOf, isWithoutHost, requestLine, targetOf } from "./request.ts";
 
@@ -37,8 +38,6 @@ const LIMITS = {
 	keepAliveTimeout: 30_000,
 	connectionsCheckingInterval: 1_000,
 };
-/** From the first byte to the last: Node's own limit begins anew with every byte. */
-const HANDSHAKE_MS = 5_000;
 const MUTUAL = { requestCert: true, rejectUnauthorized: true };
 /** So long may a client take nothing of its answer. */
 const INACTIVITY_MS = 60_000;
@@ -183,40 +182,6 @@ function listening(server: Server, { address, port }: Listen): Promise<void> {
 			resolve();
 		});
 	});
-}
-
-/** Closes connections: of an address that begins too many, before TLS has heard of them, and what is not secure in time. */
-function limitHandshakes(server: HttpsServer, warn: (text: string) => void): void {
-	const pace = new Pace(MAX_HANDSHAKES_PER_SECOND);
-	const begin = server.listeners("connection");
-	const underway = new Map<string, NodeJS.Timeout>();
-	const end = (peer: string) => {
-		clearTimeout(underway.get(peer));
-		underway.delete(peer);
-	};
-	server.removeAllListeners("connection");
-	server.on("connection", (socket: Socket) => {
-		const { remoteAddress = "" } = socket;
-		if (pace.isExceeded(remoteAddress)) {
-			socket.destroy();
-			return warn(
-				`${remoteAddress} began more than ${MAX_HANDSHAKES_PER_SECOND} connections in a second: the rest is closed`,
-			);
-		}
-		const peer = peerOf(socket);
-		underway.set(
-			peer,
-			setTimeout(() => socket.destroy(), HANDSHAKE_MS),
-		);
-		socket.once("close", () => end(peer));
-		for (const one of begin) one.call(server, socket);
-	});
-	server.on("secureConnection", (socket) => end(peerOf(socket)));
-}
-
-/** The same of a connection and of the TLS over it, which has another socket. */
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-	return `${remoteAddress} ${remotePort}`;
 }
 
 const WITHOUT_HOST: Answer = problem("bad-request", "expected a Host header");
