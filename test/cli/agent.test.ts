@@ -145,7 +145,7 @@ async function start(command: readonly string[], scanned = /scan done/) {
 	child.stderr.on("data", (chunk: Buffer) => {
 		log += chunk.toString();
 	});
-	await expect.poll(() => log, { timeout: 30_000 }).toMatch(scanned);
+	await expect.poll(() => log).toMatch(scanned);
 	return { child, log: () => log, url: /listening on (\S+)/.exec(log)?.[1] ?? "" };
 }
 

@@ -126,11 +126,11 @@ describe("a method of a Python server", () => {
 	test("is called while another call waits, with nova.conf's use_queue_manager: neither gets the other's reply", async () => {
 		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: `${broker.url}?use_queue_manager=true` };
 		const words = ["call", "--topic", "compute", "--server"];
-		const waiting = spawn(process.execPath, [MAIN, ...words, "cmp-01", "slow", "seconds=6"], { env });
+		const waiting = spawn(process.execPath, [MAIN, ...words, "cmp-01", "slow", "seconds=20"], { env });
 		const answered = once(waiting.stdout, "data");
 		await expect.poll(() => isListening("reply_")).toBe(true);
 		for (let calls = 0; calls < 3; calls++) {
-			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "10"];
+			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "15"];
 			expect(novacompatWith({ env }, ...args)).toEqual({ status: 0, stdout: '"pong"\n', stderr: "" });
 		}
 		expect(String(await answered)).toBe('"done"\n');
