@@ -40,6 +40,20 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 	expect(await scanInProcess(program, task, new AbortController().signal)).toMatchObject(outcome);
 });
 
+/** On a host full of guests, the start of a process among it. */
+test.fails("a scan that had to wait for a processor is not given up because it waits for something else at last", async () => {
+	const program = join(directory, "waits-at-last.mjs");
+	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
+	const alive = 'import { writeSync } from "node:fs";\nwriteSync(3, ".");';
+	const busy = "for (const end = Date.now() + 2_500; Date.now() < end; );";
+	const waits = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);";
+	writeFileSync(program, `${alive}\n${busy}\n${waits}\nprocess.stdout.write(${told});\n`);
+	expect(await scanInProcess(program, task, new AbortController().signal)).toEqual({
+		kind: "failed",
+		cause: "told at last",
+	});
+});
+
 /** Cgroups are frozen, and processes stopped by hand. */
 test("a scan that went on while this process stood still is done, and not given up", async () => {
 	const program = join(directory, "goes-on.mjs");
