@@ -83,9 +83,8 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 		let [ticks, silent] = [0, 0];
 		const watchdog = setInterval(() => {
 			ticks++;
-			silent++;
-			// Who only waits for a processor is not stuck.
-			if (silent >= MAX_SILENT_TICKS && isRunnable(child.pid)) silent = 0;
+			// Who works, or waits for a processor, is not stuck.
+			silent = isRunnable(child.pid) ? 0 : silent + 1;
 			if (silent >= MAX_SILENT_TICKS || ticks >= MAX_TICKS) overrun();
 		}, TICK_MS);
 		signal.addEventListener("abort", stop, { once: true });

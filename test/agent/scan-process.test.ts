@@ -41,7 +41,7 @@ test.each(SILENCE)("a scan that gives no sign of life because it %s", async (_na
 });
 
 /** On a host full of guests, the start of a process among it. */
-test.fails("a scan that had to wait for a processor is not given up because it waits for something else at last", async () => {
+test("a scan that had to wait for a processor is not given up because it waits for something else at last", async () => {
 	const program = join(directory, "waits-at-last.mjs");
 	const told = JSON.stringify(`${JSON.stringify({ error: "told at last" })}\n`);
 	const alive = 'import { writeSync } from "node:fs";\nwriteSync(3, ".");';
