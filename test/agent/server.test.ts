@@ -148,6 +148,17 @@ describe("GET /v1/snapshot", () => {
 	});
 });
 
+test.fails("devices of instances are read once of a scan, however many are asked for", async () => {
+	const found = result();
+	const { url } = await agent(() => found);
+	const parse = vi.spyOn(JSON, "parse");
+	onTestFinished(() => parse.mockRestore());
+	for (const instance of [UUID, UUID, OTHER]) {
+		await (await fetch(`${url}/v1/instances/${instance}/devices`)).text();
+	}
+	expect(parse.mock.calls.filter(([text]) => text === BODY)).toHaveLength(1);
+});
+
 describe("before the first scan has ended", () => {
 	const nothing = () => {
 		throw new SnapshotUnavailable("no scan has ended yet");
