@@ -96,10 +96,29 @@ async function instanceDevices({ latest }: Sources, instance: string): Promise<A
 	return json({ instance, running: isRunning, devices }, collectedAge(collectedAt));
 }
 
-/** Read from the body when somebody asks, which the service never does: no scan costs the agent the time that this takes. */
+type Attached = ReadonlyMap<string, readonly SnapshotDevice[]>;
+
+/** By instance, of bodies about which somebody has asked. */
+const attached = new WeakMap<Buffer, Attached>();
+
 function devicesOf(instance: string, body: Buffer): readonly SnapshotDevice[] {
+	const known = attached.get(body) ?? readAttached(body);
+	attached.set(body, known);
+	return known.get(instance) ?? [];
+}
+
+/** When somebody asks, which the service never does: no scan costs the agent the time that this takes. */
+function readAttached(body: Buffer): Attached {
+	const found = new Map<string, SnapshotDevice[]>();
 	const { devices } = JSON.parse(body.toString()) as Snapshot;
-	return devices.filter((device) => device.instance === instance);
+	for (const device of devices) {
+		const { instance } = device;
+		if (instance === undefined) continue;
+		const own = found.get(instance);
+		if (own) own.push(device);
+		else found.set(instance, [device]);
+	}
+	return found;
 }
 
 async function metrics({ latest, counts }: Sources): Promise<Answer> {

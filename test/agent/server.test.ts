@@ -148,7 +148,7 @@ describe("GET /v1/snapshot", () => {
 	});
 });
 
-test.fails("devices of instances are read once of a scan, however many are asked for", async () => {
+test("devices of instances are read once of a scan, however many are asked for", async () => {
 	const found = result();
 	const { url } = await agent(() => found);
 	const parse = vi.spyOn(JSON, "parse");
