@@ -4,7 +4,7 @@ import type { Basis } from "../precheck.ts";
 import { complain } from "./complain.ts";
 import { counted } from "./counting.ts";
 
-/** What of journals cannot be used: told on standard error, each once, and counted. */
+/** What of journals and recordings cannot be used: told on standard error, each once, and counted. */
 export class JournalDamage {
 	readonly #told = new Set<string>();
 	#lines = 0;
@@ -26,9 +26,9 @@ export class JournalDamage {
 		}
 	};
 
-	/** `2 lines of the journal are damaged`, and the like. */
+	/** `2 lines are damaged`, and the like. */
 	get problems(): readonly string[] {
-		const lines = counted(this.#lines, "line of the journal is damaged", "lines of the journal are damaged");
+		const lines = counted(this.#lines, "line is damaged", "lines are damaged");
 		const decisions = `${counted(this.#decisions, "decision")} of the journal cannot be made again`;
 		return [...(this.#lines > 0 ? [lines] : []), ...(this.#decisions > 0 ? [decisions] : [])];
 	}

@@ -179,7 +179,7 @@ function createRecorder({ recording }: Config, log: Logger): Recorder | undefine
 	if (!recording) return undefined;
 	const { file, max_file_size } = recording;
 	ownerOnly(file);
-	const maxSize = max_file_size - (statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+	const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 	log.warning(`recording messages to ${file}, without what is not known to be harmless`);
 	let isSaid = false;
 	const onError = ({ message }: Error) => {
@@ -187,8 +187,10 @@ function createRecorder({ recording }: Config, log: Logger): Recorder | undefine
 		isSaid = true;
 	};
 	const { write } = writerTo({ dest: file, mode: 0o600 }, { onError });
+	// Whoever wrote last may have been killed in the middle of a line, or had no room for it; empty lines are none.
+	if (size > 0) write("\n");
 	const onFull = () => log.warning(`recording ${file}: it has ${max_file_size} bytes, no more is recorded`);
-	return new Recorder({ write, maxSize, onFull });
+	return new Recorder({ write, maxSize: max_file_size - size, onFull });
 }
 
 /**

@@ -250,12 +250,12 @@ describe("policy diff with a damaged journal", () => {
 		"the policies": [
 			(line) => line.replace('"type":"policy"', '"type":"Policy"'),
 			new RegExp(
-				`^0 of 0 decisions flip; 2 lines of the journal are damaged; ${count} decisions of the journal cannot be made again\\.\n$`,
+				`^0 of 0 decisions flip; 2 lines are damaged; ${count} decisions of the journal cannot be made again\\.\n$`,
 			),
 		],
 		"one decision": [
 			(line) => line.replace('"message":"not there"', '"message":"nowhere"'),
-			new RegExp(`^0 of ${count - 1} decisions flip; 1 line of the journal is damaged\\.\n$`),
+			new RegExp(`^0 of ${count - 1} decisions flip; 1 line is damaged\\.\n$`),
 		],
 	};
 	test.each(Object.entries(DAMAGED))("%s: it is counted, and the exit code tells", (_, [change, says]) => {

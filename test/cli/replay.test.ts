@@ -229,9 +229,9 @@ describe("a recording that has lost something", () => {
 		writeFileSync(journal, `${readFileSync(path("journal/journal-000001.jsonl"), "utf8")}{"type":"decision","ti`);
 		const words = [path("recording.jsonl"), "--journal", journal, "--junit", path("junit.xml")];
 		const { status, stdout, stderr } = novacompat("replay", ...words);
-		expect({ status, stdout }).toEqual({ status: 1, stdout: `${SAME}1 line of the journal is damaged\n` });
+		expect({ status, stdout }).toEqual({ status: 1, stdout: `${SAME}1 line is damaged\n` });
 		expect(stderr).toMatch(/^novacompat: \S+damaged\.jsonl:\d+: the line is cut off, or has no checksum\n$/);
-		expect(readFileSync(path("junit.xml"), "utf8")).toContain('<error message="1 line of the journal is damaged"/>');
+		expect(readFileSync(path("junit.xml"), "utf8")).toContain('<error message="1 line is damaged"/>');
 	});
 });
 

@@ -86,7 +86,7 @@ test("use_json: every line is JSON with the fields of oslo.log", { timeout: 60_0
 	expect(await once(child, "exit")).toEqual([0, null]);
 });
 
-test.fails("a recording goes on behind a line that is cut off, on a line of its own", { timeout: 60_000 }, async () => {
+test("a recording goes on behind a line that is cut off, on a line of its own", { timeout: 60_000 }, async () => {
 	const recording = file("recording.jsonl", '{"time":"2026-01-01T00:');
 	const { child } = await serve(
 		"--config-file",
