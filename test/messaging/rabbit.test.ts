@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel } from "amqplib";
@@ -355,6 +356,17 @@ describe("options", () => {
 		expect(await (await observe()).checkQueue(target.topic)).toMatchObject({ messageCount: 1 });
 		(await inbox.at(0)).ack();
 		await inbox.at(2);
+	});
+
+	test.fails("heartbeat_timeout_threshold: 0 leaves it to the kernel to notice that the broker's machine is gone", async () => {
+		const { port } = await startProxy(broker.port);
+		const { transport } = open(urlOf(port), { heartbeat_timeout_threshold: 0 });
+		await transport.listen(newTarget(), 64, (delivery) => delivery.ack());
+		// The remote address, the state (01 is established), what is queued, and the timer: 02 is that of keep-alive.
+		const remote = port.toString(16).toUpperCase().padStart(4, "0");
+		const ours = new RegExp(` [0-9A-F]{8}:${remote} 01 \\S+ (\\d\\d):`, "g");
+		const timers = () => [...readFileSync("/proc/net/tcp", "utf8").matchAll(ours)].map(([, timer]) => timer);
+		await expect.poll(timers).toEqual(["02", "02"]);
 	});
 
 	test("heartbeat_timeout_threshold: 0 is no heartbeat, what the broker offers is the most", async () => {
