@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const SETUP_TIMEOUT_MS = 10_000;
 /** How long we wait for a broker's goodbye. */
 const GOODBYE_TIMEOUT_MS = 500;
+/** Of silence, until the kernel asks whether the other end is still there: heartbeats may be turned off. */
+const KEEP_ALIVE_MS = 60_000;
 /** The largest frame that we agree to; amqplib would collect 64 MiB of one that a broker announces. */
 const FRAME_MAX = 131_072;
 
@@ -223,6 +225,8 @@ export class RabbitTransport implements Transport {
 		const socket = {
 			...(ssl && tlsOptions(this.#options)),
 			noDelay: true,
+			keepAlive: true,
+			keepAliveDelay: KEEP_ALIVE_MS,
 			timeout: CONNECT_TIMEOUT_MS,
 			signal: lost.signal,
 			credentials: CREDENTIALS[rabbit_login_method](username, password),
