@@ -2,7 +2,7 @@ import { comparerFor } from "./comparer.ts";
 import { conclude, type Decision } from "./decision.ts";
 import type { Candidate, Device } from "./device.ts";
 import { digest } from "./digest.ts";
-import { unfitLookalikes } from "./lookalikes.ts";
+import { refusedLookalikes } from "./lookalikes.ts";
 import { nearestOf } from "./nearest.ts";
 import { expandUevent } from "./normalise.ts";
 import { once } from "./once.ts";
@@ -71,10 +71,10 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 			return { decision: conclude(verdict, reasons, policy, question), ...how };
 		}
 		const seats = seatsOf(devices, assigned);
-		const reasons = [...seats].flatMap(([device, { candidate, pool }]) => [
-			...reasonsOf(device, candidate, pool),
-			...unfitLookalikes(target_host, device, optionsOf(device), policy),
-		]);
+		const reasons = [...seats].flatMap(([device, { candidate, pool }]) => {
+			const own = reasonsOf(device, candidate, pool);
+			return [...own, ...refusedLookalikes(target_host, device, own, optionsOf(device), policy)];
+		});
 		const mapping = Object.fromEntries([...seats].map(([device, { candidate }]) => [device.id, candidate.id]));
 		return { decision: conclude(verdict, reasons, policy, question, mapping), ...how };
 	};

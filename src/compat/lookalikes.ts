@@ -1,10 +1,11 @@
+import { allows } from "./decision.ts";
 import { attributeOf, type Device } from "./device.ts";
 import { classify } from "./device-class.ts";
 import { normalise } from "./normalise.ts";
 import type { Policy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
-import { type Reason, reason } from "./reason.ts";
-import { isPossible, type Option } from "./settle.ts";
+import { outcome, REASON_CODES, type Reason, reason } from "./reason.ts";
+import type { Option } from "./settle.ts";
 
 /**
  * Nova chooses by the name of the mdev type (`_allocate_mdevs` of nova/virt/libvirt/driver.py) or by the PCI ids of the alias
@@ -13,22 +14,34 @@ import { isPossible, type Option } from "./settle.ts";
 const CHOSEN_BY = ["device_api", "mdev_type", "vendor", "device"] as const;
 const MAX_NAMED = 3;
 
-/** What of a host does not fit and can be taken for what does. A decision has a device in mind, but the choice is Nova's. */
-export function unfitLookalikes(
+/** What of a host would be refused and can be taken for what is not. A decision has a device in mind, but the choice is Nova's. */
+export function refusedLookalikes(
 	target_host: string,
 	device: Device,
+	own: readonly Reason[],
 	options: readonly Option<Pool>[],
 	policy: Policy,
 ): readonly Reason[] {
-	const unfit = options
-		.filter(({ candidate, fit }) => !isPossible(fit) && isAlike(device, candidate.first, policy))
-		.flatMap(({ candidate, fit: { reasons } }) => candidate.candidates.map((one) => ({ ...one, why: reasons[0] })))
+	if (!isAllowed(own, policy)) return [];
+	const refused = options
+		.filter(({ candidate, fit }) => !isAllowed(fit.reasons, policy) && isAlike(device, candidate.first, policy))
+		.flatMap(({ candidate, fit: { reasons } }) => candidate.candidates.map((one) => ({ ...one, why: whyNot(reasons) })))
 		.filter(({ capacity }) => capacity > 0);
-	if (unfit.length === 0) return [];
-	const names = unfit.slice(0, MAX_NAMED).map(({ id, why }) => `${id} (${why?.attribute ?? why?.code})`);
-	const more = unfit.length > MAX_NAMED ? ` and ${unfit.length - MAX_NAMED} more` : "";
-	const message = `Nova may give ${device.id} another free device of ${target_host}, which does not fit: ${names.join(", ")}${more}`;
+	if (refused.length === 0) return [];
+	const names = refused.slice(0, MAX_NAMED).map(({ id, why }) => `${id} (${why})`);
+	const more = refused.length > MAX_NAMED ? ` and ${refused.length - MAX_NAMED} more` : "";
+	const message = `Nova may give ${device.id} another free device of ${target_host}, which is not accepted: ${names.join(", ")}${more}`;
 	return [reason("candidate.mixed", "match", message, { device: device.id })];
+}
+
+function isAllowed(reasons: readonly Reason[], policy: Policy): boolean {
+	return allows(policy, outcome(reasons), reasons);
+}
+
+/** The first error, else what must be set first. */
+function whyNot(reasons: readonly Reason[]): string | undefined {
+	const found = reasons.find(({ code, severity }) => severity === "error" || REASON_CODES[code] === "obligation");
+	return found?.attribute ?? found?.code;
 }
 
 /** Another driver, or a VF that is not set up, is for something else: the operator keeps it from Nova's alias. */

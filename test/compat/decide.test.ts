@@ -87,7 +87,7 @@ describe("devices that Nova takes for alike", () => {
 				severity: "warning",
 				rule: "match",
 				device: "a",
-				message: "Nova may give a another free device of cmp-02, which does not fit: c (migratable), d (roce)",
+				message: "Nova may give a another free device of cmp-02, which is not accepted: c (migratable), d (roce)",
 			},
 		]);
 	});
@@ -103,6 +103,20 @@ describe("devices that Nova takes for alike", () => {
 		const others = ["c", "d", "e", "f", "g"].map((id) => vf(id, { migratable: "disable" }));
 		const [found] = ask([vf("a", {})], [vf("b", {}), ...others]).reasons;
 		expect(found?.message).toMatch(/: c \(migratable\), d \(migratable\), e \(migratable\) and 2 more$/);
+	});
+
+	test("one of which nobody can tell counts as the policy says", () => {
+		const hidden = { ...vf("c", {}), unreadable: { roce: "EIO" } };
+		expect(codes(ask([vf("a", {})], [vf("b", {}), hidden]))).toEqual(["candidate.mixed"]);
+		expect(codes(ask([vf("a", {})], [vf("b", {}), hidden], { ...DEFAULT_POLICY, unknown: { "*": "accept" } }))).toEqual(
+			[],
+		);
+	});
+
+	test("where nothing is accepted, there is nothing to confuse", () => {
+		const hidden = (id: string) => ({ ...vf(id, {}), unreadable: { roce: "EIO" } });
+		const decision = ask([vf("a", {})], [hidden("b"), hidden("c"), vf("d", { roce: "disable" })]);
+		expect(codes(decision)).toEqual(["attribute.unreadable"]);
 	});
 
 	test("what Nova does not take for alike, or cannot take, is nothing to say", () => {
