@@ -81,4 +81,4 @@ done
 (cd "$root" && find . -path ./DEBIAN -prune -o -path ./etc -prune -o -type f -print | sort | sed 's#^\./##' | xargs md5sum) >"$root/DEBIAN/md5sums"
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 dpkg-deb --root-owner-group -Zxz --build "$root" "$output/novacompat_${version}_all.deb" >/dev/null
-echo "$output/novacompat_${version}_all.deb"
+echo "$1/novacompat_${version}_all.deb"
