@@ -33,6 +33,10 @@ program
 		"nova.conf, for what the configuration does not say of the bus; the last one wins",
 		[],
 	)
+	.addHelpText(
+		"after",
+		"\nSIGHUP reads configuration, policy and certificates again, SIGUSR2 writes a report of its state to the log.\nExit codes: 0 stopped, 64 usage, 70 crashed, 78 configuration, 130 and 143 ended at once by a second SIGINT or SIGTERM,\n255 bug at the start.",
+	)
 	.action(async (options) => (await import("./serve.ts")).serve(options));
 
 program
@@ -91,6 +95,7 @@ outputOptions(program.command("rank"))
 	.option("--device <id...>", "device on the source (default: those that instances use)")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
 	.option("--limit <hosts>", "how many hosts to show (default: all)", readLimit)
+	.addHelpText("after", "\nExit codes: those of explain.")
 	.action(async (options) => {
 		process.exitCode = await (await import("./rank.ts")).rank(options);
 	});
@@ -99,6 +104,7 @@ outputOptions(program.command("matrix"), ["html"])
 	.description("show which host takes which class of devices from which other host, whatever is in use now")
 	.requiredOption("--hosts <path...>", "hosts, or directories of snapshot files *.json or host trees <host>/sys")
 	.option("--policy <file>", "policy (default: the built-in one, config/policy.yaml)")
+	.addHelpText("after", "\nExit codes: 0 shown, 64 usage, 78 the policy cannot be used, 255 bug.")
 	.action(async (options) => (await import("./matrix.ts")).matrix(options));
 
 program
