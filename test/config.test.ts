@@ -344,6 +344,17 @@ describe("a mistake in the configuration is named with its place", () => {
 			/\*\.example\.org is an alias of nothing: a text that begins with \* wants quotes/,
 		],
 		[`a: &a [1]\nb: &b [${"*a,".repeat(11)}]\nc: [${"*b,".repeat(11)}]\n`, "1:1", /Excessive alias count/],
+		[
+			"agent_tls:\n  ca: a\n  cert: b\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    secret\n",
+			"4:8",
+			/agent_tls\.key: expected the path of a file$/m,
+		],
+		["agent_tls: |\n  -----BEGIN PRIVATE KEY-----\n  secret\n", "1:12", /expected object.*, got "-----BEGIN \*\*\*"$/m],
+		[
+			"oslo_messaging_rabbit:\n  ssl_key_file: |\n    -----BEGIN PRIVATE KEY-----\n    secret\n",
+			"2:17",
+			/ssl_key_file: expected the path of a file, got "-----BEGIN \*\*\*"$/m,
+		],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
 		["- 1\n", "1:1", /expected object/],

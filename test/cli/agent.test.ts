@@ -109,6 +109,10 @@ describe("options", () => {
 	/** File, what is said behind its name. */
 	const files: readonly [text: string, says: string][] = [
 		["listen: 9301", ":1:9: listen: expected address:port, got 9301"],
+		[
+			"tls_key: |\n  -----BEGIN PRIVATE KEY-----\n  MC4CAQAw\n",
+			':1:10: tls_key: expected a path, got "-----BEGIN ***"',
+		],
 		["host: cmp-01\nfrequency: 1", ':2:1: unknown option "frequency"'],
 		["debug: 1", ":1:8: debug: expected true or false, got 1"],
 		["log_date_format: '%T'", ":1:18: log_date_format: %T: expected one of %Y, %m, %d,"],
