@@ -10,7 +10,7 @@ import { isRabbitOption, problemOfOption, rabbitOptions } from "./messaging/rabb
 import { parseTransportUrl } from "./messaging/transport-url.ts";
 import type { NovaConf } from "./nova-conf.ts";
 import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-options.ts";
-import { isMapping, type Placed, readYamlWithPlaces } from "./yaml.ts";
+import { isMapping, type Placed, quotable, readYamlWithPlaces } from "./yaml.ts";
 import { z } from "./zod.ts";
 
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
@@ -28,7 +28,7 @@ const RabbitSection = z.record(z.string(), z.unknown()).superRefine((section, co
 		const problem = problemOfOption(option, value);
 		if (problem === undefined) continue;
 		// Of an option that nobody knows the value may be a password.
-		const got = isRabbitOption(option) ? `, got ${JSON.stringify(value)}` : "";
+		const got = isRabbitOption(option) ? `, got ${quotable(JSON.stringify(value))}` : "";
 		context.addIssue({ code: "custom", path: [option], message: `${problem}${got}` });
 	}
 });

@@ -91,9 +91,9 @@ function withoutText(message: string): string {
 	return message.replace(/(?<= in YAML stream): .*$/s, "");
 }
 
-/** A URL may have a password in it. */
-function quotable(text: string): string {
-	return text.replace(/:\/\/.*@/s, "://***@");
+/** What somebody wrote, without the password of a URL and what is in a PEM file. */
+export function quotable(text: string): string {
+	return text.replace(/:\/\/.*@/s, "://***@").replace(/-----BEGIN .*?("?)$/s, "-----BEGIN ***$1");
 }
 
 function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {

@@ -7,7 +7,7 @@ import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
 import { type LogOptions, problemOfFormat } from "../log/format.ts";
 import { problemOfDateFormat } from "../log/strftime.ts";
 import { DEFAULT_DATE_FORMAT } from "../log/time.ts";
-import { isMapping, type Placed, readYamlWithPlaces, type Schema } from "../yaml.ts";
+import { isMapping, type Placed, quotable, readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -42,7 +42,12 @@ interface Kind {
 }
 
 const NAME: Kind = { expected: "a name", placeholder: "name", parse: textOf };
-const PATH: Kind = { expected: "a path", placeholder: "path", parse: textOf };
+/** Whoever writes a key itself in its place shall not find it in a log. */
+const PATH: Kind = {
+	expected: "a path",
+	placeholder: "path",
+	parse: (value) => (textOf(value)?.includes("\n") ? undefined : textOf(value)),
+};
 const FLAG: Kind = {
 	expected: "true or false",
 	parse: (value) => (typeof value === "boolean" ? value : undefined),
@@ -116,7 +121,9 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 		const value = values[flagOf(name)];
 		const option = OPTIONS[name].kind.parse(value);
 		if (option !== undefined) return [name, option];
-		throw new UsageError(`--${flagOf(name)} is ${JSON.stringify(value)}, ${problemOf(OPTIONS[name].kind, value)}`);
+		throw new UsageError(
+			`--${flagOf(name)} is ${quotable(JSON.stringify(value))}, ${problemOf(OPTIONS[name].kind, value)}`,
+		);
 	});
 	return { ...defaults(), ...written, ...Object.fromEntries(flags) };
 }
@@ -224,7 +231,7 @@ const FILE: Schema<Given> = {
 			const { kind } = OPTIONS[name];
 			data[name] = kind.parse(value);
 			if (data[name] !== undefined) continue;
-			const message = `${problemOf(kind, value)}, got ${JSON.stringify(value)}`;
+			const message = `${problemOf(kind, value)}, got ${quotable(JSON.stringify(value))}`;
 			issues.push({ code: "custom", path: [name], message });
 		}
 		return issues.length > 0 ? { success: false, error: { issues } } : { success: true, data };

@@ -43,6 +43,7 @@ const name = z
 
 const file = z
 	.string("expected the path of a file")
+	.refine((path) => !path.includes("\n"), "expected the path of a file")
 	.optional()
 	.transform((path) => (path === "" ? undefined : path));
 

@@ -28,7 +28,11 @@ function found(text: string): string {
 }
 
 const Network = z.union([z.cidrv4(), z.cidrv6()], "expected a network such as 192.0.2.0/24");
-const Path = z.string().min(1);
+/** Whoever writes a key itself in its place shall not find it in a log. */
+const Path = z
+	.string()
+	.min(1)
+	.refine((path) => !path.includes("\n"), "expected the path of a file");
 const Pattern = z.string().regex(/^[A-Za-z0-9_.*-]{1,255}$/, "expected a Nova host name, in which * is any text");
 
 /** How agents are found, trusted and asked; the options of the configuration by name. */
