@@ -131,8 +131,9 @@ export async function startHttpServer({ listen, log, tls, answer }: HttpServerOp
 		limitHandshakes(server, warn);
 	}
 	server.maxConnections = MAX_CONNECTIONS;
-	// Who has been answered and stays makes room: who is turned away finds it when he comes again.
-	server.on("drop", () => server.closeIdleConnections());
+	// Who has been answered and stays makes room: who is turned away finds it when he comes again. Over TLS that is who has a certificate,
+	// and handshakes of others shall not end his connection.
+	if (!tls) server.on("drop", () => server.closeIdleConnections());
 	// One more is read, to know of it: Node.js 20 drops what is too much, and 22 refuses it by itself.
 	server.maxHeadersCount = MAX_HEADERS + 1;
 	server.setTimeout(INACTIVITY_MS);
