@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
 	chmodSync,
 	chownSync,
@@ -50,11 +51,11 @@ function files({ cert, key } = ca.issue(HOST, `DNS:${HOST}`)): TlsFiles {
 	};
 }
 
-async function agent(tlsFiles: TlsFiles, body = Buffer.from("{}")) {
+async function agent(tlsFiles: TlsFiles, body = Buffer.from("{}"), address = "127.0.0.1") {
 	const { log, lines } = recordingLog();
 	const tls = new AgentTls(tlsFiles, HOST, log, LOOK_MS);
 	const latest = () => ({ body, etag: '"1"', running: new Set<string>(), collectedAt: performance.now() });
-	const { url, close } = await startAgentServer({ listen: { address: "127.0.0.1", port: 0 }, latest, tls, log });
+	const { url, close } = await startAgentServer({ listen: { address, port: 0 }, latest, tls, log });
 	onTestFinished(close);
 	return { url, lines, tls };
 }
@@ -162,6 +163,19 @@ test("who begins connections all the time is cut off before TLS, others are not;
 	expect(told.length).toBeGreaterThan(0);
 	await expect.poll(() => closed).toBe(attempts);
 	expect(lines.length).toBeLessThan(attempts / 3);
+});
+
+test.fails("a handshake has no more time because another one from the same port is over", async () => {
+	const { url } = await agent(files(), undefined, "0.0.0.0");
+	// No other process has this address.
+	const from = { localAddress: `127.9.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}`, localPort: 40_000 };
+	const [over, underway] = ["127.0.0.1", "127.0.0.2"].map((host) =>
+		connect({ host, port: Number(new URL(url).port), ...from }).on("error", () => undefined),
+	);
+	onTestFinished(() => void underway?.destroy());
+	await Promise.all([over, underway].map((socket) => socket && once(socket, "connect")));
+	over?.destroy();
+	await expect.poll(() => underway?.closed, { timeout: 20_000 }).toBe(true);
 });
 
 describe("a certificate of a client that ends", () => {
