@@ -34,7 +34,7 @@ export function limitHandshakes(server: Server, warn: (text: string) => void): v
 	server.on("secureConnection", (socket) => end(peerOf(socket)));
 }
 
-/** The same of a connection and of the TLS over it, which has another socket. */
-export function peerOf({ remoteAddress, remotePort }: Socket): string {
-	return `${remoteAddress} ${remotePort}`;
+/** The same of a connection and of the TLS over it, which has another socket; a client may have one port for several addresses of ours. */
+export function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+	return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
