@@ -95,7 +95,8 @@ async function startNode(place: Place): Promise<TestBroker> {
 	const rabbitmqctl = async (...command: readonly string[]) => {
 		const erlang = `-dist_listen false -start_epmd false -erl_epmd_port ${distPort}`;
 		const options = ["-q", ...(place.address === undefined ? [] : ["--longnames"]), "-n", node, ...command];
-		const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang };
+		// One that is cut short would leave a dump where the tests were started.
+		const env = { ...process.env, HOME: dir, RABBITMQ_CTL_ERL_ARGS: erlang, ERL_CRASH_DUMP_SECONDS: "0" };
 		try {
 			return (await promisify(execFile)(RABBITMQCTL, options, { env })).stdout;
 		} catch (error) {
