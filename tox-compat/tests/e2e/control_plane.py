@@ -7,6 +7,7 @@ written with the mdev that nova-compute gave it. Keystone, Glance and Neutron ha
 
 import importlib.util
 import json
+import pathlib
 import re
 import shlex
 import signal
@@ -162,8 +163,10 @@ def _json(response):
     return json.loads(text) if text else None
 
 
-# Nova 34 and later: threads, and no server of the API.
-_WITH_THREADS = importlib.util.find_spec("nova.cmd.api") is None
+# Nova 34 and later: threads, and no server of the API. To ask for nova.cmd.api by name would import nova.cmd, and an older Nova then
+# has eventlet patch this process, in which the first thread that serves HTTP stops all others.
+_NOVA = pathlib.Path(importlib.util.find_spec("nova").submodule_search_locations[0])
+_WITH_THREADS = not (_NOVA / "cmd" / "api.py").exists()
 
 _API = "from nova.cmd.api import main" if not _WITH_THREADS else """
 import os, wsgiref.simple_server
