@@ -61,7 +61,7 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 			comparer.fit({ source_host, device, candidate, target_host }, key);
 		const reasonsOf: Answer["reasonsOf"] = (device, candidate, { key }) =>
 			comparer.reasons({ source_host, device, candidate, target_host }, key);
-		const optionsOf = (device: Device) => optionsAmong(pools, device, fitOf);
+		const optionsOf = once((device: Device) => optionsAmong(pools, device, fitOf));
 		const settlement = settle(devices, optionsOf);
 		const question = [asked, target_host, digestOfPools(pools)];
 		const { verdict, assigned } = settlement;

@@ -8,11 +8,16 @@ export interface Classified {
 }
 
 export function classify(device: Device, policy: Policy): Classified {
-	const device_class = policy.classes.find(({ match }) => isOf(device, match));
+	const device_class = classOf(device, policy);
 	if (device_class === undefined) return { device_class, policy };
 	const replaced = new Set(device_class.rules.map(({ attribute }) => attribute));
 	const general = policy.rules.filter(({ attribute }) => !replaced.has(attribute));
 	return { device_class, policy: { ...policy, rules: [...general, ...device_class.rules] } };
+}
+
+/** The first whose patterns fit. */
+export function classOf(device: Device, policy: Policy): DeviceClass | undefined {
+	return policy.classes.find(({ match }) => isOf(device, match));
 }
 
 function isOf(device: Device, match: DeviceClass["match"]): boolean {

@@ -1,6 +1,6 @@
 import { allows } from "./decision.ts";
 import { attributeOf, type Device } from "./device.ts";
-import { classify } from "./device-class.ts";
+import { classOf } from "./device-class.ts";
 import { normalise } from "./normalise.ts";
 import type { Policy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
@@ -23,13 +23,17 @@ export function refusedLookalikes(
 	policy: Policy,
 ): readonly Reason[] {
 	if (!isAllowed(own, policy)) return [];
-	const refused = options
-		.filter(({ candidate, fit }) => !isAllowed(fit.reasons, policy) && isAlike(device, candidate.first, policy))
-		.flatMap(({ candidate, fit: { reasons } }) => candidate.candidates.map((one) => ({ ...one, why: whyNot(reasons) })))
-		.filter(({ capacity }) => capacity > 0);
+	const refused = options.filter(({ fit }) => !isAllowed(fit.reasons, policy));
 	if (refused.length === 0) return [];
-	const names = refused.slice(0, MAX_NAMED).map(({ id, why }) => `${id} (${why})`);
-	const more = refused.length > MAX_NAMED ? ` and ${refused.length - MAX_NAMED} more` : "";
+	const alike = alikeTo(device, policy);
+	const free = refused
+		.filter(({ candidate }) => alike(candidate.first))
+		.flatMap(({ candidate, fit: { reasons } }) =>
+			candidate.candidates.filter(({ capacity }) => capacity > 0).map(({ id }) => ({ id, reasons })),
+		);
+	if (free.length === 0) return [];
+	const names = free.slice(0, MAX_NAMED).map(({ id, reasons }) => `${id} (${whyNot(reasons)})`);
+	const more = free.length > MAX_NAMED ? ` and ${free.length - MAX_NAMED} more` : "";
 	const message = `Nova may give ${device.id} another free device of ${target_host}, which is not accepted: ${names.join(", ")}${more}`;
 	return [reason("candidate.mixed", "match", message, { device: device.id })];
 }
@@ -45,11 +49,12 @@ function whyNot(reasons: readonly Reason[]): string | undefined {
 }
 
 /** Another driver, or a VF that is not set up, is for something else: the operator keeps it from Nova's alias. */
-function isAlike(device: Device, candidate: Device, policy: Policy): boolean {
-	return (
-		CHOSEN_BY.every((name) => comparable(device, name) === comparable(candidate, name)) &&
-		classify(device, policy).device_class === classify(candidate, policy).device_class
-	);
+function alikeTo(device: Device, policy: Policy): (candidate: Device) => boolean {
+	const wanted = CHOSEN_BY.map((name) => comparable(device, name));
+	const wantedClass = classOf(device, policy);
+	return (candidate) =>
+		CHOSEN_BY.every((name, place) => comparable(candidate, name) === wanted[place]) &&
+		classOf(candidate, policy) === wantedClass;
 }
 
 function comparable(device: Device, name: string): string | undefined {
