@@ -5,7 +5,7 @@ import { complain } from "./complain.ts";
 import { counted } from "./counting.ts";
 
 /** What of journals and recordings cannot be used: told on standard error, each once, and counted. */
-export class JournalDamage {
+export class Damage {
 	readonly #told = new Set<string>();
 	#lines = 0;
 	#decisions = 0;

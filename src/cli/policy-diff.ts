@@ -4,7 +4,7 @@ import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log/time.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
-import { JournalDamage } from "./basis.ts";
+import { Damage } from "./basis.ts";
 import { counted } from "./counting.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
 import { readJournals } from "./journals.ts";
@@ -27,7 +27,7 @@ interface Flip {
 export function policyDiff(oldFile: string, newFile: string, options: PolicyDiffOptions): number {
 	const [older, newer] = [policyAt(oldFile), policyAt(newFile)];
 	const flips: Flip[] = [];
-	const damage = new JournalDamage();
+	const damage = new Damage();
 	let [count, unchecked] = [0, 0];
 	for (const entry of readJournals(options.journal, "--journal", damage.line)) {
 		if (entry.unchecked) {

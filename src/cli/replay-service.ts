@@ -10,14 +10,14 @@ import { checkAgain, createPrecheck, type Precheck, type PrecheckRequest } from 
 import { createRanking } from "../ranking.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../snapshot/source.ts";
-import type { JournalDamage } from "./basis.ts";
+import type { Damage } from "./basis.ts";
 
 /** What the service knows instead of agents. */
 export interface Knowledge {
 	/** Checks that were made: the same one is made of the same again. */
 	readonly entries: readonly JournalEntry[];
 	/** What such a check was made of. */
-	readonly basisOf: JournalDamage["basisOf"];
+	readonly basisOf: Damage["basisOf"];
 	/** For everything else. */
 	readonly hosts: readonly Snapshot[];
 	readonly policy: Policy;

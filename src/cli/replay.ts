@@ -9,7 +9,7 @@ import { ANSWERED_METHODS } from "../nova/methods.ts";
 import { outcomeOf } from "../recording/compare.ts";
 import { type Conversation, conversationsOf } from "../recording/conversation.ts";
 import type { RecordedMessage } from "../recording/recording.ts";
-import { JournalDamage } from "./basis.ts";
+import { Damage } from "./basis.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { counted } from "./counting.ts";
@@ -42,7 +42,7 @@ const ANY_SERVER = "novacompat-replay";
 
 /** `novacompat replay`: sends recorded requests again, and compares what they get with what they got. */
 export async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
-	const damage = new JournalDamage();
+	const damage = new Damage();
 	const { messages, shared, entries: recorded } = readRecordings(files, damage.line);
 	const entries = [...recorded, ...readJournals(options.journal ?? [], "--journal", damage.line)];
 	if (shared && entries.length === 0) complain(WITHOUT_JOURNAL);
