@@ -1,4 +1,5 @@
 import { failures, type Usable } from "./attempt.ts";
+import { isKnownKind } from "./compat/device.ts";
 import { once } from "./compat/once.ts";
 import { type Reason, reason } from "./compat/reason.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
@@ -41,6 +42,8 @@ export function outsetOf(
 	const devices = devicesThatStay(source.snapshot, departure);
 	const missing = missingDevices(source.snapshot, departure, devices);
 	if (missing.length > 0) return { verdict: "unknown", reasons: missing };
+	const foreign = foreignDevices(source.snapshot.host, devices);
+	if (foreign.length > 0) return { verdict: "unknown", reasons: foreign };
 	if (devices.length > 0) return { devices };
 	if (isUnseen(source.snapshot, departure)) return { verdict: "unknown", reasons: [notSeen(departure)] };
 	return { verdict: "accept", reasons: [nothingStays(departure)] };
@@ -76,6 +79,16 @@ function missingDevices(source: Snapshot, request: Departure, found: readonly Sn
 		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
 		`the agent of ${source.host} sees ${found.length} in use by it`;
 	return [reason("device.unaccounted", "precheck", message)];
+}
+
+/** What an agent tells of devices that are compared with nothing; other devices of its host can be. */
+export function foreignDevices(host: string, devices: readonly SnapshotDevice[]): readonly Reason[] {
+	return devices
+		.filter(({ kind }) => !isKnownKind(kind))
+		.map(({ id: device, kind }) => {
+			const message = `${host} ${device} is ${JSON.stringify(kind)}, a kind of device that novacompat does not know in this version`;
+			return reason("agent.bad_reply", "snapshot", message, { device });
+		});
 }
 
 function notSeen({ instance_uuid, source_host }: Departure): Reason {

@@ -4,6 +4,7 @@ import { annotate, conclude, type Decision } from "./compat/decision.ts";
 import type { Policy } from "./compat/policy.ts";
 import { reason } from "./compat/reason.ts";
 import { worst } from "./compat/settle.ts";
+import { foreignDevices } from "./departure.ts";
 import type { Snapshot, SnapshotDevice } from "./snapshot/snapshot.ts";
 import { type FetchOptions, SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
@@ -35,12 +36,13 @@ function check(placement: Placement, ofSource: Attempt, ofTarget: Attempt, polic
 		const reasons = failures(source, target);
 		return conclude("unknown", reasons, policy, [placement, reasons.map(({ code }) => code)]);
 	}
-	const { mapping } = placement;
+	const { source_host, dest_host, mapping } = placement;
 	const pairs = Object.entries(mapping).map(([device, candidate]) => {
 		const [from, to] = [deviceOf(source.snapshot, device), deviceOf(target.snapshot, candidate)];
-		return from && to
-			? decidePair(placement, from, to, policy)
-			: notFound(placement, { device, candidate }, from, policy);
+		if (!from || !to) return notFound(placement, { device, candidate }, from, policy);
+		const foreign = [...foreignDevices(source_host, [from]), ...foreignDevices(dest_host, [to])];
+		if (foreign.length > 0) return conclude("unknown", foreign, policy, [placement, foreign]);
+		return decidePair(placement, from, to, policy);
 	});
 	const reasons = pairs.flatMap((pair) => pair.reasons);
 	const decision = conclude(worst(pairs), reasons, policy, [placement, pairs.map(({ id }) => id)], mapping);

@@ -129,7 +129,8 @@ function unseenDevice(id: string, { kind }: Attachment): SnapshotDevice {
 }
 
 function byKindThenId(a: SnapshotDevice, b: SnapshotDevice): number {
-	const kinds = DEVICE_KINDS.indexOf(a.kind) - DEVICE_KINDS.indexOf(b.kind);
+	const [kind, other] = [a, b].map((device) => DEVICE_KINDS.findIndex((known) => known === device.kind));
+	const kinds = Number(kind) - Number(other);
 	if (kinds !== 0) return kinds;
 	return a.id < b.id ? -1 : Number(a.id > b.id);
 }

@@ -1,6 +1,7 @@
 import type { Overlaid, Overlay } from "../agent/overlay.ts";
 import { READ_RIGHTS } from "../agent/rights.ts";
 import { commandOf, type QuestionName, type Told } from "../agent/tools.ts";
+import type { DeviceKind } from "../compat/device.ts";
 import type { Policy } from "../compat/policy.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { groupsOf, type Outlook, outlooksOf } from "./outlook.ts";
@@ -24,7 +25,7 @@ interface OverlayEffect extends Pick<Overlay, "file" | "source" | "date"> {
 export interface Diagnosis {
 	readonly host: string;
 	readonly kernel_release: string | null;
-	readonly devices: Readonly<Record<SnapshotDevice["kind"], number>>;
+	readonly devices: Readonly<Record<DeviceKind, number>>;
 	/** Where running domains are looked for, and how many there are; null, there is no such directory. */
 	readonly libvirt: { readonly directory: string; readonly domains: number | null };
 	readonly outlooks: readonly Outlook[];
@@ -82,7 +83,7 @@ function remedyFor(errno: string, source: string): string {
 export function diagnose(findings: Findings): Diagnosis {
 	const { host, told, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy } = findings;
 	const { devices, ignored } = overlaid;
-	const count = (kind: SnapshotDevice["kind"]) => devices.filter((device) => device.kind === kind).length;
+	const count = (kind: DeviceKind) => devices.filter((device) => device.kind === kind).length;
 	return {
 		host,
 		kernel_release: told.kernel_release ?? null,

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import { scanHost } from "../agent/scan.ts";
+import { foreignDevices } from "../departure.ts";
 import { Snapshot, type SnapshotDevice } from "../snapshot/snapshot.ts";
 import { z } from "../zod.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -70,6 +71,13 @@ function hostOf(path: string): string {
 
 /** The devices asked for; else what instances use; else, on a host without instances, everything an instance could use. */
 export function chosenDevices(source: Snapshot, ids: readonly string[] | undefined): readonly SnapshotDevice[] {
+	const chosen = devicesChosen(source, ids);
+	const [foreign] = foreignDevices(source.host, chosen);
+	if (foreign) throw new UsageError(foreign.message);
+	return chosen;
+}
+
+function devicesChosen(source: Snapshot, ids: readonly string[] | undefined): readonly SnapshotDevice[] {
 	if (ids === undefined || ids.length === 0) {
 		const { devices, instances } = source;
 		const runs = (instance: string) => instances === undefined || instances.includes(instance);

@@ -9,7 +9,7 @@ import { once } from "./once.ts";
 import type { Policy } from "./policy.ts";
 import { bugfixOf, byId, capacityOf, type Pool, poolsOf, type Seat } from "./pool.ts";
 import { type Reason, reason } from "./reason.ts";
-import { LANDS_ON, type Option, type Settlement, settle } from "./settle.ts";
+import { landsOn, type Option, type Settlement, settle } from "./settle.ts";
 
 export interface Question {
 	readonly source_host: string;
@@ -93,7 +93,7 @@ type FitOf = (device: Device, candidate: Candidate, pool: Pool) => Option<Pool>[
 /** What a device can land on by its kind; any candidate of a pool stands for all of them. */
 export function optionsAmong(pools: readonly Pool[], device: Device, fitOf: FitOf): readonly Option<Pool>[] {
 	return pools
-		.filter(({ first }) => LANDS_ON[device.kind].includes(first.kind))
+		.filter(({ first }) => landsOn(device.kind).includes(first.kind))
 		.map((pool) => ({ candidate: pool, fit: fitOf(device, pool.first, pool), bugfix: bugfixOf(pool.first) }));
 }
 
@@ -136,7 +136,7 @@ function objections(
 	if (full.length > 0) return [exhausted(target_host, device, rivals, full)];
 	const nearest = nearestOf(optionsOf(device));
 	if (nearest) return reasonsOf(device, nearest.candidate, nearest.pool);
-	const wanted = LANDS_ON[device.kind].join(" or ");
+	const wanted = landsOn(device.kind).join(" or ");
 	const message = `${target_host} has no free ${wanted} for ${device.id}`;
 	return [reason("candidate.none", "match", message, { device: device.id })];
 }

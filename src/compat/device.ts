@@ -8,6 +8,11 @@ export type Attributes = Readonly<Record<string, string>>;
 export const DEVICE_KINDS = ["pci", "mdev", "mdev_type", "vdpa"] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
+/** A newer agent may tell of devices of another kind. They land nowhere, and nothing lands on them. */
+export function isKnownKind(kind: string): kind is DeviceKind {
+	return DEVICE_KINDS.some((known) => known === kind);
+}
+
 /** What an id looks like: PCI address, name of an mdev (its uuid) or on the vdpa bus, `<parent>/<type id>`. */
 const DEVICE_IDS = [
 	/^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/,
@@ -26,7 +31,8 @@ export const DEVICE_ID_FORMS =
 export interface Device {
 	/** PCI address (`0000:3b:00.2`), mdev uuid, `<parent address>/<type id>`, or the name on the vdpa bus. */
 	readonly id: string;
-	readonly kind: DeviceKind;
+	/** A DeviceKind, or one that is not known here. */
+	readonly kind: string;
 	readonly attributes: Attributes;
 	/** Attributes that exist but could not be read: errno name (`EIO`) by attribute name. */
 	readonly unreadable: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { type Comparer, comparerFor } from "./comparer.ts";
 import { optionsAmong } from "./decide.ts";
-import { attributeOf, type Candidate, type Device } from "./device.ts";
+import { attributeOf, type Candidate, type Device, isKnownKind } from "./device.ts";
 import { byHost } from "./fleet.ts";
 import { nearestOf } from "./nearest.ts";
 import type { Policy } from "./policy.ts";
@@ -73,6 +73,7 @@ export function deviceTypeOf(device: Device): string | undefined {
 	const [type, api, vendor, id, driver] = ["mdev_type", "device_api", "vendor", "device", "driver"].map((name) =>
 		attributeOf(device, name),
 	);
+	if (!isKnownKind(device.kind)) return undefined;
 	if (device.kind !== "pci") return type === undefined ? undefined : `mdev ${type}`;
 	return api === undefined ? undefined : `pci ${vendor ?? "?"}:${id ?? "?"} ${driver ?? "without driver"}`;
 }

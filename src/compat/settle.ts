@@ -1,5 +1,5 @@
 import { componentsOf } from "./components.ts";
-import type { DeviceKind } from "./device.ts";
+import { type DeviceKind, isKnownKind } from "./device.ts";
 import { type Matching, match } from "./match.ts";
 import { outcome, type Reason, type Verdict } from "./reason.ts";
 
@@ -15,13 +15,17 @@ const VERDICTS = [
 	[TIERS.unknown, "unknown"],
 ] as const satisfies readonly (readonly [number, Verdict])[];
 
-/** What a device of each kind can land on. */
-export const LANDS_ON: Readonly<Record<DeviceKind, readonly DeviceKind[]>> = {
+const LANDS_ON: Readonly<Record<DeviceKind, readonly string[]>> = {
 	pci: ["pci"],
 	mdev: ["mdev", "mdev_type"],
 	mdev_type: ["mdev_type"],
 	vdpa: ["vdpa"],
 };
+
+/** The kinds of what a device of this kind can land on. */
+export function landsOn(kind: string): readonly string[] {
+	return isKnownKind(kind) ? LANDS_ON[kind] : [];
+}
 
 /** What a comparison came to. */
 export interface Fit {

@@ -6,7 +6,7 @@ import type { Device } from "./device.ts";
 import type { Fleet, FleetClass, FleetHost } from "./fleet.ts";
 import { bugfixOf, type Pool } from "./pool.ts";
 import type { Verdict } from "./reason.ts";
-import { isPossible, LANDS_ON, type Option, settle, worst } from "./settle.ts";
+import { isPossible, landsOn, type Option, settle, worst } from "./settle.ts";
 
 /** Where a host stands in the order of a ranking. */
 export interface Standing {
@@ -134,7 +134,7 @@ function optionsInClass(
 	const bugfix = bugfixOf(candidate);
 	return new Map(
 		devices
-			.filter(({ kind }) => LANDS_ON[kind].includes(candidate.kind))
+			.filter(({ kind }) => landsOn(kind).includes(candidate.kind))
 			.map((device) => {
 				const fit = comparer.fit({ source_host, device, candidate, target_host }, key);
 				return [device, { fit, bugfix }] as const;

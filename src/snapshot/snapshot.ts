@@ -36,7 +36,12 @@ function issueIn(value: unknown, maxLength: number): { readonly path: string[]; 
 
 const SnapshotDevice = z.object({
 	id: z.string().min(1).max(256),
-	kind: z.enum(DEVICE_KINDS),
+	/** One of the examples. A reader must expect others: a newer agent may know more. */
+	kind: z
+		.string()
+		.min(1)
+		.max(64)
+		.meta({ examples: [...DEVICE_KINDS] }),
 	/** The PF of a VF, or the PCI address below which an mdev or mdev type lives. */
 	parent: z.string().max(256).optional(),
 	/** 1 for a device, `available_instances` for an mdev type. */

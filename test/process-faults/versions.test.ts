@@ -49,7 +49,10 @@ const VERSIONS: Readonly<Record<string, (snapshot: Snapshot) => Versioned>> = {
 		...snapshot,
 		schema_version: "1.9",
 		topology: { sockets: 2 },
-		devices: snapshot.devices.map((device) => ({ ...device, power: { state: "D0" } })),
+		devices: [
+			...snapshot.devices.map((device) => ({ ...device, power: { state: "D0" } })),
+			{ id: "mem0", kind: "cxl_mem", capacity: 1, attributes: {}, unreadable: {} },
+		],
 	}),
 };
 
