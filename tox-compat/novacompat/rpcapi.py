@@ -1,5 +1,6 @@
 """Client side of the migration_compat RPC API, over the transport of the Nova service that this runs in."""
 
+from kombu import exceptions as kombu_exceptions
 import nova.conf
 from nova import exception
 from nova import rpc
@@ -15,6 +16,9 @@ RPC_TOPIC = "migration_compat"
 
 # All that leaves Nova of a request context. What is not named here stays, a usable token among it.
 CONTEXT_KEYS = ("request_id", "global_request_id", "user_id", "project_id", "is_admin", "timestamp")
+
+# What oslo.messaging raises of its own broker; where a call needs another connection, it lets through what kombu raises.
+UNSENT = (messaging.MessagingException, messaging.MessageUndeliverable, kombu_exceptions.KombuError, OSError)
 
 # Connections are tried again so often before a message counts as not sent; oslo.messaging would try for ever.
 RETRIES = 2
@@ -88,7 +92,7 @@ class MigrationCompatAPI:
         except messaging.RemoteError as error:
             _breaker.answered()
             raise NoAnswer(f"novacompat failed: {error.exc_type}: {_first_line(error.value)}") from None
-        except (messaging.MessagingException, messaging.MessageUndeliverable) as error:
+        except UNSENT as error:
             _breaker.unanswered(threshold, reset)
             raise NoAnswer(f"novacompat cannot be asked: {_first_line(error)}") from error
         except Exception as error:

@@ -38,7 +38,6 @@ class BrokerGoneTest(unittest.TestCase):
         except rpcapi.NoAnswer as error:
             return str(error)
 
-    @unittest.expectedFailure
     def test_calls_at_once(self):
         """Each of several is one without an answer: the one that has a connection, and those that need another one."""
         self.assertEqual("novacompat did not answer in 1 s", self.why())  # nobody serves; there is a connection from now on
