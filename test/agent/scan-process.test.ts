@@ -90,6 +90,23 @@ test.each([
 	});
 });
 
+test.fails.each([
+	// More than SCAN_OPTIONS give it.
+	[
+		"const kept = []; for (;;) kept.push(new Array(100_000).fill({}));",
+		/^the scan ended with SIGABRT: FATAL ERROR: .* heap out of memory$/,
+	],
+	// By the kernel, for want of memory.
+	['process.kill(process.pid, "SIGKILL");', /^the scan ended with SIGKILL$/],
+])("a scan that is ended from outside says why: %s", async (script, cause) => {
+	const program = join(directory, "is-ended.cjs");
+	writeFileSync(program, script);
+	expect(await scanInProcess(program, task, new AbortController().signal)).toEqual({
+		kind: "failed",
+		cause: expect.stringMatching(cause),
+	});
+});
+
 /** As without memory for it (ENOMEM): Node.js throws that, and has an event for a few others only. */
 test("a scan that cannot be started is one that fails", async () => {
 	const tooLong = { ...task, stuck: ["x".repeat(200_000)] };
