@@ -30,6 +30,9 @@ export const SCAN_OPTIONS = [
 ];
 
 const LINE_FEED = 0x0a;
+const NATIVE_STACK = "----- Native stack trace -----";
+/** Characters: a native stack has some thousands, behind what counts. */
+const MAX_COMPLAINT = 16_384;
 
 /** What scan-child.ts is started with, as JSON. */
 export interface ScanTask {
@@ -63,7 +66,7 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 	let complaint = "";
 	const [, stdout, stderr, heartbeat] = child.stdio as [null, Readable, Readable, Readable, undefined];
 	stderr.on("data", (chunk: Buffer) => {
-		complaint = (complaint + chunk.toString()).slice(-2_000);
+		complaint = (complaint + chunk.toString()).slice(-MAX_COMPLAINT);
 	});
 	return new Promise((resolve) => {
 		const end = (outcome: Outcome) => {
@@ -98,7 +101,8 @@ export function scanInProcess(program: string, task: ScanTask, signal: AbortSign
 		child.once("error", (error) => end({ kind: "failed", cause: error.message }));
 		child.once("close", (code, killedBy) => {
 			if (code === 0) return end(read(Buffer.concat(output)));
-			return end({ kind: "failed", cause: `the scan ended with ${killedBy ?? code}: ${lastWords(complaint)}` });
+			const why = [`the scan ended with ${killedBy ?? code}`, lastWords(complaint)].filter((text) => text !== "");
+			return end({ kind: "failed", cause: why.join(": ") });
 		});
 	});
 }
@@ -120,9 +124,13 @@ function lowerPriority(pid: number | undefined): void {
 	}
 }
 
-/** Of an error that nobody catches Node.js writes the stack, what else it has, and its own version behind what it says. */
+/**
+ * Of an error that nobody catches Node.js writes the stack, what else it has, and its own version behind what it says; of one of its
+ * own, as that there is no memory left, a native stack.
+ */
 function lastWords(complaint: string): string {
-	const lines = complaint.trim().split("\n");
+	const [told = ""] = complaint.split(NATIVE_STACK);
+	const lines = told.trim().split("\n");
 	return lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? "";
 }
 
