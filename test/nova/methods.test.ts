@@ -223,6 +223,13 @@ describe("check_live_migration", () => {
 		});
 	});
 
+	test.fails("a uuid in capitals is the same instance", async () => {
+		const inCapitals = { ...request, instance_uuid: UUID.toUpperCase() };
+		expect(await call("check_live_migration", { request: inCapitals })).toEqual(
+			await call("check_live_migration", { request }),
+		);
+	});
+
 	test("a device that is a Neutron port does not count, and is told", async () => {
 		const vifs = [{ vnic_type: "direct-physical", profile: { pci_slot: "0000:3b:10.0" } }];
 		expect(await call("check_live_migration", { request: { ...request, vifs } })).toMatchObject({
