@@ -87,9 +87,10 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 	try {
 		// What the parser takes for the trace of a wrong encoding, and refuses, may be in the name of a guest, which nobody keeps.
 		const text = new TextDecoder("utf-8", { fatal: true }).decode(content).replaceAll("\ufffd", "?");
-		// libvirt writes no document type; refusing it leaves no entity to expand.
-		if (/<!DOCTYPE/i.test(text)) throw new Error("it has a document type");
-		const root = new DOMParser({ onError: onWarningStopParsing }).parseFromString(text, "text/xml").documentElement;
+		const document = new DOMParser({ onError: onWarningStopParsing }).parseFromString(text, "text/xml");
+		// libvirt writes none. The parser expands no entity that one defines, but takes it for a mistake.
+		if (document.doctype) throw new Error("it has a document type");
+		const root = document.documentElement;
 		const domain = root?.nodeName === "domstatus" ? children(root, "domain")[0] : root;
 		if (domain?.nodeName !== "domain") throw new Error("expected <domain> or <domstatus> with a <domain>");
 		const instance = children(domain, "uuid")[0]?.textContent?.trim().toLowerCase() ?? "";

@@ -129,8 +129,8 @@ function unseenDevice(id: string, { kind }: Attachment): SnapshotDevice {
 }
 
 function byKindThenId(a: SnapshotDevice, b: SnapshotDevice): number {
-	const [kind, other] = [a, b].map((device) => DEVICE_KINDS.findIndex((known) => known === device.kind));
-	const kinds = Number(kind) - Number(other);
+	const order: readonly string[] = DEVICE_KINDS;
+	const kinds = order.indexOf(a.kind) - order.indexOf(b.kind);
 	if (kinds !== 0) return kinds;
 	return a.id < b.id ? -1 : Number(a.id > b.id);
 }

@@ -34,7 +34,8 @@ export function readRankRequest(args: Args): RankRequest {
 function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
 	const devices = readDevices(args["devices"] ?? fields?.["devices"] ?? undefined);
 	return {
-		instance_uuid: requiredText(fields, "request", "instance_uuid"),
+		// As Nova and agents write it: uuids are compared as texts.
+		instance_uuid: requiredText(fields, "request", "instance_uuid").toLowerCase(),
 		source_host: requiredText(fields, "request", "source_host"),
 		devices,
 		ports: portsOf(fields?.["vifs"]),
