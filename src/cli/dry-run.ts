@@ -52,7 +52,9 @@ export async function dryRun<Answer>(
 			const reply = await client.call(target, method, args, { timeout: options.timeout });
 			const read = answer.safeParse(reply);
 			if (!read.success) {
-				complain(`the answer is no decision: is this service of another version? ${z.prettifyError(read.error)}`);
+				complain(
+					`the answer is no decision: is this service of another version? ${z.prettifyError(read.error).replaceAll("\n", " ")}`,
+				);
 				return EXIT.unknown;
 			}
 			const { exitCode, ...shown } = show(read.data);
