@@ -1,10 +1,11 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { attachmentsOf } from "../../src/agent/attachments.ts";
 import type { DomainDevice } from "../../src/agent/libvirt.ts";
 import { openSysfs } from "../../src/agent/sysfs.ts";
 import { link, populateNetdev, populatePci, populateVdpa, temporaryHost } from "../support/sysfs.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const OTHER = "1002587c-b09d-468a-9995-53d16eeb8a15";
 const UUID = "0002587c-b09d-468a-9995-53d16eeb8a15";
@@ -41,6 +42,14 @@ test.each(rows)("%s %s", (kind, source, ids) => {
 	expect([...found.keys()]).toEqual(ids);
 	for (const attachments of found.values())
 		expect(attachments).toMatchObject([{ instance: UUID, guest: { alias: "net1" } }]);
+});
+
+test.fails("a vDPA device is in use by whatever name udev has given its character device", () => {
+	const byPath = join(temporaryDirectory(), "pci-0000:3b:10.2-vdpa0");
+	symlinkSync("/dev/vhost-vdpa-0", byPath);
+	const devices = [{ kind: "vdpa", source: byPath, port: true, guest: {} }] as const;
+	const found = attachmentsOf(new Map([[UUID, devices]]), openSysfs(hostWithVf()));
+	expect([...found.keys()]).toEqual(["vdpa0", "0000:3b:10.2"]);
 });
 
 describe("a vDPA device that is a disk", () => {
