@@ -1,4 +1,6 @@
+import { readlinkSync } from "node:fs";
 import { posix } from "node:path";
+import { attempt } from "./bounded-file.ts";
 import { functionAbove } from "./collectors/pci.ts";
 import type { DomainDevice, Domains, GuestDevice } from "./libvirt.ts";
 import type { Sysfs } from "./sysfs.ts";
@@ -52,12 +54,18 @@ function takenBy({ kind, source, port }: DomainDevice, sysfs: Sysfs): readonly T
  * another, so its own need not; where it is not found, it is told by the name of its character device.
  */
 function vdpaTaken(source: string, port: boolean, sysfs: Sysfs): readonly Taken[] {
-	const [, character = ""] = VHOST_VDPA.exec(source) ?? [];
+	const [, character = ""] = VHOST_VDPA.exec(nodeOf(source)) ?? [];
 	const bus = sysfs.directory("bus/vdpa/devices");
 	const name = bus?.list().find((device) => bus.directory(device)?.list().includes(character));
 	if (name === undefined) return port ? [] : [{ id: posix.basename(source), kind: "vdpa", port }];
 	const functions = functionsAbove(bus?.directory(name));
 	return [{ id: name, kind: "vdpa", port }, ...functions.map((id) => ({ id, kind: "pci", port: true }) as const)];
+}
+
+/** udev may have given it other names, each a link to it; what the link names is a key, and not opened. */
+function nodeOf(path: string): string {
+	const target = attempt(() => readlinkSync(path));
+	return typeof target === "string" ? posix.resolve(posix.dirname(path), target) : path;
 }
 
 function functionsAbove(node: Sysfs | undefined): readonly string[] {
