@@ -92,8 +92,9 @@ type FitOf = (device: Device, candidate: Candidate, pool: Pool) => Option<Pool>[
 
 /** What a device can land on by its kind; any candidate of a pool stands for all of them. */
 export function optionsAmong(pools: readonly Pool[], device: Device, fitOf: FitOf): readonly Option<Pool>[] {
+	const kinds = landsOn(device.kind);
 	return pools
-		.filter(({ first }) => landsOn(device.kind).includes(first.kind))
+		.filter(({ first }) => kinds.includes(first.kind))
 		.map((pool) => ({ candidate: pool, fit: fitOf(device, pool.first, pool), bugfix: bugfixOf(pool.first) }));
 }
 
