@@ -7,8 +7,9 @@ export interface TestProxy {
 	readonly port: number;
 	/** Resets every connection; new ones are let through. */
 	cut(): void;
-	/** Resets every connection, and lets none through any more. */
+	/** Resets every connection, and lets none through any more, until `mend`. */
 	shut(): void;
+	mend(): void;
 }
 
 /**
@@ -63,6 +64,9 @@ export async function startProxy(
 		shut() {
 			open = false;
 			cut();
+		},
+		mend() {
+			open = true;
 		},
 	};
 }
