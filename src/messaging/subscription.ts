@@ -7,6 +7,7 @@ import type { Log } from "./log.ts";
 import { MAX_BODY_BYTES } from "./message.ts";
 import type { Channel, ChannelModel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
+import { isStream, StreamReader } from "./stream-reader.ts";
 import { supervise } from "./supervisor.ts";
 import type { Declaration } from "./topology.ts";
 import type { Delivery } from "./transport.ts";
@@ -39,8 +40,7 @@ export class Subscription {
 	#channel: Channel | undefined;
 	/** Aborted when what was set up last is lost. */
 	#lost: AbortSignal | undefined;
-	/** Where a stream goes on after a reconnect (`next_stream_offset` of a Consumer in oslo_messaging/_drivers/impl_rabbit.py). */
-	#streamOffset: number | "last" = "last";
+	readonly #stream = new StreamReader();
 
 	constructor(options: SubscriptionOptions) {
 		this.#options = options;
@@ -100,7 +100,9 @@ export class Subscription {
 		const sizeOfLarge = limitBodies(channel, MAX_BODY_BYTES);
 		const acknowledgements = new Acknowledgements(channel, () => lost.signal.aborted);
 		const take = (message: ConsumeMessage | null) => {
-			if (message === null) return this.#cancelledByBroker(lost);
+			if (message === null) {
+				return lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
+			}
 			const open = acknowledgements.add(message);
 			const settling: Settling = {
 				ack: () => acknowledgements.ack(open),
@@ -116,17 +118,12 @@ export class Subscription {
 				log.error(`rejecting a message that could not be taken: ${name}`);
 			}
 		};
-		const follow = (message: ConsumeMessage | null) => {
-			if (message) this.#followStream(message);
-			take(message);
-		};
+		const skip = (message: ConsumeMessage) => void acknowledgements.ack(acknowledgements.add(message));
 		for (const step of topology) {
 			if (step.kind !== "consume") continue;
-			const isStream = "x-stream-offset" in step.arguments;
-			const resumed = isStream && { "x-stream-offset": this.#streamOffset };
-			const options = { consumerTag: step.tag, arguments: { ...step.arguments, ...resumed } };
 			// A message of another queue has the headers that its sender has chosen.
-			await channel.consume(step.queue, isStream ? follow : take, options);
+			if (isStream(step)) await this.#stream.consume(channel, step, { take, skip }, lost);
+			else await channel.consume(step.queue, take, { consumerTag: step.tag, arguments: step.arguments });
 		}
 		this.#redeclare(connection, lost);
 		this.#channel = channel;
@@ -147,16 +144,6 @@ export class Subscription {
 		for (const end of [lost.signal, this.#cancelled.signal]) {
 			end.addEventListener("abort", () => clearInterval(timer));
 		}
-	}
-
-	#cancelledByBroker(lost: AbortController): void {
-		this.#streamOffset = "last";
-		lost.abort(new Error("the broker cancelled a consumer: its queue was deleted or has moved"));
-	}
-
-	#followStream({ properties }: ConsumeMessage): void {
-		const offset: unknown = properties.headers?.["x-stream-offset"];
-		if (typeof offset === "number" && Number.isSafeInteger(offset) && offset >= 0) this.#streamOffset = offset + 1;
 	}
 }
 

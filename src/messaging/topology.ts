@@ -38,7 +38,7 @@ interface Binding {
 	readonly key: string;
 }
 
-interface Consume {
+export interface Consume {
 	readonly kind: "consume";
 	readonly queue: string;
 	readonly tag: string;
