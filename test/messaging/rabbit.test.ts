@@ -681,6 +681,23 @@ describe("a channel that the broker closes", () => {
 		expect(lines.filter((line) => line.includes(" WARNING ")).length).toBe(1);
 	});
 
+	test.fails("for replies, where the user may send none: the broker counts as blocked until he may again", async () => {
+		const user = `u_${newId()}`;
+		const url = await broker.addUser(user);
+		const mayWrite = (pattern: string) => broker.ctl("set_permissions", user, ".*", pattern, ".*");
+		await mayWrite("^$");
+		const { transport, lines } = open(url);
+		const send = () => transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 }).catch(String);
+		const why = /ACCESS_REFUSED - access to exchange 'amq.default' .*check the permissions of the user/;
+		expect(await send()).toMatch(why);
+		expect(transport.state()).toMatchObject({ blocked: true });
+		for (let again = 0; again < 50; again++) expect(await send()).toMatch(why);
+		expect(lines.filter((line) => line.includes(" WARNING "))).toEqual([expect.stringMatching(why)]);
+		await mayWrite(".*");
+		await expect.poll(() => transport.state()).toMatchObject({ blocked: false });
+		expect(await send()).toBe("unroutable");
+	});
+
 	test("row 15: of who consumes: all of its queues are consumed again, once", async () => {
 		const { transport, lines } = open();
 		const target = newTarget();
