@@ -106,7 +106,8 @@ function isUnreachable(error: unknown): boolean {
 	return isNotFound(error) && !String(error).includes(" - no queue ");
 }
 
-function isRefused(error: unknown): boolean {
+/** This user may not do it. */
+export function isRefused(error: unknown): boolean {
 	return / \(ACCESS-REFUSED\) /.test(String(error));
 }
 

@@ -1,4 +1,4 @@
-import { declare } from "./declare.ts";
+import { declare, isRefused } from "./declare.ts";
 import { MessageRefused } from "./errors.ts";
 import { hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
@@ -6,6 +6,7 @@ import { newId } from "./message.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
 import { sparing } from "./sparing.ts";
+import { until } from "./supervisor.ts";
 import { exchangeFor } from "./topology.ts";
 import type { Destination, PublishOptions } from "./transport.ts";
 
@@ -23,6 +24,9 @@ interface Opened {
 
 /** Milliseconds: a queue may refuse every message, and no other channel helps against that. */
 const SHORTEST_USE_MS = 200;
+/** Between attempts to reply when this user may not: each costs the broker a channel, and a line of its log. */
+const REFUSED_MS = 5_000;
+const NOBODY: Destination = { kind: "reply", queue: "" };
 
 /**
  * Publishes with confirms, on a channel for each exchange: one that refuses us takes no messages to others along. A channel that the
@@ -34,15 +38,24 @@ export class Publisher {
 	readonly #connection: ChannelModel;
 	readonly #options: RabbitOptions;
 	readonly #log: Log;
+	readonly #lost: AbortSignal;
 	readonly #warnOfRefusal: (text: string) => void;
 	readonly #declared = new Map<string, Promise<void>>();
 	readonly #opened = new Map<string, Promise<Opened>>();
+	/** Why this user may reply to nobody. */
+	#mute: Error | undefined;
 
-	constructor(connection: ChannelModel, options: RabbitOptions, log: Log) {
+	constructor(connection: ChannelModel, options: RabbitOptions, log: Log, lost: AbortSignal) {
 		this.#connection = connection;
 		this.#options = options;
 		this.#log = log;
+		this.#lost = lost;
 		this.#warnOfRefusal = sparing((text) => log.warning(text));
+	}
+
+	/** The broker takes no replies of this user, whoever they are for. */
+	get isMute(): boolean {
+		return this.#mute !== undefined;
 	}
 
 	/**
@@ -62,10 +75,15 @@ export class Publisher {
 		});
 	}
 
-	async send(
+	async send(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
+		if (to.kind === "reply" && this.#mute) throw this.#mute;
+		return this.#send(to, body, options);
+	}
+
+	async #send(
 		to: Destination,
 		body: Buffer,
-		{ expiration, traceparent }: PublishOptions,
+		{ expiration, traceparent }: Omit<PublishOptions, "timeout">,
 	): Promise<"routed" | "unroutable"> {
 		const [exchange, key] = addressOf(to);
 		const messageId = newId();
@@ -104,6 +122,7 @@ export class Publisher {
 			channel.on("error", (error: Error) => {
 				opened.refusal = new Error(hinted(error));
 				this.#warnOfRefusal(`publishing: ${opened.refusal.message}`);
+				if (exchange === "" && isRefused(error)) void this.#fallMute(opened.refusal);
 			});
 			channel.on("close", () => this.#forget(exchange, opening));
 			return opened;
@@ -111,6 +130,18 @@ export class Publisher {
 		this.#opened.set(exchange, opening);
 		opening.catch(() => this.#forget(exchange, opening));
 		return opening;
+	}
+
+	/** Until the broker takes a message to nobody: there may be no reply for long. */
+	async #fallMute(why: Error): Promise<void> {
+		if (this.#mute) return;
+		this.#mute = why;
+		while (this.#mute && !this.#lost.aborted) {
+			await until([this.#lost], REFUSED_MS);
+			const taken = this.#send(NOBODY, Buffer.alloc(0), {}).then(() => true);
+			if (await taken.catch(() => false)) this.#mute = undefined;
+		}
+		if (!this.#mute) this.#log.info("publishing: replies are taken again");
 	}
 
 	#forget(exchange: string, opening: Promise<Opened>): void {

@@ -80,7 +80,7 @@ export class RabbitTransport implements Transport {
 			connected: this.#session && nameOf(this.#session.host),
 			connections: this.#connections,
 			consuming: subscriptions.length > 0 && subscriptions.every(({ isConsuming }) => isConsuming),
-			blocked: this.#blocked.size > 0,
+			blocked: this.#blocked.size > 0 || this.#session?.publisher.isMute === true,
 			inequivalent: subscriptions.flatMap((subscription) => subscription.inequivalent()),
 		};
 	}
@@ -189,7 +189,7 @@ export class RabbitTransport implements Transport {
 		try {
 			const consuming = await this.#connect(host, "consume", lost);
 			const publishing = await this.#connect(host, "publish", lost);
-			const publisher = new Publisher(publishing, this.#options, this.#log);
+			const publisher = new Publisher(publishing, this.#options, this.#log, lost.signal);
 			this.#adopt({ host, consuming, publishing, publisher, lost });
 			return lost.signal;
 		} catch (error) {

@@ -70,7 +70,7 @@ export interface TransportState {
 	readonly connections: number;
 	/** All that was subscribed to is being consumed. */
 	readonly consuming: boolean;
-	/** The broker takes no messages, for want of memory or disk. */
+	/** The broker takes no messages, for want of memory or disk, or no replies, because this user may send none. */
 	readonly blocked: boolean;
 	/** What is used as it is, although it is there with other arguments than it would be declared with: `queue migration_compat`. */
 	readonly inequivalent: readonly string[];

@@ -681,7 +681,7 @@ describe("a channel that the broker closes", () => {
 		expect(lines.filter((line) => line.includes(" WARNING ")).length).toBe(1);
 	});
 
-	test.fails("for replies, where the user may send none: the broker counts as blocked until he may again", async () => {
+	test("for replies, where the user may send none: the broker counts as blocked until he may again", async () => {
 		const user = `u_${newId()}`;
 		const url = await broker.addUser(user);
 		const mayWrite = (pattern: string) => broker.ctl("set_permissions", user, ".*", pattern, ".*");
