@@ -5,6 +5,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import amqp, { type Channel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
+import { declare, type Foreign } from "../../src/messaging/declare.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { MessageDeliveryFailure, MessagingTimeout } from "../../src/messaging/errors.ts";
 import { MAX_BODY_BYTES, newId } from "../../src/messaging/message.ts";
@@ -212,6 +213,34 @@ describe("what is declared", () => {
 		expect(await call()).toBe("served");
 		expect(errors()).toBe(1);
 		expect(transport.state()).toMatchObject({ consuming: true, inequivalent: [] });
+	});
+
+	test.fails("row 14: an exchange that was made anew as ours is, is found to be so within five minutes", async () => {
+		const connection = await amqp.connect(`amqp://${GUEST}@127.0.0.1:${broker.port}`);
+		onTestFinished(() => connection.close());
+		const peer = await observe();
+		const { log, lines } = recordingLog();
+		const exchange = {
+			kind: "exchange",
+			name: `x_${newId()}`,
+			type: "topic",
+			durable: false,
+			autoDelete: false,
+		} as const;
+		const foreign: Foreign = new Map();
+		const declared = async (later: number) => {
+			const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + later);
+			await declare(connection, [exchange], log, foreign);
+			clock.mockRestore();
+			return [...foreign.values()].map(({ what }) => what);
+		};
+		await peer.assertExchange(exchange.name, "topic", { durable: true });
+		expect(await declared(0)).toEqual([`exchange ${exchange.name}`]);
+		expect(await declared(300_000)).toEqual([`exchange ${exchange.name}`]);
+		expect(lines.filter((line) => line.includes(" ERROR "))).toHaveLength(1);
+		await peer.deleteExchange(exchange.name);
+		await peer.assertExchange(exchange.name, "topic", { durable: false });
+		expect(await declared(600_001)).toEqual([]);
 	});
 
 	test("an exchange that the user may not declare is used as its owner declared it, and waited for until then", async () => {
