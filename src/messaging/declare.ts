@@ -3,8 +3,18 @@ import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration, Queue } from "./topology.ts";
 
+/** Between looks at whether what has other arguments than ours was made anew as ours is: each is an error in RabbitMQ's log. */
+const LOOK_AGAIN_MS = 300_000;
+
+interface Other {
+	readonly what: string;
+	readonly why: "inequivalent" | "forbidden";
+	/** On the clock of `performance.now()`. */
+	readonly seenAt: number;
+}
+
 /** What somebody else has declared, by our own declaration of it as JSON. */
-export type Foreign = Map<string, { readonly what: string; readonly why: "inequivalent" | "forbidden" }>;
+export type Foreign = Map<string, Other>;
 
 /**
  * Declares in order, on a channel that is then open. What is there already with other arguments is used as it is, and so is an
@@ -19,7 +29,8 @@ export async function declare(
 	let channel = await openChannel(connection);
 	for (const step of topology) {
 		const key = JSON.stringify(step);
-		if (foreign.has(key)) {
+		const known = foreign.get(key);
+		if (known && !isDue(known)) {
 			if (await isThere(channel, step)) continue;
 			// Whoever had made it has deleted it.
 			channel = await openChannel(connection);
@@ -27,6 +38,7 @@ export async function declare(
 		}
 		try {
 			await assert(channel, step);
+			foreign.delete(key);
 		} catch (error) {
 			if (step.kind === "queue" && isUnreachable(error)) {
 				channel = await redeclare(connection, step, error);
@@ -40,11 +52,17 @@ export async function declare(
 				throw isForbidden ? absent : error;
 			});
 			const what = "name" in step ? `${step.kind} ${step.name}` : step.kind;
-			foreign.set(key, { what, why: isForbidden ? "forbidden" : "inequivalent" });
-			if (!isForbidden) log.error(`${hinted(error)}; using it as it is`);
+			const isTold = foreign.has(key);
+			foreign.set(key, { what, why: isForbidden ? "forbidden" : "inequivalent", seenAt: performance.now() });
+			if (!isForbidden && !isTold) log.error(`${hinted(error)}; using it as it is`);
 		}
 	}
 	return channel;
+}
+
+/** That a user may not declare an exchange is as it should be, and stays so. */
+function isDue({ why, seenAt }: Other): boolean {
+	return why === "inequivalent" && performance.now() - seenAt >= LOOK_AGAIN_MS;
 }
 
 /**
