@@ -25,6 +25,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 	],
 	[/^ERR_SSL_WRONG_VERSION_NUMBER/, "this is not a TLS port: check ssl and the port", true],
 	[/^ERR_SSL_\w*CERTIFICATE_REQUIRED/, "the broker wants ssl_cert_file and ssl_key_file", true],
+	[/^ERR_SSL_\w*ALERT_CERTIFICATE_EXPIRED/, "renew ssl_cert_file", true],
 	[/^ERR_SSL_\w*ALERT/, "the broker does not accept ssl_cert_file", true],
 	[/^(ENOENT|EACCES|EISDIR)|^ERR_OSSL/, "check ssl_ca_file, ssl_cert_file and ssl_key_file", true],
 	[/^Frame size|Invalid frame|Unknown frame type/, "this is not an AMQP port", false],

@@ -187,6 +187,12 @@ except ssl.SSLCertVerificationError as error:
 			/ERR_SSL_.*ALERT.*: the broker does not accept ssl_cert_file/,
 		],
 		[
+			"the client certificate has expired",
+			() => tlsPort,
+			() => ({ ssl_ca_file: ca.ca, ...withClient(ca.issue("nova", "DNS:nova", -1)) }),
+			/ERR_SSL_\w*ALERT_CERTIFICATE_EXPIRED: renew ssl_cert_file/,
+		],
+		[
 			"the port is a plain one",
 			() => broker.port,
 			() => ({ ssl_ca_file: ca.ca }),
