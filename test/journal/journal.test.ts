@@ -5,8 +5,10 @@ import {
 	createReadStream,
 	mkdirSync,
 	readFileSync,
+	renameSync,
 	rmSync,
 	statSync,
+	truncateSync,
 	writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -140,6 +142,31 @@ test("a journal is as large as it may be, and each of its files can be read alon
 	expect(numbers).toEqual(Array.from(numbers, (_, index) => 200 - numbers.length + index));
 	expect(numbers.length).toBeGreaterThan(20);
 });
+
+/** what becomes of the file, as by logrotate or by somebody who makes room */
+const UNDER_IT: readonly (readonly [string, (file: string) => void])[] = [
+	["removed", (file) => rmSync(file)],
+	["moved away", (file) => renameSync(file, `${file}.1`)],
+	["emptied", (file) => truncateSync(file)],
+];
+test.fails.each(UNDER_IT)(
+	"a file that is %s under it: decisions can soon be read and made again",
+	async (_, befalls) => {
+		const directory = temporaryDirectory();
+		const { journal } = journalIn(directory);
+		const made = await makeCheck(WAYS["reject"] ?? expect.fail());
+		journal.record(made);
+		await expect.poll(() => read(directory).entries.length).toBe(1);
+		befalls(join(directory, "journal-000001.jsonl"));
+		const lastAgain = () => {
+			journal.record(made);
+			const last = read(directory).entries.at(-1);
+			return last && canonicalJson(checkAgain(last.request, last.basis()));
+		};
+		await expect.poll(lastAgain, { timeout: 15_000, interval: 200 }).toBe(canonicalJson(made.decision));
+		expect(readFileSync(join(directory, "journal-000001.jsonl"), "utf8")).toMatch(/^\{"type":"journal"/m);
+	},
+);
 
 test("after a restart it goes on in the same file, behind a line that was torn", async () => {
 	const directory = temporaryDirectory();
