@@ -13,8 +13,16 @@ export const DEFAULT_JOURNAL_DIR = "/var/lib/novacompat/journal";
 
 const NAME = /^journal-(\d{6,})\.jsonl$/;
 const NEWLINE = 0x0a;
+/** Between looks at whether the file is still where it was. */
+const LOOK_MS = 1_000;
 /** What neither the owner of a file nor its group may do with it. */
 const FOR_OTHERS = 0o007;
+
+interface OpenFile {
+	readonly handle: FileHandle;
+	readonly number: number;
+	size: number;
+}
 
 /** The files of a journal, the oldest first. Their names are numbers, so a place in one stays where it is. */
 export function journalFiles(directory: string): readonly string[] {
@@ -33,7 +41,9 @@ const nameOf = (number: number) => `journal-${String(number).padStart(6, "0")}.j
 /** Appends to the last file of a directory, and begins a new one when it is full; the oldest ones go. */
 export class JournalFiles {
 	readonly #options: JournalOptions;
-	#file: { readonly handle: FileHandle; readonly number: number; size: number } | undefined;
+	#file: OpenFile | undefined;
+	/** On the clock of `performance.now()`. */
+	#lookedAt = 0;
 
 	constructor(options: JournalOptions) {
 		this.#options = options;
@@ -46,7 +56,8 @@ export class JournalFiles {
 
 	/** Ready to append; true when nothing in the file was written by us, so that nothing may be referred to. */
 	async begin(): Promise<boolean> {
-		if (this.#file) return false;
+		if (this.#file && (await this.#isInPlace(this.#file))) return false;
+		await this.leave();
 		const { directory, max_file_size } = this.#options;
 		mkdirSync(directory, { recursive: true, mode: 0o750 });
 		const last = numbersIn(directory).at(-1) ?? 1;
@@ -79,6 +90,16 @@ export class JournalFiles {
 		await this.#open(number + 1);
 	}
 
+	/** Somebody may have removed it, moved it away or emptied it: nobody would read there what is written on. */
+	async #isInPlace({ handle, number, size }: OpenFile): Promise<boolean> {
+		if (performance.now() - this.#lookedAt < LOOK_MS) return true;
+		this.#lookedAt = performance.now();
+		const ours = await handle.stat();
+		const there = await stat(join(this.#options.directory, nameOf(number))).catch(noneIfAbsent);
+		const isSame = there?.ino === ours.ino && there.dev === ours.dev;
+		return isSame && (ours.size >= size || !ours.isFile());
+	}
+
 	async #open(number: number): Promise<void> {
 		const { directory, max_files } = this.#options;
 		const handle = await open(join(directory, nameOf(number)), "a+", 0o640);
@@ -94,12 +115,11 @@ export class JournalFiles {
 }
 
 async function sizeOf(file: string): Promise<number> {
-	try {
-		return (await stat(file)).size;
-	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-		throw error;
-	}
+	return (await stat(file).catch(noneIfAbsent))?.size ?? 0;
+}
+
+function noneIfAbsent(error: unknown): undefined {
+	if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
 }
 
 async function endsWithNewline(handle: FileHandle, size: number): Promise<boolean> {
