@@ -289,6 +289,9 @@ test("broker that takes no messages: alive and not ready, until it takes them ag
 });
 
 test("broker away: alive and not ready; broker back: ready", { timeout: 90_000 }, async () => {
+	const reconnects = () => metric('novacompat_amqp_reconnects_total{role="service"}');
+	// The broker may have lost one that was stopped for long.
+	const before = await reconnects();
 	await broker.kill();
 	await expect.poll(() => status("/readyz")).toEqual([503, "service: no connection to RabbitMQ"]);
 	expect(await status("/healthcheck")).toEqual([503, "service: no connection to RabbitMQ"]);
@@ -296,7 +299,7 @@ test("broker away: alive and not ready; broker back: ready", { timeout: 90_000 }
 	expect(await metric('novacompat_amqp_connected{role="service"}')).toBe(0);
 	await broker.start();
 	await expect.poll(() => status("/readyz"), { timeout: 30_000 }).toEqual([200, "OK"]);
-	expect(await metric('novacompat_amqp_reconnects_total{role="service"}')).toBe(1);
+	expect(await reconnects()).toBe(before + 1);
 });
 
 test("a file takes it out; in detail it says how it stands with the broker", async () => {
