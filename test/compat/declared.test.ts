@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { decide } from "../../src/compat/decide.ts";
+import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
+import { mdev } from "../support/devices.ts";
+
+type Texts = Readonly<Record<string, string>>;
+
+function decided(source: Texts, target: Texts, policy: Partial<Policy> = {}) {
+	const { verdict, reasons } = decide({
+		source_host: "source",
+		target_host: "target",
+		devices: [mdev("s", source)],
+		candidates: [mdev("t", target)],
+		policy: { ...DEFAULT_POLICY, ...policy },
+	});
+	return [verdict, ...reasons.map(({ code }) => code)];
+}
+
+const json = (value: unknown) => JSON.stringify(value);
+
+/** Specification, "Who judges which attribute": what the declaring side's own declaration does not cover, the policy judges. */
+describe("the policy judges an attribute that", () => {
+	const SELF = "SELF:\naggregator=1\n";
+	const ACCEPTS = "COMPATIBLE:\naggregator=1\n";
+
+	test.fails("only SELF of the target names", () => {
+		const target = { mdev_type: "b", migration_compatible: `${SELF}mdev_type=b\n${ACCEPTS}` };
+		expect(decided({ mdev_type: "a", migration_compatible: SELF }, target)).toEqual(["reject", "type.mismatch"]);
+	});
+
+	test.fails("only a block of the side that is not asked names", () => {
+		const source = { mdev_type: "a", migration_compatible: `${SELF}${ACCEPTS}mdev_type=a\n` };
+		const target = { mdev_type: "b", migration_compatible: `${SELF}${ACCEPTS}` };
+		expect(decided(source, target)).toEqual(["reject", "type.mismatch"]);
+		expect(decided(target, source, { direction: "source-declares" })).toEqual(["reject", "type.mismatch"]);
+	});
+
+	test.fails("another block names than the one that fits", () => {
+		const target = { mdev_type: "b", migration_compatible: `${ACCEPTS}${ACCEPTS}mdev_type=b\n` };
+		expect(decided({ mdev_type: "a", migration_compatible: SELF }, target)).toEqual(["reject", "type.mismatch"]);
+	});
+
+	test("the block that fits names: it is not asked", () => {
+		const source = { mdev_type: "a", migration_compatible: `${SELF}mdev_type=a\n` };
+		const target = { mdev_type: "b", migration_compatible: `${ACCEPTS}mdev_type=a\n` };
+		expect(decided(source, target)).toEqual(["accept", "type.cross_type"]);
+	});
+
+	test.fails("only self of the target names (format C)", () => {
+		const source = { mdev_type: "a", migration_version: json({ self: [{ agg: "1" }], compatible: [] }) };
+		const target = {
+			mdev_type: "b",
+			migration_version: json({ self: [{ agg: "1", "mdev-type": "b" }], compatible: [{ agg: "1" }] }),
+		};
+		expect(decided(source, target)).toEqual(["reject", "type.mismatch"]);
+		expect(decided(target, source, { direction: "source-declares" })).toEqual(["reject", "type.mismatch"]);
+	});
+
+	test.fails("descriptors do not name (format B)", () => {
+		const migration_version = json([{ vendor: "x", version: { major: 1, minor: 0 } }]);
+		const [source, target] = ["vfio-pci", "vfio-ccw"].map((device_api) => ({ device_api, migration_version }));
+		expect(decided({ ...source }, { ...target })).toEqual(["reject", "device_api.mismatch"]);
+	});
+});
+
+describe("half a declaration is none", () => {
+	test.fails.each([{ base_type: "x" }, { aggregation_ratio: "2" }])("%o (format F4)", (half) => {
+		expect(decided(half, half)).toEqual(["unknown", "declaration.none"]);
+	});
+});
+
+describe("an empty text among those that a variable stands for (format D)", () => {
+	const target = { migration_compatible: 'COMPATIBLE:\npv_mode={mode:string:"","none"}\n' };
+
+	test.fails.each(['pv_mode=""', "pv_mode=", ""])("fits what is empty or absent: %o", (field) => {
+		expect(decided({ migration_compatible: `SELF:\n${field}\n` }, target)).toEqual(["accept"]);
+	});
+
+	test("leaves the others as they are", () => {
+		expect(decided({ migration_compatible: "SELF:\npv_mode=none\n" }, target)).toEqual(["accept"]);
+	});
+
+	test("stands for nothing else", () => {
+		const source = { migration_compatible: "SELF:\npv_mode=ppgtt\n" };
+		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);
+	});
+});
+
+/** 2.4: ids are hexadecimal texts or integers. */
+describe("ids in descriptors (format B)", () => {
+	const device = (vendor: unknown) => ({
+		migration_version: json([{ device_api: "vfio-pci", "vfio-pci": { vendor } }]),
+	});
+
+	test.fails("are the same as text and as number", () => {
+		expect(decided(device("0x8086"), device(0x8086))).toEqual(["accept"]);
+	});
+
+	test.fails("are not the same for having the same digits", () => {
+		expect(decided(device("0x8086"), device(8086))).toEqual(["reject", "attribute.differs"]);
+	});
+});
