@@ -51,15 +51,14 @@ export function textBlocks(pair: Pair): Judgement {
 	const files = [...new Set([...source.files, ...target.files])];
 	if (files.length === 0) return { covers: [], reasons: [] };
 	const { direction } = pair.policy;
-	const reasons = [
-		...(direction !== "source-declares" ? judge(pair, target, source, "target") : []),
-		...(direction !== "target-accepts" ? judge(pair, source, target, "source") : []),
+	const judgements = [
+		...(direction !== "source-declares" ? [judge(pair, target, source, "target")] : []),
+		...(direction !== "target-accepts" ? [judge(pair, source, target, "source")] : []),
 	];
-	const blocks = [...source.compatible, ...target.compatible].flatMap((block) =>
-		"fields" in block ? block.fields : [],
-	);
-	const keys = [source.self, target.self].flatMap((self) => [...(self?.keys() ?? [])]);
-	return { covers: [...files, ...keys, ...blocks.map(({ key }) => key)], reasons };
+	return {
+		covers: [...files, ...judgements.flatMap(({ covers }) => covers)],
+		reasons: judgements.flatMap(({ reasons }) => reasons),
+	};
 }
 
 function readDeclaration(device: Device): Declaration {
@@ -112,8 +111,8 @@ function anyOf(key: string, list: string): string {
 	return `{one_of_${key}:string:${items.join(",")}}`;
 }
 
-/** Judges one side's SELF by the other side's blocks. */
-function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "source" | "target"): readonly Reason[] {
+/** Judges one side's SELF by the other side's blocks. What the block that fits does not name is left to the policy. */
+function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "source" | "target"): Judgement {
 	const [ownerName, judgedName] =
 		declaring === "target" ? [targetName(pair), sourceName(pair)] : [sourceName(pair), targetName(pair)];
 	const [ownerDevice, judgedDevice] = declaring === "target" ? [pair.target, pair.source] : [pair.source, pair.target];
@@ -126,32 +125,43 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 		...owner.files.map((file) => unreadableReason(pair, ownerDevice, file, RULE)),
 		...judged.files.map((file) => unreadableReason(pair, judgedDevice, file, RULE)),
 	].filter((one) => one !== undefined);
-	if (unreadable.length > 0) return unreadable;
+	const covers = owner.compatible.flatMap(keysOf);
+	if (unreadable.length > 0) return { covers, reasons: unreadable };
 	const malformed = [
 		...(owner.problem === undefined ? [] : [found("rule.malformed", `${attribute} of ${ownerName}: ${owner.problem}`)]),
 		...(judged.problem === undefined
 			? []
 			: [found("rule.malformed", `${attribute} of ${judgedName}: ${judged.problem}`)]),
 	];
-	if (malformed.length > 0) return malformed;
+	if (malformed.length > 0) return { covers, reasons: malformed };
 	const { self } = judged;
 	if (self === undefined) {
 		const code = declaring === "target" ? "attribute.missing_source" : "attribute.missing_target";
-		return [found(code, `${judgedName} does not say what it is (SELF); ${ownerName} has a list of what it accepts`)];
+		const message = `${judgedName} does not say what it is (SELF); ${ownerName} has a list of what it accepts`;
+		return { covers, reasons: [found(code, message)] };
 	}
 	if (owner.compatible.length === 0)
-		return [found("block.none", `${ownerName} accepts nothing: it has no COMPATIBLE block`)];
+		return { covers, reasons: [found("block.none", `${ownerName} accepts nothing: it has no COMPATIBLE block`)] };
 
 	const budget = new StepBudget();
 	const results = owner.compatible.map((block) => match(pair, block, self, budget));
 	const [closest] = results.filter((result) => "missing" in result).sort((a, b) => total(a) - total(b));
 	const problems = results.filter((result) => "problem" in result);
-	if (closest && total(closest) === 0)
-		return unlistedVersion(pair, self, owner.self, closest.block, { declaring, beside });
+	if (closest && total(closest) === 0) {
+		const reasons = unlistedVersion(pair, self, owner.self, closest.block, { declaring, beside });
+		const hasVersion = [self, owner.self].some((one) => one?.has(UNLISTED));
+		return { covers: [...keysOf(closest.block), ...(hasVersion ? [UNLISTED] : [])], reasons };
+	}
 	const voided = problems.map(({ line, problem }) =>
 		found("rule.malformed", `${attribute} of ${ownerName}, block at line ${line}: ${problem}`),
 	);
-	return [...(closest ? mismatches(pair, closest, self, { ownerName, judgedName, declaring, beside }) : []), ...voided];
+	const differing = closest ? mismatches(pair, closest, self, { ownerName, judgedName, declaring, beside }) : [];
+	// Of what has been told as a mismatch nobody shall tell again.
+	return { covers: [...covers, ...self.keys()], reasons: [...differing, ...voided] };
+}
+
+function keysOf(block: Block | VoidBlock): readonly string[] {
+	return "fields" in block ? block.fields.map(({ key }) => key) : [];
 }
 
 interface Match {
