@@ -160,8 +160,7 @@ export function evaluate({ fields, variables }: Block, self: Self, budget: StepB
 
 	/** An empty value means absent or empty (D6); an absent one fits nothing else (D7). */
 	function fits({ key, template }: Field): boolean {
-		const value = self.get(key) ?? "";
-		return value === "" ? template.parts.length === 0 : matches(template, value, bindings, variables);
+		return matches(template, self.get(key) ?? "", bindings, variables);
 	}
 	function compare(compared: readonly Field[]): readonly Field[] {
 		exhausted = !budget.spend(1 + compared.length);

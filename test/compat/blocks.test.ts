@@ -120,11 +120,12 @@ describe("files", () => {
 		expect(() => parseBlocks(text)).toThrow(new MalformedBlocks(problem));
 	});
 
-	test('an empty text among those of a variable is no "absent or empty" (D7)', () => {
+	test('an empty text among those of a variable is "absent or empty", too (D6)', () => {
 		const block = blockOf('a={v:string:"","x"}');
 		expect(evaluate(block, new Map([["a", "x"]]), new StepBudget())).toEqual([]);
-		expect(evaluate(block, new Map(), new StepBudget())).toMatchObject([{ key: "a" }]);
-		expect(evaluate(block, new Map([["a", ""]]), new StepBudget())).toMatchObject([{ key: "a" }]);
+		expect(evaluate(block, new Map(), new StepBudget())).toEqual([]);
+		expect(evaluate(block, new Map([["a", ""]]), new StepBudget())).toEqual([]);
+		expect(evaluate(block, new Map([["a", "y"]]), new StepBudget())).toMatchObject([{ key: "a" }]);
 	});
 });
 

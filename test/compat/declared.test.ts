@@ -72,12 +72,17 @@ describe("half a declaration is none", () => {
 describe("an empty text among those that a variable stands for (format D)", () => {
 	const target = { migration_compatible: 'COMPATIBLE:\npv_mode={mode:string:"","none"}\n' };
 
-	test.fails.each(['pv_mode=""', "pv_mode=", ""])("fits what is empty or absent: %o", (field) => {
+	test.each(['pv_mode=""', "pv_mode=", ""])("fits what is empty or absent: %o", (field) => {
 		expect(decided({ migration_compatible: `SELF:\n${field}\n` }, target)).toEqual(["accept"]);
 	});
 
 	test("leaves the others as they are", () => {
 		expect(decided({ migration_compatible: "SELF:\npv_mode=none\n" }, target)).toEqual(["accept"]);
+	});
+
+	test("is none where nothing stands between two commas of a file (format F2)", () => {
+		const accepts = { "migration/compatible/mode": "none,", "migration/compatible/agg": "1" };
+		expect(decided({ "migration/self/agg": "1" }, accepts)).toEqual(["reject", "rule.malformed"]);
 	});
 
 	test("stands for nothing else", () => {

@@ -106,8 +106,9 @@ function inDefinitionOrder(fields: ReadonlyMap<string, string>): ReadonlyMap<str
 	return new Map([...texts.filter(([, text]) => defines(text)), ...texts.filter(([, text]) => !defines(text))]);
 }
 
+/** Nothing between two commas is a mistake, and no empty text: that is `""`. */
 function anyOf(key: string, list: string): string {
-	const items = list.split(",").map((item) => `"${item.trim().replaceAll('"', "")}"`);
+	const items = list.split(",").map((item) => item.trim() && `"${item.trim().replaceAll('"', "")}"`);
 	return `{one_of_${key}:string:${items.join(",")}}`;
 }
 
