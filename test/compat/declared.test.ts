@@ -91,6 +91,20 @@ describe("an empty text among those that a variable stands for (format D)", () =
 	});
 });
 
+/** Object equality over the union of keys, of the texts as they are and not as a message shows them. */
+describe("values in JSON (formats B and C)", () => {
+	const long = "x".repeat(150);
+
+	test.fails.each([
+		["differ after more characters than a message has room for", { k: `${long}1` }, { k: `${long}2` }],
+		["differ from what is absent, whatever they are", { k: "(absent)" }, {}],
+	])("%s", (_what, self, accepted) => {
+		const source = { migration_version: json({ self: [self], compatible: [] }) };
+		const target = { migration_version: json({ self: [{}], compatible: [accepted] }) };
+		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);
+	});
+});
+
 /** 2.4: ids are hexadecimal texts or integers. */
 describe("ids in descriptors (format B)", () => {
 	const device = (vendor: unknown) => ({
