@@ -20,5 +20,6 @@ export function baseType(pair: Pair): Judgement {
 	});
 	// Only both together say that the types are the same in all but name.
 	const declared = values.every(([, value]) => value !== undefined && !("reason" in value));
-	return { covers: [...ATTRIBUTES, ...(declared ? ["mdev_type"] : [])], reasons };
+	const covers = [...ATTRIBUTES, ...(declared ? ["mdev_type"] : [])];
+	return { covers, reasons, idle: !declared && reasons.length === 0 };
 }

@@ -70,7 +70,10 @@ function descriptors(pair: Pair, ours: readonly Fields[], theirs: readonly Field
 	const findings = ours.flatMap((source) => theirs.map((target) => compareDescriptors(pair, source, target)));
 	const errors = (list: readonly Finding[]) => list.filter(([code]) => code !== "dynamic.set").length;
 	const [closest = []] = findings.sort((a, b) => errors(a) - errors(b) || a.length - b.length);
-	return { covers: [ATTRIBUTE, "device_api", "mdev_type"], reasons: toReasons(pair, closest) };
+	// The mail's own example pairs foo-1 with foo-3, so that types are covered by being left out.
+	const hasApi = [...ours, ...theirs].every((one) => one["device_api"] !== undefined);
+	const covers = [ATTRIBUTE, ...(hasApi ? ["device_api"] : []), "mdev_type"];
+	return { covers, reasons: toReasons(pair, closest) };
 }
 
 function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonly Finding[] {
@@ -111,8 +114,14 @@ function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAn
 			? listed(target.self, source.compatible, targetName(pair), sourceName(pair))
 			: []),
 	];
-	const keys = [...Object.keys(source.self), ...Object.keys(target.self)].map((key) => key.replaceAll("-", "_"));
-	return { covers: [ATTRIBUTE, ...keys], reasons: toReasons(pair, findings) };
+	const judged = [
+		...(direction !== "source-declares" ? Object.keys(source.self) : []),
+		...(direction !== "target-accepts" ? Object.keys(target.self) : []),
+	];
+	return {
+		covers: [ATTRIBUTE, ...judged.map((key) => key.replaceAll("-", "_"))],
+		reasons: toReasons(pair, findings),
+	};
 }
 
 function listed(self: Fields, list: readonly Fields[], selfName: string, ownerName: string): readonly Finding[] {
@@ -146,14 +155,24 @@ function flat(value: unknown): ReadonlyMap<string, unknown> {
 	return new Map(objects.flatMap((object) => Object.entries(object)));
 }
 
+/** Ids come as text, in any case and with or without `0x`, or as numbers, of which `0x1234` is one and `1234` another. */
 function same(a: unknown, b: unknown): boolean {
-	return text(a) === text(b);
+	const read = typeof a === typeof b ? plain : numeral;
+	return read(a) === read(b);
 }
 
-/** Ids come as `0x1234` or as numbers: both are compared as text, in lower case without `0x`. */
+function plain(value: unknown): string | undefined {
+	return typeof value === "string" ? value.toLowerCase().replace(/^0x/, "") : JSON.stringify(value);
+}
+
+function numeral(value: unknown): string | undefined {
+	return typeof value === "string" && /^0x[0-9a-f]{1,13}$/i.test(value) ? String(Number(value)) : plain(value);
+}
+
+/** A value in a sentence. */
 function text(value: unknown): string {
 	if (value === undefined) return "(absent)";
-	return typeof value === "string" ? show(value.toLowerCase().replace(/^0x/, "")) : JSON.stringify(value);
+	return typeof value === "string" ? show(value) : JSON.stringify(value);
 }
 
 function isFields(value: unknown): value is Fields {
