@@ -463,3 +463,22 @@ describe("properties", () => {
 		);
 	});
 });
+
+/** An absent set is an empty one (2.8), and that is not the same as one with something in it. */
+describe("superset with compare: exact, where the source has no set", () => {
+	const rule = { kind: "superset", compare: "exact" } as const;
+
+	test.fails.each([
+		["has something", {}, "sym;asym", {}, ["set.not_superset"]],
+		["calls it otherwise", { target: "y" }, { y: "sym" }, {}, ["set.not_superset"]],
+		["cannot show it", {}, {}, { x: "EIO" }, ["attribute.unreadable"]],
+	])("is not satisfied when the target %s", (_what, more, offered, unreadable, expected) => {
+		const target = typeof offered === "string" ? { x: offered } : offered;
+		expect(codes({ ...rule, ...more }, {}, target, unreadable)).toEqual(expected);
+	});
+
+	test("is satisfied when the target has nothing either", () => {
+		expect(codes(rule, {}, { x: "" })).not.toContain("set.not_superset");
+		expect(codes(rule, {}, {})).toEqual([]);
+	});
+});
