@@ -1,4 +1,5 @@
 import { attributeOf, hasAttribute } from "../device.ts";
+import { normalise } from "../normalise.ts";
 import {
 	attributeNames,
 	attributeReason,
@@ -110,9 +111,12 @@ function refusal({ attribute, value, ownerName, accepted }: Question): string {
 }
 
 function judgeToken(question: Question): readonly Reason[] {
-	const { value, own, accepted } = question;
-	const tokens = accepted.split(",").map((token) => token.trim());
-	return value === own || tokens.includes(value) ? [] : [found(question, "attribute.not_in_list", refusal(question))];
+	const { attribute, value, own, accepted } = question;
+	const tokens = [...accepted.split(","), ...(own === undefined ? [] : [own])].map((token) =>
+		normalise(attribute, token.trim()),
+	);
+	const isListed = tokens.includes(normalise(attribute, value));
+	return isListed ? [] : [found(question, "attribute.not_in_list", refusal(question))];
 }
 
 function judgeVersion(question: Question): readonly Reason[] {
