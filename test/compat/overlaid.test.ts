@@ -208,3 +208,20 @@ describe("overlays in decisions", () => {
 		for (const { text } of [unmarked, marked]) expect(text.length).toBeLessThanOrEqual(228);
 	});
 });
+
+const B = (vendor: string) => JSON.stringify([{ device_api: "vfio-pci", vendor }]);
+const C = (k: string) => JSON.stringify({ self: [{ k }], compatible: [{ k }] });
+
+/** format, the overlaid attribute of the target, and what else the devices have */
+const WITHIN: readonly (readonly [what: string, attribute: string, source: Texts, target: Texts])[] = [
+	["a value of a descriptor", "migration_version", { migration_version: B("a") }, { migration_version: B("b") }],
+	["a value of what is accepted", "migration_version", { migration_version: C("a") }, { migration_version: C("b") }],
+	["the names of what must be set", "dynamic_resources", { agg: "1" }, { agg: "2", dynamic_resources: "agg" }],
+];
+test.fails.each(WITHIN)("a reason about %s says that an overlay gave it", (_what, attribute, source, target) => {
+	const [first] = reasons(mdev("s", source), mdev("t", target, { overlaid: { [attribute]: VENDOR } }));
+	expect(first).toMatchObject({
+		target_overlay: VENDOR,
+		message: expect.stringMatching(/ \(target by overlay vendor.yaml\)$/),
+	});
+});
