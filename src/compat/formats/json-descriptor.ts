@@ -141,7 +141,10 @@ function listed(self: Fields, list: readonly Fields[], selfName: string, ownerNa
 }
 
 function toReasons(pair: Pair, findings: readonly Finding[]): readonly Reason[] {
-	return findings.map(([code, attribute, message]) => attributeReason(pair, code, attribute, RULE, message));
+	const beside = { source: [ATTRIBUTE], target: [ATTRIBUTE] };
+	return findings.map(([code, attribute, message]) =>
+		attributeReason(pair, code, attribute, RULE, message, { beside }),
+	);
 }
 
 function version(value: unknown): { readonly major: number; readonly minor: number } {

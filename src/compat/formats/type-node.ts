@@ -102,20 +102,21 @@ function dynamicNames(pair: Pair): readonly string[] {
 function judgeResource(pair: Pair, resource: string): readonly Reason[] {
 	const errors = unreadable(pair, resource);
 	if (errors.length > 0) return errors;
+	const beside = { source: [DYNAMIC], target: [DYNAMIC] };
 	const source = attributeOf(pair.source, resource);
 	const target = attributeOf(pair.target, resource);
 	if (source === undefined) {
 		if (pair.source.kind === "mdev_type") return [];
 		const message = `${sourceName(pair)} has no ${resource}, which its or the target's ${DYNAMIC} names`;
-		return [attributeReason(pair, "attribute.missing_source", resource, RULE, message)];
+		return [attributeReason(pair, "attribute.missing_source", resource, RULE, message, { beside })];
 	}
 	if (source === target) return [];
 	const settable = items(attributeOf(pair.target, DYNAMIC)).has(resource) || target !== undefined;
 	if (!settable) {
 		const message = `${resource} ${show(source)} of ${sourceName(pair)} cannot be set on ${targetName(pair)}, which does not know it`;
-		return [attributeReason(pair, "dynamic.not_settable", resource, RULE, message)];
+		return [attributeReason(pair, "dynamic.not_settable", resource, RULE, message, { beside })];
 	}
 	const has = target === undefined ? "" : ` (it has ${show(target)})`;
 	const message = `set ${resource}=${source} when claiming ${targetName(pair)}${has}`;
-	return [attributeReason(pair, "dynamic.set", resource, RULE, message)];
+	return [attributeReason(pair, "dynamic.set", resource, RULE, message, { beside })];
 }
