@@ -131,3 +131,21 @@ describe("a list of what is no version (format E) has an item", () => {
 		expect(decided({ ...version, ...source }, { ...version, ...target })).toEqual(["accept"]);
 	});
 });
+
+/** D16 and 2.5: blocks are alternatives, and only one that does not list software_version leaves it to format H. */
+describe("of several blocks that fit", () => {
+	const source = { migration_compatible: "SELF:\na=1\nsoftware_version=2.0.0\n" };
+	const target = (...blocks: string[]) => ({
+		migration_compatible: ["SELF:\na=1\nsoftware_version=3.0.0\n", ...blocks].join("COMPATIBLE:\n"),
+	});
+	const [ANY, LISTED] = ["a=1\n", 'a=1\nsoftware_version={v:string:"2.0.0","3.0.0"}\n'];
+
+	test.fails("the one that lists the version decides, wherever it stands", () => {
+		expect(decided(source, target(LISTED, ANY))).toEqual(["accept"]);
+		expect(decided(source, target(ANY, LISTED))).toEqual(["accept"]);
+	});
+
+	test("none lists it: another major version is refused", () => {
+		expect(decided(source, target(ANY, ANY))).toEqual(["reject", "version.major_mismatch"]);
+	});
+});
