@@ -146,13 +146,18 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 
 	const budget = new StepBudget();
 	const results = owner.compatible.map((block) => match(pair, block, self, budget));
-	const [closest] = results.filter((result) => "missing" in result).sort((a, b) => total(a) - total(b));
+	const compared = results.filter((result) => "missing" in result).sort((a, b) => total(a) - total(b));
 	const problems = results.filter((result) => "problem" in result);
-	if (closest && total(closest) === 0) {
-		const reasons = unlistedVersion(pair, self, owner.self, closest.block, { declaring, beside });
-		const hasVersion = [self, owner.self].some((one) => one?.has(UNLISTED));
-		return { covers: [...keysOf(closest.block), ...(hasVersion ? [UNLISTED] : [])], reasons };
-	}
+	const hasVersion = [self, owner.self].some((one) => one?.has(UNLISTED));
+	const fitting = compared
+		.filter((result) => total(result) === 0)
+		.map(({ block }) => ({
+			covers: [...keysOf(block), ...(hasVersion ? [UNLISTED] : [])],
+			reasons: unlistedVersion(pair, self, owner.self, block, { declaring, beside }),
+		}));
+	const accepted = fitting.find(({ reasons }) => reasons.every(({ severity }) => severity !== "error")) ?? fitting[0];
+	if (accepted) return accepted;
+	const [closest] = compared;
 	const voided = problems.map(({ line, problem }) =>
 		found("rule.malformed", `${attribute} of ${ownerName}, block at line ${line}: ${problem}`),
 	);
