@@ -373,6 +373,12 @@ describe("a mistake in the configuration is named with its place", () => {
 		expect((mistake as Error).message).not.toContain("secret");
 	});
 
+	test.fails("what is missing is called that", () => {
+		expect(() => readConfig(file("agent_tls: { ca: a, cert: b }\n"))).toThrow(
+			/agent_tls\.key: is missing, expected string$/m,
+		);
+	});
+
 	test("a file that is not there", () => {
 		expect(() => readConfig(`${directory}/none.yaml`)).toThrow(/none.yaml: ENOENT/);
 	});

@@ -230,6 +230,14 @@ describe("novacompat config check --agent", () => {
 		expect(checkAgent({ overlay_dir: "/etc/novacompat/overlay.d" }).status).toBe(0);
 	});
 
+	test.fails("metrics that others can read are told of, as at the start", () => {
+		expect(checkAgent({ metrics_listen: "0.0.0.0:9302" })).toEqual({
+			status: 1,
+			said: "agent.yaml:3:17: plain HTTP on 0.0.0.0: everybody there can read metrics and health\n",
+		});
+		expect(checkAgent({ metrics_listen: "127.0.0.1:9302" }).status).toBe(0);
+	});
+
 	test("the sample that is shipped", () => {
 		const sample = "config/agent.yaml.sample";
 		expect(novacompat("config", "check", "--agent", sample)).toMatchObject({ status: 0, stdout: `${sample}: ok\n` });

@@ -19,6 +19,10 @@ const override = (scope: string, created = "2026-08-21T10:00:00Z", expires = "20
 	`overrides:\n  - { author: jane, reason: r, created: ${created}, expires: "${expires}", scope: ${scope} }\n`;
 
 describe("a policy that cannot be meant is refused with its place", () => {
+	test.fails("one word for everything is named, too", () => {
+		expect(() => readPolicy(file("unknown: maybe\n"))).toThrow(/Invalid option: .*, got "maybe"$/);
+	});
+
 	/** text, line and column, what is said */
 	const MISTAKES: readonly (readonly [string, string, RegExp])[] = [
 		["unknown: maybe\n", "1:10", /Invalid option/],
