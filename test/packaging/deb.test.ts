@@ -113,7 +113,7 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 			libvirt_dir: `${SAMPLES}/libvirt`,
 		});
 		const agent = debian.startAsUser(commandOf("novacompat-agent.service"));
-		const [, url] = await line(agent, /(http:\/\/127\.0\.0\.1:\d+)/);
+		const [, url] = await said(agent, /(http:\/\/127\.0\.0\.1:\d+).*scan done/s);
 		configure("novacompat.yaml", {
 			transport_url: broker.url,
 			host: "ctl-01",
@@ -122,7 +122,7 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 		});
 		expect(debian.sh("novacompat config check /etc/novacompat/novacompat.yaml || true")).toContain("is the agent of");
 		const serve = debian.startAsUser(commandOf("novacompat-serve.service"));
-		await line(serve, /serving ready/);
+		await said(serve, /serving ready/);
 		const words = ["0002587c-b09d-468a-9995-53d16eeb8a15", "test_compute0", "test_compute1"];
 		const asked = debian.run("novacompat", "precheck", ...words, "--config-file", "/etc/novacompat/novacompat.yaml");
 		expect(asked).toMatchObject({ status: 3, stdout: expect.stringContaining("agent.identity"), stderr: "" });
@@ -169,14 +169,14 @@ function commandOf(unit: string): readonly string[] {
 	return command.split(" ");
 }
 
-/** The first line of its log that says so. */
-async function line({ stderr }: Pick<ChildProcess, "stderr">, says: RegExp): Promise<RegExpExecArray> {
-	const lines: string[] = [];
+/** What its log says, as soon as it does; maybe in several lines. */
+async function said({ stderr }: Pick<ChildProcess, "stderr">, says: RegExp): Promise<RegExpExecArray> {
+	let log = "";
 	if (!stderr) throw new Error("no stderr");
 	for await (const text of createInterface(stderr)) {
-		const found = says.exec(text);
+		log += `${text}\n`;
+		const found = says.exec(log);
 		if (found) return found;
-		lines.push(text);
 	}
-	throw new Error(`it ended, and said:\n${lines.join("\n")}`);
+	throw new Error(`it ended, and said:\n${log}`);
 }
