@@ -118,11 +118,18 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
 		// Our own messages name the value themselves, or keep it to themselves because it holds a password.
 		const isOurs = issue.code === "custom" || issue.path.length === 0;
-		const value = isOurs ? undefined : sourceOf(written, issue.path).document.getIn(issue.path);
+		const value = isOurs ? undefined : innermost(sourceOf(written, issue.path).document, issue.path);
 		const got = typeof value === "object" || value === undefined ? "" : `, got ${quotable(JSON.stringify(value))}`;
-		return [`${place(issue.path, "value")}: ${name}${issue.message}${got}`];
+		const message = issue.message.replace(/^Invalid input: (.*), received undefined$/, "is missing, $1");
+		return [`${place(issue.path, "value")}: ${name}${message}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
+}
+
+/** What is at a path, or where it ends before: one word may stand for a mapping. */
+function innermost(document: Written["document"], path: Path): unknown {
+	const depth = path.findLastIndex((_, last) => document.hasIn(path.slice(0, last + 1)));
+	return document.getIn(path.slice(0, depth + 1));
 }
 
 /** A file of comments says nothing; with the end marker, the failsafe flavour makes an empty text of that. */

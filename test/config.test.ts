@@ -373,7 +373,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		expect((mistake as Error).message).not.toContain("secret");
 	});
 
-	test.fails("what is missing is called that", () => {
+	test("what is missing is called that", () => {
 		expect(() => readConfig(file("agent_tls: { ca: a, cert: b }\n"))).toThrow(
 			/agent_tls\.key: is missing, expected string$/m,
 		);

@@ -14,6 +14,7 @@ export async function lintAgent(files: readonly string[]): Promise<readonly stri
 	const tls = tlsOf(options, placeOf);
 	const warnings = [
 		...insecure(options, tls, placeOf),
+		...openMetrics(options, placeOf),
 		...(tls ? certificate(tls, options, placeOf) : []),
 		...overlays(options, placeOf),
 		...interval(options, placeOf),
@@ -43,6 +44,13 @@ function insecure(
 	if (isLoopback(listen.address)) return [`${place}: allow_insecure is not needed: ${listen.address} is loopback`];
 	return [
 		`${place}: allow_insecure is in use: everybody who reaches ${listen.address} can read what this host has, or pass for it`,
+	];
+}
+
+function openMetrics({ metrics_listen: metrics }: AgentOptions, placeOf: PlaceOf): readonly string[] {
+	if (!metrics || isLoopback(metrics.address)) return [];
+	return [
+		`${placeOf(["metrics_listen"])}: plain HTTP on ${metrics.address}: everybody there can read metrics and health`,
 	];
 }
 
