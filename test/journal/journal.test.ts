@@ -267,6 +267,50 @@ describe("row 75: what the disk does is no concern of a check", () => {
 		expect(lines[0]).toMatch(/WARNING .* journal .*: ENOTDIR.*; checks go on, decisions are not written down/);
 	});
 
+	test.fails("a directory that cannot be is told at the start, and again when a decision is lost", async () => {
+		const directory = temporaryDirectory();
+		writeFileSync(join(directory, "file"), "");
+		const { journal, lines } = journalIn(join(directory, "file", "journal"));
+		const warning = expect.stringMatching(/WARNING .* journal .*: ENOTDIR.*; checks go on/);
+		(journal as unknown as { open(): void }).open();
+		await vi.waitFor(() => expect(lines).toEqual([warning]), { timeout: 30_000 });
+		expect(journal.state()).toEqual({ waiting: 0, lost: 0 });
+		journal.record(await numbered(1));
+		await vi.waitFor(() => expect(lines).toEqual([warning, warning]), { timeout: 30_000 });
+		expect(journal.state().lost).toBe(1);
+	});
+
+	test.fails("a decision that comes while it is being opened is written", async () => {
+		const directory = temporaryDirectory();
+		const { journal, lines } = journalIn(directory);
+		const check = await numbered(1);
+		(journal as unknown as { open(): void }).open();
+		journal.record(check);
+		await journal.close();
+		expect(numbersOf(read(directory).entries)).toEqual([1]);
+		expect(lines).toEqual([]);
+	});
+
+	test.fails("a decision that comes just when the last one is written does not wait for another one", async () => {
+		const directory = temporaryDirectory();
+		const blocked = join(directory, "journal");
+		writeFileSync(blocked, "");
+		const checks = await Promise.all([1, 2, 3].map(numbered));
+		const [first, second, third] = checks as [MadeCheck, MadeCheck, MadeCheck];
+		const warning = vi.fn();
+		// It says that it works again as the last thing that it does about the second one.
+		const info = () => queueMicrotask(() => journal.record(third));
+		const journal = new Journal({ directory: blocked, max_file_size: 1024 * KIB, max_files: 4 }, { warning, info });
+		journal.record(first);
+		await vi.waitFor(() => expect(warning).toHaveBeenCalled(), { timeout: 30_000 });
+		rmSync(blocked);
+		const later = performance.now() + 10_000;
+		const clock = vi.spyOn(performance, "now").mockImplementation(() => later);
+		onTestFinished(() => clock.mockRestore());
+		journal.record(second);
+		await vi.waitFor(() => expect(numbersOf(read(blocked).entries)).toEqual([2, 3]), { timeout: 5_000 });
+	});
+
 	const canMount = spawnSync("mount", ["--version"]).status === 0 && process.getuid?.() === 0;
 	test.skipIf(!canMount)("a full disk: it goes on when there is room again, and says what was lost", async () => {
 		const directory = temporaryDirectory();
