@@ -82,6 +82,7 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 		const certificates = () => certificateEnds(reloads.config);
 		await monitor.serve(config.http, { agents: snapshots, reloads: () => reloads.counts, certificates, lost });
 	}
+	journal?.open();
 	const unchecked = (unmade: UnmadeCheck) => {
 		journal?.record(unmade);
 		monitor.unchecked(unmade);

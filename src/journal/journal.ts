@@ -45,11 +45,18 @@ export class Journal {
 		else if (this.#waiting.length >= MAX_WAITING) this.#lose(1, "the disk is too slow");
 		else {
 			this.#waiting.push(made);
-			this.#work ??= this.#write().finally(() => {
-				this.#work = undefined;
-			});
+			this.open();
 		}
 	};
+
+	/** Begins to write, also when nothing waits: where that is not possible it is said at once, not with the first decision. */
+	open(): void {
+		this.#work ??= this.#write().finally(() => {
+			this.#work = undefined;
+			// What came when the last one had just been written.
+			if (this.#waiting.length > 0) this.open();
+		});
+	}
 
 	/** Decisions that wait to be written, and those that were lost since the service started. */
 	state() {
@@ -59,28 +66,33 @@ export class Journal {
 	/** Writes what waits, if that takes no longer than two seconds. */
 	async close(): Promise<void> {
 		const done = new AbortController();
-		const written = Promise.resolve(this.#work).then(() => this.#files.leave());
+		const written = this.#idle().then(() => this.#files.leave());
 		const late = sleep(CLOSE_WITHIN_MS, undefined, { signal: done.signal }).catch(() => undefined);
 		await Promise.race([written, late]);
 		done.abort();
 	}
 
+	async #idle(): Promise<void> {
+		while (this.#work !== undefined) await this.#work;
+	}
+
 	async #write(): Promise<void> {
-		for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-			try {
+		try {
+			if (await this.#files.begin()) this.#known.clear();
+			for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
 				await this.#append(next);
 				this.#waiting.shift();
 				if (this.#waiting.length === 0) this.#regained();
-			} catch (error) {
-				await this.#files.leave();
-				this.#retryAt = performance.now() + RETRY_AFTER_MS;
-				this.#lose(this.#waiting.splice(0).length, error instanceof Error ? error.message : String(error));
 			}
+		} catch (error) {
+			await this.#files.leave();
+			const lost = this.#waiting.splice(0).length;
+			if (lost > 0) this.#retryAt = performance.now() + RETRY_AFTER_MS;
+			this.#lose(lost, error instanceof Error ? error.message : String(error));
 		}
 	}
 
 	async #append(made: MadeCheck | UnmadeCheck): Promise<void> {
-		if (await this.#files.begin()) this.#known.clear();
 		let written = this.#lines(made);
 		if (this.#files.isFullFor(written.text.length)) {
 			await this.#files.next();
