@@ -43,6 +43,14 @@ async function serve(files: Readonly<Record<string, string>>) {
 const SERVE = "transport_url: memory://\nhost: novacompat-1\n";
 const POLICY = "direction: both\n";
 
+test.fails("a directory of the journal that nobody can make is told of, and holds up nothing", {
+	timeout: 90_000,
+}, async () => {
+	// There `mkdir` says ENOENT although the directory above is there, for which Node.js tries again without end.
+	const { says } = await serve({ "serve.yaml": `${SERVE}journal: { directory: /proc/novacompat }\n` });
+	await says(/WARNING .* journal \/proc\/novacompat: ENOENT.*; checks go on/);
+});
+
 describe("SIGHUP", () => {
 	test("takes log level and policy, and names what needs a restart", async () => {
 		const { write, reload } = await serve({
