@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync } from "node:fs";
-import { type FileHandle, open, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { type FileHandle, mkdir, open, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 export interface JournalOptions {
 	readonly directory: string;
@@ -59,7 +59,7 @@ export class JournalFiles {
 		if (this.#file && (await this.#isInPlace(this.#file))) return false;
 		await this.leave();
 		const { directory, max_file_size } = this.#options;
-		mkdirSync(directory, { recursive: true, mode: 0o750 });
+		await makeDirectory(directory);
 		const last = numbersIn(directory).at(-1) ?? 1;
 		const size = await sizeOf(join(directory, nameOf(last)));
 		await this.#open(size < max_file_size ? last : last + 1);
@@ -111,6 +111,19 @@ export class JournalFiles {
 		if (!(await endsWithNewline(handle, this.#file.size))) await this.append(Buffer.from("\n"));
 		const old = numbersIn(directory).slice(0, -max_files);
 		await Promise.all(old.map((one) => rm(join(directory, nameOf(one)), { force: true })));
+	}
+}
+
+/** As `recursive` does, which tries without end where nothing can be made below a directory that is there, as in /proc. */
+async function makeDirectory(directory: string, parentIsThere = false): Promise<void> {
+	try {
+		await mkdir(directory, 0o750);
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		if (code === "EEXIST") return;
+		if (code !== "ENOENT" || parentIsThere) throw error;
+		await makeDirectory(dirname(directory));
+		await makeDirectory(directory, true);
 	}
 }
 

@@ -43,7 +43,7 @@ async function serve(files: Readonly<Record<string, string>>) {
 const SERVE = "transport_url: memory://\nhost: novacompat-1\n";
 const POLICY = "direction: both\n";
 
-test.fails("a directory of the journal that nobody can make is told of, and holds up nothing", {
+test("a directory of the journal that nobody can make is told of, and holds up nothing", {
 	timeout: 90_000,
 }, async () => {
 	// There `mkdir` says ENOENT although the directory above is there, for which Node.js tries again without end.
