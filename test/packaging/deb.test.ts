@@ -152,6 +152,13 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 		);
 	});
 
+	test.fails("is installed again where its directory has been removed, which he may read then, too", () => {
+		debian.sh("rm -r /etc/novacompat && dpkg --install /tmp/novacompat.deb");
+		const now = debian.sh("stat -c '%A %U:%G' /etc/novacompat");
+		debian.sh("dpkg --remove novacompat");
+		expect(now).toBe("drwxr-x--- root:novacompat\n");
+	});
+
 	test("is purged, all of it", () => {
 		debian.sh("dpkg --purge novacompat");
 		expect(debian.sh("find / -xdev -path '*novacompat*' ! -path '/tmp/*'")).toBe("");
