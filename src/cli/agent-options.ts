@@ -163,6 +163,11 @@ function filesOf(values: Words): readonly string[] {
 	return configFiles({ configFile: values["config-file"] ?? [], configDir: values["config-dir"] ?? [] });
 }
 
+const AFTER_HELP = `SIGHUP reads the configuration again, SIGUSR2 writes a report of its state to the log.
+Exit codes: 0 stopped, 64 usage, 70 crashed, 78 configuration, 130 and 143 ended at once by a second SIGINT or SIGTERM,
+255 bug at the start.
+`;
+
 export function agentHelp(): string {
 	const rows = AGENT_OPTIONS.map((name) => {
 		const { kind, help, default: standard } = OPTIONS[name];
@@ -178,7 +183,7 @@ export function agentHelp(): string {
 	];
 	const width = Math.max(...rows.map(([flag = ""]) => flag.length));
 	const lines = [...named, ...rows].map(([flag = "", help]) => `  ${flag.padEnd(width)}  ${help}\n`);
-	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}`;
+	return `Usage: novacompat agent [options]\n\nserve the snapshot of this compute node over HTTPS\n\nOptions:\n${lines.join("")}\n${AFTER_HELP}`;
 }
 
 interface Words {

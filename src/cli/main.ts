@@ -28,10 +28,11 @@ program
 	.description("answer Nova's pre-checks on the RPC bus")
 	.option("--config-file <file>", "configuration, see config/README.md; may be repeated, the last one wins", collect)
 	.option("--config-dir <dir>", "... and all *.yaml in it, after the files; may be repeated", collect)
-	.option(
-		"--nova-conf <file...>",
-		"nova.conf, for what the configuration does not say of the bus; the last one wins",
-		[],
+	.addOption(
+		new Option(
+			"--nova-conf <file...>",
+			"nova.conf, for what the configuration does not say of the bus; the last one wins",
+		).default([], "none"),
 	)
 	.addHelpText(
 		"after",

@@ -18,6 +18,6 @@ export function collect(text: string, previous: readonly string[] = []): readonl
 /** An option that takes one word, and may be repeated: one that takes more of them takes the arguments behind it, too. */
 export function repeatable(flags: string, description: string, unless?: readonly string[]): Option {
 	return new Option(flags, `${description}; may be repeated`)
-		.default(unless)
+		.default(unless, unless?.length === 0 ? "none" : undefined)
 		.argParser((text: string, previous?: readonly string[]) => collect(text, previous === unless ? [] : previous));
 }
