@@ -36,7 +36,7 @@ class ControlPlane:
         self.broker = rig.Broker.shared()
         self.cloud = rig.Cloud(self.broker)
         self.processes = {}
-        self.ports = {"api": rig.free_port(), "placement": rig.free_port(), "images": stand_ins.start()}
+        self.ports = {"api": rig.free_port(), "placement": rig.free_port(), "novacompat": rig.free_port(), "images": stand_ins.start()}
         self.urls = self._add_users()
         self._build_hosts()
         self._configure()
@@ -109,7 +109,7 @@ class ControlPlane:
         self.service.wait_for_log("shadow cell1 ready: ")
 
     def _python(self, name, program, *arguments):
-        code = {"placement": _PLACEMENT}.get(name) or f"import sys; sys.argv[0] = 'nova-{name}'\n{program}\nsys.exit(main())"
+        code = {"placement": _PLACEMENT}.get(name) or f"import sys; sys.argv[0] = 'nova-{name}'\n{program}\n{_TAKE_TURNS}sys.exit(main())"
         paths = f"{rig.REPOSITORY}/tox-compat:{rig.REPOSITORY}/tox-compat/tests"
         self.processes[name] = rig.Process(
             name, "env", f"PYTHONPATH={paths}", "PYTHONWARNINGS=ignore", f"E2E_IMAGES={self.ports['images']}",
@@ -122,7 +122,12 @@ class ControlPlane:
         journal = {"directory": str(rig.FOLDER / "journal")}
         return self.cloud.serve(
             "ctl-01", transport_url=self.urls["novacompat"], shadow={"cell1": {"transport_url": self.urls["novacompat-tap"]}},
-            journal=journal, snapshot_max_age=0, debug=False)
+            journal=journal, http={"listen": f"127.0.0.1:{self.ports['novacompat']}"}, snapshot_max_age=0, debug=False)
+
+    def in_flight(self):
+        """How many messages novacompat has taken and not answered yet."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['novacompat']}/metrics", timeout=10) as answer:
+            return int(re.search(rb"^novacompat_inflight (\d+)$", answer.read(), re.MULTILINE)[1])
 
     def set_mode(self, mode):
         """Of the hook, in nova.conf, then SIGHUP. With threads Nova starts its worker anew: the old one goes on as before."""
@@ -174,6 +179,15 @@ os.environ["OS_NOVA_CONFIG_FILES"] = os.environ["E2E_PASTE"] + ";" + sys.argv.po
 sys.argv.pop()
 from nova.wsgi.osapi_compute import application
 main = wsgiref.simple_server.make_server("127.0.0.1", int(os.environ["E2E_API_PORT"]), application).serve_forever"""
+
+# A transaction of SQLite that has read and then wants to write does not wait for another one that writes, however long the timeout
+# is: "database is locked", at once, and the slower the machine the more often. One that says at its start that it writes does wait.
+_TAKE_TURNS = """
+import sqlalchemy.engine, sqlalchemy.event
+@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "before_cursor_execute", retval=True)
+def take_turns(connection, cursor, statement, parameters, context, executemany):
+    return "BEGIN IMMEDIATE" if statement == "BEGIN" else statement, parameters
+"""
 
 # As placement-api of Debian's package does it.
 _PLACEMENT = ("import sys, wsgiref.simple_server; port = int(sys.argv.pop()); from placement.wsgi import init_application; "
