@@ -20,6 +20,7 @@ class BrokerGoneTest(unittest.TestCase):
         self.broker = rig.Broker()
         self.addCleanup(self.broker.kill)
         self.transport = nova.rpc.create_transport(self.broker.url("/"))
+        self.addCleanup(self.transport.cleanup)
         for patch in [mock.patch.object(nova.rpc, "TRANSPORT", self.transport),
                       mock.patch.object(rpcapi, "_breaker", breaker.Breaker())]:
             patch.start()
