@@ -5,6 +5,8 @@ import { InvalidMessage } from "./errors.ts";
 export const MAX_DEPTH = 64;
 /** Brackets, commas, colons, strings, numbers and words; Nova's longest message has 1,600. */
 export const MAX_TOKENS = 200_000;
+/** Of those, the numbers that JSON.parse cannot read: each costs as much as ten others. No message of Nova's has any. */
+export const MAX_SPECIAL_NUMBERS = 20_000;
 /**
  * In one object; an Instance of Nova has 70. One string may be as long as the message, unlike in SEC-03: it costs no more than its
  * bytes, and oslo.messaging takes it. Of what Nova sends src/nova/objects.ts reads none that is longer than it may be.
@@ -103,6 +105,11 @@ function findSpecialNumbers(text: string, what: string): readonly number[] {
 		if (afterSpecial) {
 			if (token.replace("-", "").length > MAX_INTEGER_DIGITS) {
 				throw new InvalidMessage(`${what} has an integer of more than ${MAX_INTEGER_DIGITS} digits`);
+			}
+			if (found.length === 2 * MAX_SPECIAL_NUMBERS) {
+				throw new InvalidMessage(
+					`${what} has more than ${MAX_SPECIAL_NUMBERS} numbers that are none of JSON's, or beyond 2^53`,
+				);
 			}
 			found.push(TOKEN.lastIndex - token.length, TOKEN.lastIndex);
 		} else if (token === '"') TOKEN.lastIndex = endOfString(text, TOKEN.lastIndex);
