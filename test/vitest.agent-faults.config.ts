@@ -12,6 +12,6 @@ export default defineConfig({
 		retry: 1,
 		testTimeout: 120_000,
 		expect: { poll: { timeout: 30_000 } },
-		hookTimeout: 60_000,
+		hookTimeout: 180_000,
 	},
 });

@@ -18,8 +18,8 @@ export default defineConfig({
 		// Most of them wait for programs that they have started. Vitest would leave one of two cores to itself.
 		maxWorkers: Math.max(2, availableParallelism() - 1),
 		// For machines that have much to do beside it; what must be quick says so itself.
-		testTimeout: 60_000,
-		expect: { poll: { timeout: 30_000 } },
-		hookTimeout: 90_000,
+		testTimeout: 180_000,
+		expect: { poll: { timeout: 60_000 } },
+		hookTimeout: 180_000,
 	},
 });

@@ -135,10 +135,7 @@ test("P9: with ack before, killed while it runs: at most once; with ack after it
 	]);
 });
 
-test("P9: slower than the broker waits for acknowledgements: executed once, answered once, and it goes on", {
-	// A broker of its own.
-	timeout: 60_000,
-}, async () => {
+test("P9: slower than the broker waits for acknowledgements: executed once, answered once, and it goes on", async () => {
 	const impatient = await startRabbitMq("consumer_timeout = 1000\n");
 	onTestFinished(() => impatient.stop());
 	// By default it looks once a minute whether the time is over.
