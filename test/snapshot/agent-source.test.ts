@@ -484,7 +484,7 @@ test("agents that send their answers slowly are let finish, be they more than ar
 			response.end(JSON.stringify({ ...SNAPSHOT, host }));
 		};
 	const urls = await Promise.all(hosts.map(async (host) => [host, await serve(slow(host))] as const));
-	const agents = agentsAt(Object.fromEntries(urls), 20);
+	const agents = agentsAt(Object.fromEntries(urls), 60);
 	const answers = await Promise.allSettled(hosts.map((host) => agents.ask(host, {})));
 	expect(answers.filter(({ status }) => status === "rejected")).toEqual([]);
 });
