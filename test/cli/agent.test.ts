@@ -131,6 +131,21 @@ describe("options", () => {
 		expect(status).toBe(78);
 	});
 
+	test.fails.each(["a b", "cmp-01-", "-cmp", `cmp${"-01".repeat(90)}`])(
+		"the host %j is none that a service asks about",
+		(host) => {
+			const says = `expected a Nova host name: letters, digits, ".", "_" and "-", the first and the last a letter or digit`;
+			const config = file("host.yaml", `host: ${JSON.stringify(host)}\n`);
+			const inFile = novacompatWith({ timeout: 10_000 }, "agent", "--config-file", config);
+			expect(inFile.stderr).toContain(`novacompat: ${config}:1:7: host: ${says}, got ${JSON.stringify(host)}`);
+			expect(inFile.status).toBe(78);
+			expect(novacompat("config", "check", "--agent", config)).toMatchObject({ status: 78, stderr: inFile.stderr });
+			const onCommandLine = novacompatWith({ timeout: 10_000 }, "agent", `--host=${host}`);
+			expect(onCommandLine.stderr).toContain(`novacompat: --host is ${JSON.stringify(host)}, ${says}`);
+			expect(onCommandLine.status).toBe(64);
+		},
+	);
+
 	test("config/README.md has a row for each", () => {
 		const readme = readFileSync(`${REPOSITORY}config/README.md`, "utf8");
 		const help = novacompat("agent", "--help").stdout.matchAll(/^ {2}--([a-z-]+)/gm);
