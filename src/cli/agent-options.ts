@@ -7,7 +7,8 @@ import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
 import { type LogOptions, problemOfFormat } from "../log/format.ts";
 import { problemOfDateFormat } from "../log/strftime.ts";
 import { DEFAULT_DATE_FORMAT } from "../log/time.ts";
-import { isMapping, type Placed, quotable, readYamlWithPlaces, type Schema } from "../yaml.ts";
+import { HOST_NAME, HOST_NAME_FORM } from "../snapshot/limits.ts";
+import { ConfigError, isMapping, type Placed, quotable, readYamlWithPlaces, type Schema } from "../yaml.ts";
 import type { z } from "../zod.ts";
 import { configFiles } from "./config-files.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -41,7 +42,12 @@ interface Kind {
 	problem?(value: unknown): string | undefined;
 }
 
-const NAME: Kind = { expected: "a name", placeholder: "name", parse: textOf };
+/** Under another name no service can be told of the agent. */
+const HOST: Kind = {
+	expected: HOST_NAME_FORM,
+	placeholder: "name",
+	parse: (value) => (typeof value === "string" && HOST_NAME.test(value) ? value : undefined),
+};
 /** Whoever writes a key itself in its place shall not find it in a log. */
 const PATH: Kind = {
 	expected: "a path",
@@ -76,7 +82,7 @@ function textWithout(expected: string, problem: (text: string) => string | undef
 
 /** Keys of the configuration file; a flag is called the same with `-` for `_`, and goes before the file. */
 const OPTIONS: Readonly<Record<keyof AgentOptions, { kind: Kind; help: string; default?: () => string | number }>> = {
-	host: { kind: NAME, help: "host name as nova-compute has it in [DEFAULT]host", default: hostname },
+	host: { kind: HOST, help: "host name as nova-compute has it in [DEFAULT]host", default: hostname },
 	listen: { kind: ADDRESS, help: "where to listen; port 0 takes a free one", default: () => "127.0.0.1:9301" },
 	metrics_listen: { kind: ADDRESS, help: "where to serve /metrics and the health too, in plain HTTP" },
 	sysfs_root: { kind: PATH, help: "where sysfs is mounted", default: () => "/sys" },
@@ -125,7 +131,7 @@ export function readAgentOptions(words: readonly string[]): AgentOptions | "help
 			`--${flagOf(name)} is ${quotable(JSON.stringify(value))}, ${problemOf(OPTIONS[name].kind, value)}`,
 		);
 	});
-	return { ...defaults(), ...written, ...Object.fromEntries(flags) };
+	return named({ ...defaults(), ...written, ...Object.fromEntries(flags) });
 }
 
 /** What files say alone, with the place of each option. Throws ConfigError. */
@@ -133,7 +139,16 @@ export function readAgentFiles(
 	files: readonly string[],
 ): { readonly options: AgentOptions } & Pick<Placed<Given>, "placeOf"> {
 	const { value, placeOf } = readFiles(files);
-	return { options: { ...defaults(), ...value }, placeOf };
+	return { options: named({ ...defaults(), ...value }), placeOf };
+}
+
+/** The name of the machine is the default, whatever it is. */
+function named(options: Partial<AgentOptions> & Omit<AgentOptions, "host">): AgentOptions {
+	const { host } = options;
+	if (host !== undefined) return { ...options, host };
+	throw new ConfigError(
+		`the name of this machine is ${JSON.stringify(hostname())}, expected ${HOST_NAME_FORM}; give host, as nova-compute has it in [DEFAULT]host`,
+	);
 }
 
 function defaults(): AgentOptions {

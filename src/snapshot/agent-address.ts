@@ -1,4 +1,5 @@
 import { fits } from "../compat/device-class.ts";
+import { HOST_NAME } from "./limits.ts";
 import { SnapshotError } from "./source.ts";
 
 /** `https://{host}.example.org:9301`, taken apart. */
@@ -45,11 +46,7 @@ export function agentUrl(host: string, { agents, template, hosts }: AgentDirecto
 
 /** No address in any spelling: URL parsers take `127.1`, `0x7f000001` and whatever else ends in a number for IPv4. */
 function isDnsName(host: string): boolean {
-	return (
-		/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/.test(host) &&
-		!host.includes("..") &&
-		!/(^|\.)(\d+|0x[0-9a-f]*)$/i.test(host)
-	);
+	return HOST_NAME.test(host) && !host.includes("..") && !/(^|\.)(\d+|0x[0-9a-f]*)$/i.test(host);
 }
 
 /** undefined when the URL parser makes another host of the name than what was meant. */

@@ -2,11 +2,9 @@ import { isIP } from "node:net";
 import { z } from "../zod.ts";
 import { type AgentDirectory, parseUrlTemplate } from "./agent-address.ts";
 import { addressCheck } from "./agent-networks.ts";
-import { USUAL_STALE_AFTER_S } from "./limits.ts";
+import { HOST_NAME, HOST_NAME_FORM, USUAL_STALE_AFTER_S } from "./limits.ts";
 
-export const HostName = z
-	.string()
-	.regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/, "expected a Nova host name");
+export const HostName = z.string().regex(HOST_NAME, `expected ${HOST_NAME_FORM}`);
 
 const AgentUrl = z.string().transform((text, context) => {
 	const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -1,5 +1,10 @@
 /** What a service takes of one host, and an agent therefore tells; without packages, for the agent. */
 
+/** `[DEFAULT]host` of nova-compute, as far as it may be a key in `agents`, a part of a URL and a name in a certificate. */
+export const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?$/;
+export const HOST_NAME_FORM =
+	'a Nova host name: letters, digits, ".", "_" and "-", the first and the last a letter or digit';
+
 export const MAX_DEVICES = 8192;
 
 /** Of one device; far above what a driver has: what a decision costs grows with it. */
