@@ -30,13 +30,21 @@ export async function readOverlays(directory: string): Promise<readonly Overlay[
 		try {
 			// Links are how configuration management puts files into place.
 			const content = readBounded(realpathSync(path), MAX_OVERLAY_BYTES);
-			if (!("errno" in content)) return parseOverlay(content.toString(), path, file);
+			if (!("errno" in content)) return parseOverlay(wholeText(content, path), path, file);
 			throw new OverlayError(`${path}: ${content.errno}: expected a regular file of at most 1 MiB that can be read`);
 		} catch (cause) {
 			if (cause instanceof OverlayError) throw cause;
 			throw new OverlayError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 		}
 	});
+}
+
+/** Cut within a line, a file can be YAML as well, and say something else: of the range 2.1.0-2.1.4 the end is missing. */
+function wholeText(content: Buffer, path: string): string {
+	const text = content.toString();
+	if (text.endsWith("\n")) return text;
+	const line = text.split("\n").length;
+	throw new OverlayError(`${path}:${line}: expected a newline at the end: is the file only half written?`);
 }
 
 function yamlFiles(directory: string): readonly string[] {
