@@ -237,6 +237,16 @@ describe("check_live_migration", () => {
 		});
 	});
 
+	test.fails("nobody moves to where he is: a host is not compared with itself, of which half is in use", async () => {
+		const failed = (await call("check_live_migration", {
+			request: { ...request, dest_host: "test_compute0" },
+		})) as RemoteError;
+		expect(failed).toMatchObject({ excType: "ValueError" });
+		expect(failed.value).toBe(
+			'request.dest_host is "test_compute0", the host that the instance leaves: Nova refuses that itself (UnableToMigrateToSelf)',
+		);
+	});
+
 	const NO_DEVICES = "request.devices is not a list of at most 1024 device ids";
 	/** arguments, Python class and text of the failure */
 	const MISTAKES: readonly (readonly [Record<string, unknown>, string, string])[] = [
