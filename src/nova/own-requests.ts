@@ -14,7 +14,12 @@ type Args = Readonly<Record<string, unknown>>;
 /** That of `check_live_migration`. @throws {InvalidRequest} */
 export function readOwnRequest(args: Args): PrecheckRequest {
 	const fields = fieldsOf(args["request"], "request");
-	return { ...readDeparture(args, fields), dest_host: requiredText(fields, "request", "dest_host") };
+	const [departure, dest_host] = [readDeparture(args, fields), requiredText(fields, "request", "dest_host")];
+	if (dest_host !== departure.source_host) return { ...departure, dest_host };
+	// What the instance has is in use there, so that other devices would be all there is to compare.
+	throw new InvalidRequest(
+		`request.dest_host is ${shown(dest_host)}, the host that the instance leaves: Nova refuses that itself (UnableToMigrateToSelf)`,
+	);
 }
 
 /** That of `rank_destinations`. @throws {InvalidRequest} */
