@@ -117,6 +117,14 @@ export const DEFAULT_POLICY: Policy = {
 		{ attribute: "vendor", kind: "equal", source: "openstack-discuss, Yan Zhao", date: "2020-07-14" },
 		{ attribute: "device", kind: "equal", source: "openstack-discuss, Yan Zhao", date: "2020-07-14" },
 		{ attribute: "mdev_type", kind: "equal", source: "openstack-discuss, Cornelia Huck", date: "2020-08-04" },
+		// Whatever the driver: what the kernel tells goes before what an overlay declares.
+		{
+			attribute: "vfio_migration",
+			kind: "none_of",
+			values: ["none"],
+			source: "drivers/vfio/debugfs.c",
+			date: "2026-11",
+		},
 		// Hosts are upgraded one after the other: what the kernel's release means for a device is for its class to say.
 		{ attribute: "kernel_release", kind: "ignore", source: "uname -r of the host", date: "2026-11" },
 	],

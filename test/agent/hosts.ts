@@ -372,4 +372,19 @@ export const CLASS_HOSTS: Readonly<Record<string, ClassHost>> = {
 			populateModule(root, "vfio-pci", { module: "vfio_pci", version: "0.2" });
 		},
 	},
+	"vfio-pci-without-migration": {
+		populate: (root) => {
+			const board = {
+				vendor: "10de",
+				device: "2342",
+				subsystem_vendor: "10de",
+				subsystem_device: "16eb",
+				class: "030200",
+			};
+			const node = populatePci(root, { ...board, address: "0009:01:00.0", driver: "nvgrace_gpu_vfio_pci" });
+			populateVfio(root, node, 0);
+			populateModule(root, "nvgrace_gpu_vfio_pci", { module: "nvgrace_gpu_vfio_pci" });
+			mkdirSync(join(root, "kernel/debug/vfio/0009:01:00.0"), { recursive: true });
+		},
+	},
 };

@@ -27,12 +27,12 @@ function decisionAbout(kind: DeviceKind, attributes: Row[2], policy: Policy) {
 }
 
 describe("what cannot migrate is refused, also by a policy that accepts what nobody knows", () => {
-	test.fails.each(ROWS)("%s", (_what, kind, attributes, code) => {
+	test.each(ROWS)("%s", (_what, kind, attributes, code) => {
 		const { verdict, allowed, reasons } = decisionAbout(kind, attributes, {
 			...DEFAULT_POLICY,
 			unknown: { "*": "accept" },
 		});
-		expect({ verdict, allowed, codes: reasons.map((one) => one.code) }).toEqual({
+		expect({ verdict, allowed, codes: [...new Set(reasons.map((one) => one.code))] }).toEqual({
 			verdict: "reject",
 			allowed: false,
 			codes: [code],

@@ -7,7 +7,7 @@ import { nvidiaVgpuCuda, nvidiaVgpuMdev, nvidiaVgpuVf } from "./nvidia-vgpu.ts";
 import { pdsVf } from "./pds.ts";
 import { qatVf } from "./qat.ts";
 import { vfioAp, vfioCcw } from "./s390.ts";
-import { plainVfioPci } from "./vfio-pci.ts";
+import { plainVfioPci, variantWithoutMigration } from "./vfio-pci.ts";
 import { vdpa, virtioVf } from "./virtio.ts";
 import { xeVf } from "./xe.ts";
 
@@ -27,5 +27,6 @@ export const DEVICE_CLASSES: readonly DeviceClass[] = [
 	vfioAp,
 	gvtG,
 	plainVfioPci,
+	variantWithoutMigration,
 	anyMdev,
 ];

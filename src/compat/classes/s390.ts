@@ -6,10 +6,15 @@ const CCW = {
 } as const;
 const AP = { source: "Documentation/arch/s390/vfio-ap.rst", date: "2026-08" } as const;
 
-/** Subchannels of s390. The kernel has no way to migrate their state yet, so one must declare itself, or is unknown. */
+/** Subchannels of s390: neither has the kernel a way to migrate their state, nor QEMU. The rules are what a replug on the target needs. */
 export const vfioCcw: DeviceClass = {
 	name: "vfio-ccw",
 	match: { kind: ["mdev", "mdev_type"], mdev_type: ["vfio_ccw-*"] },
+	refuse: {
+		message:
+			"QEMU does not migrate a guest with vfio-ccw devices (hw/vfio/ccw.c); unplug the device before the migration " +
+			"and plug it in again after it",
+	},
 	...CCW,
 	rules: [
 		{ attribute: "subchannel_type", kind: "equal", ...CCW },

@@ -13,3 +13,20 @@ export const plainVfioPci: DeviceClass = {
 	date: "2026-08",
 	rules: [],
 };
+
+/** Variant drivers of the kernel that are there for something else than migration: memory that the CPU sees too, instructions of s390. */
+export const variantWithoutMigration: DeviceClass = {
+	name: "vfio-pci-without-migration",
+	match: {
+		kind: ["pci"],
+		driver: ["nvgrace_gpu_vfio_pci", "nvgrace-gpu-vfio-pci", "ism_vfio_pci", "ism-vfio-pci"],
+	},
+	refuse: {
+		message:
+			"its driver is one of vfio's that cannot migrate a device (no kernel release has migration for it); " +
+			"detach the device before the migration, or declare with an overlay what a driver that can migrate it accepts",
+	},
+	source: "drivers/vfio/pci/nvgrace-gpu, drivers/vfio/pci/ism",
+	date: "2026-11",
+	rules: [],
+};
