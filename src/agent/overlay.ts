@@ -40,36 +40,60 @@ export interface Overlaid {
 /**
  * Adds attributes that no kernel tells. An overlay never overwrites: what the host says, even that it cannot be read, goes
  * before every overlay, and of two overlays the first by name goes before the other. What a device matches is looked for in
- * what the host says, so that the order of overlays changes nothing else.
+ * what the host says, so that the order of overlays changes nothing else. `alive` is called for each device: there may be thousands of
+ * them, and of entries, and a scan must give a sign of life.
  */
-export function applyOverlays(devices: readonly SnapshotDevice[], overlays: readonly Overlay[]): Overlaid {
+export function applyOverlays(
+	devices: readonly SnapshotDevice[],
+	overlays: readonly Overlay[],
+	alive: () => void = () => undefined,
+): Overlaid {
 	const ignored: Ignored[] = [];
 	if (overlays.length === 0) return { devices, ignored };
-	return { devices: devices.map((device) => overlay(device, overlays, ignored)), ignored };
-}
-
-function overlay(device: SnapshotDevice, overlays: readonly Overlay[], ignored: Ignored[]): SnapshotDevice {
-	const added = new Map<string, { readonly value: string; readonly by: Overlay }>();
-	for (const by of overlays) {
-		for (const { attributes } of by.devices.filter(({ match }) => matches(device, match))) {
-			for (const [attribute, value] of Object.entries(attributes)) {
-				const from = isKnown(device, attribute) ? "host" : added.get(attribute)?.by.file;
-				if (from === undefined) added.set(attribute, { value, by });
-				else ignored.push({ file: by.file, device: device.id, attribute, from });
-			}
-		}
-	}
-	if (added.size === 0) return device;
-	const entries = [...added];
+	const entries = overlays.flatMap((by) =>
+		by.devices.map(({ match, attributes }) => ({
+			by,
+			match: Object.entries(match),
+			attributes: Object.entries(attributes),
+		})),
+	);
 	return {
-		...device,
-		attributes: { ...device.attributes, ...Object.fromEntries(entries.map(([name, { value }]) => [name, value])) },
-		overlaid: Object.fromEntries(entries.map(([name, { by }]) => [name, `${by.file} (${by.source}, ${by.date})`])),
+		devices: devices.map((device) => {
+			alive();
+			return overlay(device, entries, ignored);
+		}),
+		ignored,
 	};
 }
 
-function matches(device: SnapshotDevice, match: OverlayEntry["match"]): boolean {
-	return Object.entries(match).every(([name, patterns]) => {
+/** Taken apart once, not for each device. */
+interface Entry {
+	readonly by: Overlay;
+	readonly match: readonly (readonly [name: string, patterns: readonly string[]])[];
+	readonly attributes: readonly (readonly [name: string, value: string])[];
+}
+
+function overlay(device: SnapshotDevice, entries: readonly Entry[], ignored: Ignored[]): SnapshotDevice {
+	const added = new Map<string, { readonly value: string; readonly by: Overlay }>();
+	for (const { by, match, attributes } of entries) {
+		if (!matches(device, match)) continue;
+		for (const [attribute, value] of attributes) {
+			const from = isKnown(device, attribute) ? "host" : added.get(attribute)?.by.file;
+			if (from === undefined) added.set(attribute, { value, by });
+			else ignored.push({ file: by.file, device: device.id, attribute, from });
+		}
+	}
+	if (added.size === 0) return device;
+	const given = [...added];
+	return {
+		...device,
+		attributes: { ...device.attributes, ...Object.fromEntries(given.map(([name, { value }]) => [name, value])) },
+		overlaid: Object.fromEntries(given.map(([name, { by }]) => [name, `${by.file} (${by.source}, ${by.date})`])),
+	};
+}
+
+function matches(device: SnapshotDevice, match: Entry["match"]): boolean {
+	return match.every(([name, patterns]) => {
 		const text = textOf(device, name);
 		return text !== undefined && patterns.some((pattern) => fits(pattern, text));
 	});

@@ -29,9 +29,10 @@ function isOf(device: Device, match: DeviceClass["match"]): boolean {
 
 /** Whether a text fits a pattern in which `*` stands for any text, also none; everything else stands for itself. */
 export function fits(pattern: string, text: string): boolean {
+	// Most have none, and every device is compared with all of them.
+	if (!pattern.includes("*")) return pattern === text;
 	const [head = "", ...parts] = pattern.split("*");
-	const tail = parts.pop();
-	if (tail === undefined) return pattern === text;
+	const tail = parts.pop() ?? "";
 	if (!text.startsWith(head)) return false;
 	let from = head.length;
 	for (const part of parts) {
