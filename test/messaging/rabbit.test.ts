@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import amqp, { type Channel } from "amqplib";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import amqp, { type Channel, type ChannelModel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { declare, type Foreign } from "../../src/messaging/declare.ts";
@@ -56,6 +58,14 @@ function urlOf(port: number): string {
 
 function newTarget(): ServerTarget {
 	return { exchange: `x_${newId()}`, topic: `t_${newId()}`, server: "host-a" };
+}
+
+/** The frame with which a broker that stops ends a connection. */
+function forcedClosure(): Buffer {
+	const text = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'";
+	// Class and method of connection.close, the code 320, the text; it answers to no method.
+	const payload = Buffer.from([0, 10, 0, 50, 320 >> 8, 320 & 0xff, text.length, ...Buffer.from(text), 0, 0, 0, 0]);
+	return Buffer.from([1, 0, 0, 0, 0, 0, payload.length, ...payload, 0xce]);
 }
 
 function toNobody() {
@@ -456,6 +466,44 @@ describe("a broken connection", () => {
 				expect(await answered(new RpcClient(open().transport), target)).toBe(frames);
 			}),
 		);
+	});
+
+	test.fails.each([1, 2])("P14: a broker that closes connection %i with the welcome is left", async (closed) => {
+		// Of Start, Tune and OpenOk the last one is the welcome.
+		const { port } = await startProxy(broker.port, [], (connection, frame) =>
+			connection === closed && frame === 3 ? forcedClosure() : undefined,
+		);
+		const { transport } = open(urlOf(port));
+		transport.listen(newTarget(), 1, () => undefined).catch(() => undefined);
+		await expect.poll(() => transport.state().consuming, { timeout: 10_000 }).toBe(true);
+		expect(await transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 })).toBe("unroutable");
+	});
+
+	test.fails("a connection that was lost is not kept in memory", async () => {
+		setFlagsFromString("--expose-gc");
+		const collectGarbage: () => void = runInNewContext("gc");
+		const connect = amqp.connect;
+		const connections: WeakRef<ChannelModel>[] = [];
+		const connectAndTell = async (...args: Parameters<typeof connect>) => {
+			const connection = await connect(...args);
+			connections.push(new WeakRef(connection));
+			return connection;
+		};
+		Object.assign(amqp, { connect: connectAndTell });
+		onTestFinished(() => void Object.assign(amqp, { connect }));
+		const { port, cut } = await startProxy(broker.port);
+		const { transport } = open(urlOf(port));
+		await transport.listen(newTarget(), 1, () => undefined);
+		for (const count of [2, 3, 4]) {
+			cut();
+			await expect.poll(() => transport.state()).toMatchObject({ connections: count, consuming: true });
+		}
+		const kept = () => {
+			collectGarbage();
+			return connections.filter((connection) => connection.deref()).length;
+		};
+		await expect.poll(kept, { timeout: 5_000 }).toBe(2);
+		expect(connections.length).toBeGreaterThanOrEqual(8);
 	});
 
 	test("P14: a cut leaves the same queues with one consumer each, and the running call completes", async () => {

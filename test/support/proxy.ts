@@ -14,12 +14,13 @@ export interface TestProxy {
 
 /**
  * `resetAfter`: the first connections, one for each number, are reset after so many frames from the broker. `onFrame` is
- * told of each frame from the broker: of which connection, and which of its frames, both counted from 1.
+ * told of each frame from the broker: of which connection, and which of its frames, both counted from 1. What it returns follows that
+ * frame in the same segment.
  */
 export async function startProxy(
 	target: number,
 	resetAfter: readonly number[] = [],
-	onFrame: (connection: number, frame: number) => void = () => undefined,
+	onFrame: (connection: number, frame: number) => Buffer | undefined = () => undefined,
 ): Promise<TestProxy> {
 	const sockets = new Set<Socket>();
 	let open = true;
@@ -42,8 +43,9 @@ export async function startProxy(
 		client.pipe(broker);
 		const limit = resetAfter[accepted++] ?? Number.POSITIVE_INFINITY;
 		const connection = accepted;
-		forwardFrames(broker, client, (frame) => {
-			onFrame(connection, frame);
+		eachFrame(broker, (bytes, frame) => {
+			const more = onFrame(connection, frame);
+			client.write(more ? Buffer.concat([bytes, more]) : bytes);
 			if (frame === limit) setImmediate(reset);
 			return frame < limit;
 		});
@@ -71,17 +73,17 @@ export async function startProxy(
 	};
 }
 
-/** A frame is a type, a channel, a size, so many bytes and an end mark; `more` tells whether there may be another one. */
-function forwardFrames(from: Socket, to: Socket, more: (frame: number) => boolean): void {
+/** A frame is a type, a channel, a size, so many bytes and an end mark; `take` tells whether there may be another one. */
+function eachFrame(from: Socket, take: (bytes: Buffer, frame: number) => boolean): void {
 	let rest = Buffer.alloc(0);
 	let frames = 0;
 	from.on("data", (chunk: Buffer) => {
 		rest = Buffer.concat([rest, chunk]);
 		while (rest.length >= 7 && rest.length >= rest.readUInt32BE(3) + 8) {
 			const length = rest.readUInt32BE(3) + 8;
-			to.write(rest.subarray(0, length));
+			const bytes = rest.subarray(0, length);
 			rest = rest.subarray(length);
-			if (!more(++frames)) return;
+			if (!take(bytes, ++frames)) return;
 		}
 	});
 }
