@@ -7,7 +7,7 @@ import { limitHeaders } from "./header-limit.ts";
 import type { Log } from "./log.ts";
 import { Publisher } from "./publisher.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
-import { nameOf, type Session, watch } from "./session.ts";
+import { nameOf, type Session, socketOf, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
@@ -238,6 +238,8 @@ export class RabbitTransport implements Transport {
 			socket,
 		);
 		watch(connection, lost);
+		// amqplib reads what came with the welcome before it hands the connection over: of a goodbye in it we are not told.
+		if (socketOf(connection).writableEnded) throw new Error("closed by the broker");
 		coalesceWrites(connection);
 		limitHeaders(connection, this.#log);
 		connection.on("blocked", (why) => {

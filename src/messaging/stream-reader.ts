@@ -46,7 +46,7 @@ export class StreamReader {
 		};
 		const from = { "x-stream-offset": known?.offset ?? this.#from };
 		await channel.consume(step.queue, read, { consumerTag: step.tag, arguments: { ...step.arguments, ...from } });
-		if (known === undefined || !isSilent) return;
+		if (known === undefined || !isSilent || lost.signal.aborted) return;
 		silence = setTimeout(isAnother, SILENCE_MS);
 		lost.signal.addEventListener("abort", () => clearTimeout(silence));
 	}

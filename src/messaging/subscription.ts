@@ -8,7 +8,7 @@ import { MAX_BODY_BYTES } from "./message.ts";
 import type { Channel, ChannelModel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { isStream, StreamReader } from "./stream-reader.ts";
-import { supervise } from "./supervisor.ts";
+import { supervise, until } from "./supervisor.ts";
 import type { Declaration } from "./topology.ts";
 import type { Delivery } from "./transport.ts";
 
@@ -141,9 +141,8 @@ export class Subscription {
 				.then((channel) => channel.close())
 				.catch((error: unknown) => lost.abort(error));
 		}, REDECLARE_MS);
-		for (const end of [lost.signal, this.#cancelled.signal]) {
-			end.addEventListener("abort", () => clearInterval(timer));
-		}
+		// Leaves no listener behind: that of a signal which outlives them all would keep each connection.
+		void until([lost.signal, this.#cancelled.signal]).then(() => clearInterval(timer));
 	}
 }
 

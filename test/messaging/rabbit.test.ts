@@ -468,7 +468,7 @@ describe("a broken connection", () => {
 		);
 	});
 
-	test.fails.each([1, 2])("P14: a broker that closes connection %i with the welcome is left", async (closed) => {
+	test.each([1, 2])("P14: a broker that closes connection %i with the welcome is left", async (closed) => {
 		// Of Start, Tune and OpenOk the last one is the welcome.
 		const { port } = await startProxy(broker.port, [], (connection, frame) =>
 			connection === closed && frame === 3 ? forcedClosure() : undefined,
@@ -479,7 +479,7 @@ describe("a broken connection", () => {
 		expect(await transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 })).toBe("unroutable");
 	});
 
-	test.fails("a connection that was lost is not kept in memory", async () => {
+	test("a connection that was lost is not kept in memory", async () => {
 		setFlagsFromString("--expose-gc");
 		const collectGarbage: () => void = runInNewContext("gc");
 		const connect = amqp.connect;
