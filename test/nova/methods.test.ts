@@ -472,6 +472,24 @@ describe("check_can_live_migrate_destination", () => {
 		expect((error as RemoteError).value).toContain(`Migration pre-check error: ${text}`);
 	});
 
+	test.fails("a mistake of ours is a refusal too, and the log says where in the code it is", async () => {
+		const { log, lines } = recordingLog();
+		const bug = async () => {
+			throw new TypeError("a bug");
+		};
+		const methods = { precheck: bug, rankDestinations: bug, policy: () => DEFAULT_POLICY, log };
+		const [, nova] = novaEndpoints(methods);
+		const { handler } = nova?.methods.get("check_can_live_migrate_destination") ?? expect.fail("no such method");
+		const target = { exchange: "nova", topic: "compute", server: "test_compute1" };
+		const answer = handler({ instance: instance() }, { context: {}, target, signal: new AbortController().signal });
+		await expect(answer).rejects.toMatchObject({
+			excClass: "MigrationPreCheckError",
+			message: "Migration pre-check error: the check failed, see the log of novacompat",
+		});
+		expect(lines.join("")).toMatch(/ ERROR .* check failed: TypeError: a bug\n.* ERROR .*methods\.test\.ts:\d+/);
+		expect(lines.at(-1)).toContain(`[instance: ${UUID}] live migration test_compute0 -> test_compute1: unknown`);
+	});
+
 	test("PCI requests without alias are ports and announce nothing", async () => {
 		const pci_requests = pciRequests({ alias_name: null, count: 3 }, { alias_name: "vfs", count: 1 });
 		expect(await check({ instance: instance({ pci_requests }), migration: migration("test_compute1") })).toBeNull();
