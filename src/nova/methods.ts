@@ -146,7 +146,7 @@ async function check_can_live_migrate_destination(
 	try {
 		decision = await decide(options, readNovaRequest(args, call.target), call);
 	} catch (error) {
-		if (!(error instanceof InvalidRequest)) options.log.error(`check failed: ${String(error)}`, call.context);
+		if (!(error instanceof InvalidRequest)) options.log.exception("check failed", error, call.context);
 		const text = error instanceof InvalidRequest ? error.message : "the check failed, see the log of novacompat";
 		decision = unmade(options, "request.invalid", text);
 		tellUnmade(options, decision, readableParts(args, call.target), call);

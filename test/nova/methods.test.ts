@@ -472,7 +472,7 @@ describe("check_can_live_migrate_destination", () => {
 		expect((error as RemoteError).value).toContain(`Migration pre-check error: ${text}`);
 	});
 
-	test.fails("a mistake of ours is a refusal too, and the log says where in the code it is", async () => {
+	test("a mistake of ours is a refusal too, and the log says where in the code it is", async () => {
 		const { log, lines } = recordingLog();
 		const bug = async () => {
 			throw new TypeError("a bug");
