@@ -132,7 +132,7 @@ describe("ports of more VFs than one answer may tell of", () => {
 		*) echo '{"port":{}}';;
 	esac`;
 
-	test("each PF is asked by itself, and is unreadable by itself", { timeout: 60_000 }, async () => {
+	test("each PF is asked by itself, and is unreadable by itself", { timeout: 180_000 }, async () => {
 		const { sysfs, libvirt } = temporaryHost();
 		CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
 		for (const address of OTHERS) populatePci(sysfs, { address, driver: "mlx5_core" });

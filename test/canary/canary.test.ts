@@ -134,7 +134,7 @@ async function startAgent(host: (typeof HOSTS)[number], form: "lines" | "json") 
 	const where = ["--host", host, "--listen", "127.0.0.1:0", "--overlay-dir", join(directory, "no-overlays")];
 	const scan = ["--sysfs-root", `${sample}/sys`, "--libvirt-dir", `${sample}/libvirt`];
 	const { child, log } = start(AGENT_MAIN, ...where, ...scan, "--debug", ...(form === "json" ? ["--use-json"] : []));
-	await vi.waitFor(() => expect(log()).toMatch(/scan done/), 15_000);
+	await vi.waitFor(() => expect(log()).toMatch(/scan done/), 30_000);
 	const [url = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(log()) ?? [];
 	return { host, form, child, log, url };
 }
@@ -173,7 +173,7 @@ async function bother({ form, child, log, url }: Agent): Promise<void> {
 	for (const line of lines)
 		add("answers of the agents", await raw(url, `${line.replace("PW", `${CANARY}raw`)}\r\nHost: h\r\n\r\n`));
 	child.kill("SIGUSR2");
-	await vi.waitFor(() => expect(log()).toContain("state report: scans"), 15_000);
+	await vi.waitFor(() => expect(log()).toContain("state report: scans"), 30_000);
 	add("list of processes", readFileSync(`/proc/${child.pid}/cmdline`, "utf8"));
 	fetch(`${url}/v1/snapshot`, { headers: HEADERS }).catch(() => undefined);
 	child.kill("SIGWINCH");
@@ -227,7 +227,7 @@ async function serve(life: keyof typeof LIVES, agents: Fields): Promise<void> {
 	const file = join(folder, "novacompat.yaml");
 	writeFileSync(file, JSON.stringify(config));
 	const { child, log } = start(MAIN, "serve", "--config-file", file);
-	await vi.waitFor(() => expect(/(ready.*){2}/s.test(log())).toBe(true), 15_000);
+	await vi.waitFor(() => expect(/(ready.*){2}/s.test(log())).toBe(true), 30_000);
 	const ids = sendAll();
 	await vi.waitFor(() => {
 		const replies = outputs.get("replies") ?? "";
@@ -240,7 +240,7 @@ async function serve(life: keyof typeof LIVES, agents: Fields): Promise<void> {
 	for (const path of ["/metrics", "/healthcheck", "/"]) add(`GET ${path}`, await (await fetch(base + path)).text());
 	add("list of processes", readFileSync(`/proc/${child.pid}/cmdline`, "utf8"));
 	child.kill("SIGUSR2");
-	await vi.waitFor(() => expect(log()).toContain("state report: process"), 15_000);
+	await vi.waitFor(() => expect(log()).toContain("state report: process"), 30_000);
 	child.kill(end);
 	await once(child, "exit");
 	add(`log, ${life}`, log());

@@ -42,12 +42,6 @@ function call(...args: readonly string[]) {
 	return novacompatWith({ env }, "call", "--topic", "compute", "--server", "cmp-01", ...args);
 }
 
-/** Whether a queue whose name begins so has a consumer. */
-async function isListening(prefix: string): Promise<boolean> {
-	const rows = (await broker.ctl("list_queues", "name", "consumers")).split("\n");
-	return rows.some((row) => row.startsWith(prefix) && /\t1$/.test(row));
-}
-
 /** Each with its arguments. */
 async function replyQueues(): Promise<readonly string[]> {
 	const rows = (await broker.ctl("list_queues", "name", "arguments")).split("\n");
@@ -126,13 +120,14 @@ describe("a method of a Python server", () => {
 	test("is called while another call waits, with nova.conf's use_queue_manager: neither gets the other's reply", async () => {
 		const env = { ...process.env, NOVACOMPAT_TRANSPORT_URL: `${broker.url}?use_queue_manager=true` };
 		const words = ["call", "--topic", "compute", "--server"];
-		const waiting = spawn(process.execPath, [MAIN, ...words, "cmp-01", "slow", "seconds=20"], { env });
+		const waiting = spawn(process.execPath, [MAIN, ...words, "cmp-01", "hold"], { env });
 		const answered = once(waiting.stdout, "data");
-		await expect.poll(() => isListening("reply_")).toBe(true);
+		await expect.poll(() => notes).toContain("cmp-01 holds\n");
 		for (let calls = 0; calls < 3; calls++) {
 			const args = [...words, "cmp-02", "oslo_rpc_server_ping", "--timeout", "15"];
 			expect(novacompatWith({ env }, ...args)).toEqual({ status: 0, stdout: '"pong"\n', stderr: "" });
 		}
+		expect(call("release").status).toBe(0);
 		expect(String(await answered)).toBe('"done"\n');
 	});
 
@@ -155,9 +150,14 @@ describe("a method of a Python server", () => {
 		const client = new RpcClient(transport);
 		const target = { exchange: "nova", topic: "compute", server: "cmp-01" };
 		await client.call(target, "echo", {}, { timeout: 10 });
-		const start = performance.now();
-		for (let calls = 0; calls < 10; calls++) await client.call(target, "echo", {}, { timeout: 10 });
-		expect(performance.now() - start).toBeLessThan(4_500);
+		const durations: number[] = [];
+		for (let calls = 0; calls < 10; calls++) {
+			const start = performance.now();
+			await client.call(target, "echo", {}, { timeout: 10 });
+			durations.push(performance.now() - start);
+		}
+		// Each of Python's takes that long; of ours the quickest is what the client takes, whatever else the machine does.
+		expect(Math.min(...durations)).toBeLessThan(500);
 		await transport.close();
 	});
 });

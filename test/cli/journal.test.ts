@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { INSTANCE, makeCheck, REQUEST, UNMADE, WAYS } from "../support/checks.ts";
+import { closeWritten, INSTANCE, makeCheck, REQUEST, UNMADE, WAYS } from "../support/checks.ts";
 import { novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 	journal.record(
 		await makeCheck(WAYS["accept"] ?? expect.fail(), { ...REQUEST, instance_uuid: OTHER, devices: ["cmp-01-gpu"] }),
 	);
-	await journal.close();
+	await closeWritten(journal);
 });
 
 const read = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", directory);
@@ -76,7 +76,7 @@ describe("a journal of the shadow", () => {
 			journal.record({ ...made, shadow: { cell: "cell1", nova, ...(way === "accept" && { exact: made.decision }) } });
 		}
 		journal.record(await makeCheck(WAYS["reject"] ?? expect.fail()));
-		await journal.close();
+		await closeWritten(journal);
 	});
 	const run = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", shadowed).stdout;
 
@@ -189,7 +189,7 @@ describe("a decision that no check came to", () => {
 		const journal = new Journal({ directory: unmade, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 		journal.record(await makeCheck(WAYS["accept"] ?? expect.fail()));
 		journal.record(UNMADE);
-		await journal.close();
+		await closeWritten(journal);
 	});
 	const run = (...words: readonly string[]) => novacompat("journal", ...words, "--directory", unmade);
 	const { decision } = UNMADE;

@@ -1,10 +1,11 @@
 """python_server.py URL HOST...: a real oslo.messaging server of the topic compute for each host, as nova-compute has.
 
-Each message that `note` gets is a line on standard output.
+Each message that `note` gets is a line on standard output, and so is that `hold` has begun, which ends with `release`.
 """
 
 import logging
 import sys
+import threading
 import time
 
 import nova.exception
@@ -18,6 +19,7 @@ class Endpoint:
 
     def __init__(self, host):
         self._host = host
+        self._is_released = threading.Event()
 
     def echo(self, context, **arguments):
         return {"host": self._host, "arguments": arguments, "request_id": context.get("request_id")}
@@ -28,6 +30,14 @@ class Endpoint:
     def slow(self, context, seconds):
         time.sleep(seconds)
         return "done"
+
+    def hold(self, context):
+        print(self._host, "holds", flush=True)
+        self._is_released.wait(60)
+        return "done"
+
+    def release(self, context):
+        self._is_released.set()
 
     def note(self, context, text):
         print(self._host, text, flush=True)

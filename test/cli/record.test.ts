@@ -38,7 +38,7 @@ describe("record without files", () => {
 		createInterface(child.stderr).on("line", (line) => said.push(line));
 		await vi.waitFor(
 			() => expect(said.join("\n")).toContain("recording nova/compute.#, nova/compute-alt.#, nova/migration_compat.#"),
-			20_000,
+			30_000,
 		);
 
 		const send = (key: string, method: string, args: Readonly<Record<string, unknown>>) => {
@@ -58,7 +58,7 @@ describe("record without files", () => {
 			request: { instance_uuid: "i", source_host: "cmp-01", dest_host: "cmp-02", password: TOKEN },
 		});
 		const recorded = () => readFileSync(output, "utf8").trimEnd().split("\n");
-		await vi.waitFor(() => expect(recorded()).toHaveLength(3), 10_000);
+		await vi.waitFor(() => expect(recorded()).toHaveLength(3), 30_000);
 		child.kill("SIGINT");
 		expect(await once(child, "exit")).toEqual([0, null]);
 		await connection.close();

@@ -14,7 +14,7 @@ import { RabbitTransport } from "../../src/messaging/rabbit.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
 import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { readRecording } from "../../src/recording/recording.ts";
-import { makeCheck, snapshot } from "../support/checks.ts";
+import { closeWritten, makeCheck, snapshot } from "../support/checks.ts";
 import { MAIN, novacompat, novacompatWith, REPOSITORY } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
@@ -285,7 +285,7 @@ test("with --share a mediated device that was chosen is chosen again, by its oth
 	const made = await makeCheck({ source, target: { ...target, devices } });
 	const journal = new Journal({ directory, max_file_size: 1024 * 1024, max_files: 2 }, recordingLog().log);
 	journal.record(made);
-	await journal.close();
+	await closeWritten(journal);
 	const { instance_uuid, source_host, dest_host } = made.request;
 	const request = { instance_uuid, source_host, dest_host };
 	const ids = { _msg_id: "1", _reply_q: "reply_1", _context_request_id: made.options.request_id };

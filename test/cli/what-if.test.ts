@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Journal } from "../../src/journal/journal.ts";
-import { makeCheck, snapshot, WAYS } from "../support/checks.ts";
+import { closeWritten, makeCheck, snapshot, WAYS } from "../support/checks.ts";
 import { novacompat } from "../support/cli.ts";
 import { recordingLog } from "../support/log.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -16,7 +16,7 @@ beforeAll(async () => {
 		ids.set(name, made.decision.id);
 		journal.record(made);
 	}
-	await journal.close();
+	await closeWritten(journal);
 });
 
 const explain = (name: string, ...words: readonly string[]) =>

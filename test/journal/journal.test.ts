@@ -20,7 +20,7 @@ import { journalFiles } from "../../src/journal/files.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { type JournalEntry, readJournal } from "../../src/journal/reader.ts";
 import { checkAgain, type MadeCheck } from "../../src/precheck.ts";
-import { INSTANCE, makeCheck, REQUEST, snapshot, UNMADE, WAYS } from "../support/checks.ts";
+import { closeWritten, INSTANCE, makeCheck, REQUEST, snapshot, UNMADE, WAYS } from "../support/checks.ts";
 import { recordingLog } from "../support/log.ts";
 import { ownTime } from "../support/own-time.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -52,7 +52,7 @@ const numbersOf = (entries: readonly JournalEntry[]) =>
 
 async function writeNumbered(journal: Journal, from: number, to: number) {
 	for (let number = from; number < to; number++) journal.record(await numbered(number));
-	await journal.close();
+	await closeWritten(journal);
 }
 
 describe("a decision that is read can be made again", () => {
@@ -61,7 +61,7 @@ describe("a decision that is read can be made again", () => {
 		const { journal } = journalIn(directory);
 		const made = await makeCheck(way);
 		journal.record(made);
-		await journal.close();
+		await closeWritten(journal);
 		const { entries, damages } = read(directory);
 		expect(damages).toEqual([]);
 		expect(entries).toHaveLength(1);
@@ -84,7 +84,7 @@ test.each([
 	chmodSync(file, Number.parseInt(before, 8));
 	const { journal } = journalIn(directory);
 	journal.record(await numbered(1));
-	await journal.close();
+	await closeWritten(journal);
 	expect(statSync(file).size).toBeGreaterThan(0);
 	expect((statSync(file).mode & 0o777).toString(8)).toBe(after);
 });
@@ -93,7 +93,7 @@ test("a decision that no check came to is there with its reason, and cannot be m
 	const directory = temporaryDirectory();
 	const { journal } = journalIn(directory);
 	journal.record(UNMADE);
-	await journal.close();
+	await closeWritten(journal);
 	const { entries, damages } = read(directory);
 	expect({ entries, damages }).toMatchObject({
 		entries: [
@@ -117,7 +117,7 @@ test("what stays the same is written once in each file", async () => {
 	const { journal } = journalIn(directory);
 	const made = await makeCheck(WAYS["reject"] ?? expect.fail());
 	for (let count = 0; count < 10; count++) journal.record(made);
-	await journal.close();
+	await closeWritten(journal);
 	const lines = readFileSync(join(directory, "journal-000001.jsonl"), "utf8").trimEnd().split("\n");
 	const types = lines.map((line) => JSON.parse(line).type);
 	const once = ["journal", "device", "snapshot", "device", "snapshot", "policy"];
@@ -262,7 +262,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 		writeFileSync(join(directory, "file"), "");
 		const { journal, lines } = journalIn(join(directory, "file", "journal"));
 		for (let number = 0; number < 5; number++) journal.record(await numbered(number));
-		await journal.close();
+		await closeWritten(journal);
 		expect(lines).toHaveLength(1);
 		expect(lines[0]).toMatch(/WARNING .* journal .*: ENOTDIR.*; checks go on, decisions are not written down/);
 	});
@@ -286,7 +286,7 @@ describe("row 75: what the disk does is no concern of a check", () => {
 		const check = await numbered(1);
 		journal.open();
 		journal.record(check);
-		await journal.close();
+		await closeWritten(journal);
 		expect(numbersOf(read(directory).entries)).toEqual([1]);
 		expect(lines).toEqual([]);
 	});

@@ -103,9 +103,10 @@ test("P33: any number of messages that were given up is in nobody's way", async 
 	const count = 100_000;
 	for (let tag = 1; tag < count; tag++) acknowledgements.giveUp(acknowledgements.add(message(tag)), false);
 	acknowledgements.ack(acknowledgements.add(message(count)));
-	const started = performance.now();
+	const before = process.cpuUsage();
 	await nextTurn();
+	const { user, system } = process.cpuUsage(before);
 	// One by one it would take half a minute.
-	expect(performance.now() - started).toBeLessThan(5_000);
+	expect((user + system) / 1_000).toBeLessThan(5_000);
 	expect(frames).toEqual([count]);
 });

@@ -265,7 +265,7 @@ describe("what is declared", () => {
 		const inbox = new Inbox();
 		const listening = transport.listen(target, 64, inbox.ack);
 		const waits = / WARNING .*no exchange 'x_.*nobody has declared it yet/;
-		await vi.waitFor(() => expect(lines.join("")).toMatch(waits), 10_000);
+		await vi.waitFor(() => expect(lines.join("")).toMatch(waits), 30_000);
 
 		await peer.assertExchange(target.exchange, "topic", { durable: true, autoDelete: false });
 		await listening;
@@ -873,7 +873,7 @@ describe("a broker that refuses", () => {
 		await broker.ctl("set_vhost_limits", "-p", vhost, JSON.stringify({ [limit]: 1 }));
 		const { transport, lines } = open(`${broker.url}${vhost}`);
 		transport.listen(newTarget(), 1, () => undefined).catch(() => undefined);
-		await vi.waitFor(() => expect(lines.join("")).toMatch(says), 10_000);
+		await vi.waitFor(() => expect(lines.join("")).toMatch(says), 30_000);
 		expect(lines.join("")).not.toContain("amqp_durable_queues");
 	});
 

@@ -205,9 +205,9 @@ test("row 70: a server that stops under load: each call is answered, by it or by
 		if (x === 150) stopped = leaving.server.stop();
 		await sleep(2);
 	}
-	const start = performance.now();
+	const passed = ownTime();
 	await stopped;
-	expect(performance.now() - start).toBeLessThan(12_000);
+	expect(passed()).toBeLessThan(12_000);
 	expect(await Promise.all(calls)).toEqual(Array.from({ length: 300 }, (_, x) => x));
 });
 
@@ -263,11 +263,12 @@ test("row 11: callers of 1000 dead queues do not slow down a live one", async ()
 	const { call, send } = caller(topic);
 	const p99 = async (beside: (round: number) => Promise<unknown>) => {
 		const durations: number[] = [];
+		const passed = ownTime();
 		for (let round = 0; round < 500; round++) {
 			await beside(round);
-			const start = performance.now();
+			const start = passed();
 			await call(round);
-			durations.push(performance.now() - start);
+			durations.push(passed() - start);
 		}
 		return durations.toSorted((a, b) => a - b)[Math.floor(durations.length * 0.99)] ?? 0;
 	};

@@ -164,7 +164,9 @@ test.each(scenarios)("$name", async (scenario) => {
 	const { verdict, reasons } = await ask(scenario);
 	const codes = reasons.map(({ code, severity }) => (severity === "error" ? code : `warning ${code}`));
 	expect({ verdict, reasons: codes }).toEqual({ verdict: scenario.verdict, reasons: scenario.reasons });
-	if (scenario.message !== undefined) expect(reasons[0]?.message).toBe(scenario.message);
+	// A busy machine adds seconds to what is a hundred of them old.
+	const message = reasons[0]?.message.replace(/\b10\d s\b/g, "100 s");
+	if (scenario.message !== undefined) expect(message).toBe(scenario.message);
 });
 
 test("every reason code is produced by a scenario", () => {

@@ -1,7 +1,9 @@
+import { vi } from "vitest";
 import type { Attempt } from "../../src/attempt.ts";
 import { conclude } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
 import { reason } from "../../src/compat/reason.ts";
+import type { Journal } from "../../src/journal/journal.ts";
 import { createPrecheck, type MadeCheck, type PrecheckRequest, type UnmadeCheck } from "../../src/precheck.ts";
 import type { Snapshot } from "../../src/snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "../../src/snapshot/source.ts";
@@ -87,4 +89,13 @@ export async function makeCheck(
 	const [check] = made;
 	if (!check) throw new Error("nobody was told of the check");
 	return check;
+}
+
+/** Closes a journal with all that it was given: `close` by itself waits two seconds for it, which are soon over on a busy machine. */
+export async function closeWritten(journal: Journal): Promise<void> {
+	const isWritten = () => {
+		if (journal.state().waiting > 0) throw new Error("decisions wait to be written");
+	};
+	await vi.waitFor(isWritten, 30_000);
+	await journal.close();
 }
