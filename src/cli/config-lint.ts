@@ -106,18 +106,13 @@ function unusedTls({ agents, agent_url_template, agent_tls }: Config): readonly 
 
 function times(config: Config): readonly Finding[] {
 	const { agent_timeout, max_check_time, snapshot_max_age, snapshot_stale_after } = config;
-	const stale = `snapshot_stale_after (${snapshot_stale_after} s)`;
+	const older = `snapshot_max_age is more than snapshot_stale_after (${snapshot_stale_after} s)`;
 	return [
 		...(agent_timeout >= max_check_time
 			? [{ path: ["agent_timeout"], message: `agent_timeout leaves no time of max_check_time (${max_check_time} s)` }]
 			: []),
 		...(snapshot_max_age > snapshot_stale_after
-			? [
-					{
-						path: ["snapshot_max_age"],
-						message: `snapshot_max_age is more than ${stale}: a stale snapshot is used unasked`,
-					},
-				]
+			? [{ path: ["snapshot_max_age"], message: `${older}, beyond which the agent is asked again in any case` }]
 			: []),
 	];
 }
