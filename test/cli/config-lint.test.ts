@@ -44,7 +44,10 @@ const ROWS: readonly (readonly [Readonly<Record<string, unknown>>, ...(readonly 
 		[{ ...TEMPLATE, agent_hosts: ["gpu-07", "*"] }, ["agent_hosts.1", /^agent_hosts \* without agent_networks/]],
 		[{ ...TEMPLATE, agent_hosts: ["*"], agent_networks: ["192.0.2.0/24"] }],
 		[{ agent_timeout: 15 }, ["agent_timeout", /no time of max_check_time \(15 s\)/]],
-		[{ snapshot_max_age: 5, snapshot_stale_after: 4 }, ["snapshot_max_age", /more than snapshot_stale_after \(4 s\), beyond which the agent is asked again/]],
+		[
+			{ snapshot_max_age: 5, snapshot_stale_after: 4 },
+			["snapshot_max_age", /more than snapshot_stale_after \(4 s\), beyond which the agent is asked again/],
+		],
 	];
 
 test.each(ROWS.map(([changes, ...expected]) => ({ changes, expected })))("$changes", ({ changes, expected }) => {

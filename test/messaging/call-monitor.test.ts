@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
-import { heartbeatInterval } from "../../src/messaging/call-monitor.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { heartbeatInterval, keepWaiting } from "../../src/messaging/call-monitor.ts";
 import { toJson } from "../../src/messaging/json.ts";
+import { MemoryTransport } from "../../src/messaging/memory.ts";
+import { readRequest } from "../../src/messaging/message.ts";
 import { gate } from "../support/gate.ts";
 import { serve, TARGET } from "./serving.ts";
 
@@ -139,4 +141,24 @@ describe.concurrent("heartbeats", () => {
 		await expect.poll(() => lines.join("")).toContain("reply_gone does not exist");
 		await server.stop();
 	});
+});
+
+test("P28: a heartbeat that is on its way when the method ends is the last", async () => {
+	vi.useFakeTimers();
+	onTestFinished(() => void vi.useRealTimers());
+	const confirmed = gate();
+	const publish = vi.fn(async () => {
+		await confirmed.opened;
+		return "routed" as const;
+	});
+	const transport = Object.assign(new MemoryTransport(), { publish });
+	const call = readRequest({ method: "m", _msg_id: "id", _reply_q: "reply_1", _timeout: 2 });
+	const end = keepWaiting(transport, call, () => undefined);
+	await vi.advanceTimersByTimeAsync(1_000);
+	expect(publish).toHaveBeenCalledOnce();
+	const ended = end?.();
+	confirmed.open("yes");
+	await ended;
+	await vi.advanceTimersByTimeAsync(10_000);
+	expect(publish).toHaveBeenCalledOnce();
 });

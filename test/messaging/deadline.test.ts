@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { callBudget } from "../../src/messaging/deadline.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { callBudget, Deadline } from "../../src/messaging/deadline.ts";
 import { RemoteError, valueError } from "../../src/messaging/errors.ts";
 import { gate } from "../support/gate.ts";
 import { ownTime } from "../support/own-time.ts";
@@ -23,6 +23,18 @@ describe("the time of a call", () => {
 	];
 	test.each(BUDGETS)("row 39: expiration %j, at most %d ms: %d ms", (expiration, maxCallTime, budget) => {
 		expect(callBudget(expiration, maxCallTime)).toBe(budget);
+	});
+
+	test("who asks when the time is over already is told at once", async () => {
+		vi.useFakeTimers();
+		onTestFinished(() => void vi.useRealTimers());
+		const deadline = new Deadline(1_000);
+		vi.advanceTimersByTime(1_000);
+		const act = vi.fn();
+		deadline.whenTimeUp(act);
+		expect(act).toHaveBeenCalledOnce();
+		expect(deadline.timeUp.aborted).toBe(true);
+		expect(await deadline.within(new Promise(() => undefined))).toBeUndefined();
 	});
 
 	test("row 20: the signal of the method is aborted within half of the caller's time, before the caller gives up", async () => {
