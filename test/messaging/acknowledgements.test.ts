@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Acknowledgements, type Open } from "../../src/messaging/acknowledgements.ts";
+import { held } from "../support/garbage.ts";
 
 const message = (deliveryTag: number) => ({ fields: { deliveryTag } });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -109,4 +110,17 @@ test("P33: any number of messages that were given up is in nobody's way", async 
 	// One by one it would take half a minute.
 	expect((user + system) / 1_000).toBeLessThan(5_000);
 	expect(frames).toEqual([count]);
+});
+
+test("P33: of messages that were given up nothing is kept, also where none is ever acknowledged", async () => {
+	const acknowledgements = new Acknowledgements({ ack: () => undefined, nack: () => undefined }, () => false);
+	const giveUp = (tag: number) => {
+		const open = acknowledgements.add(message(tag));
+		acknowledgements.giveUp(open, false);
+		return new WeakRef(open);
+	};
+	const given = [1, 2, 3].map(giveUp);
+	await expect.poll(() => held(given)).toBe(0);
+	// It would be collected with all that it has.
+	expect(acknowledgements).toBeInstanceOf(Acknowledgements);
 });

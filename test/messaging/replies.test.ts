@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { noReplies } from "../../src/messaging/counts.ts";
 import { MessageDeliveryFailure } from "../../src/messaging/errors.ts";
 import { newId } from "../../src/messaging/message.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
@@ -316,4 +317,21 @@ test("row 9: an answer that no slot is held for does not wait for a broker that 
 	expect(ownSeconds()).toBeLessThan(0.5);
 	expect(replies.counts).toMatchObject({ dropped: 1 });
 	expect(lines.join("")).toContain("dropping a reply to reply_1");
+});
+
+test("row 11: a queue that was missing, and is back, is waited for when it is missing again", async () => {
+	let outcome: "routed" | "unroutable" = "unroutable";
+	const { log } = recordingLog();
+	const state = { connected: "mq1:5672", connections: 1, consuming: true, blocked: false, inequivalent: [] };
+	const transport = { publish: async () => outcome, resumedAt: () => undefined, state: () => state };
+	const replies = new Replies({ transport, log, missingQueuePatience: 0.1 });
+	const send = () => replies.send("reply_1", Buffer.from("{}"), { answerBy: performance.now() + 60_000 });
+	await send();
+	await expect.poll(() => replies.counts.returned).toBe(1);
+	outcome = "routed";
+	await send();
+	outcome = "unroutable";
+	await send();
+	outcome = "routed";
+	await expect.poll(() => replies.counts).toEqual({ ...noReplies(), returned: 1, confirmed: 2 });
 });

@@ -276,7 +276,7 @@ describe("a message that comes again", () => {
 		"P9: %j: what cannot be acknowledged first is not done, because it comes again; then it is done",
 		async ({ ack, redelivered }) => {
 			let executions = 0;
-			const { transport, request, reply, replies } = await serve(async () => ++executions, { ack });
+			const { transport, request, reply, replies } = await serve(async () => ++executions, { ack, maxInFlight: 1 });
 			const body = request({ _unique_id: "u1" });
 			transport.deliver(scripted(body, { redelivered, ack: () => false }).delivery);
 			transport.deliver(scripted(body, { redelivered: true }).delivery);

@@ -31,19 +31,40 @@ function message(offset: number): ConsumeMessage {
 	} as unknown as ConsumeMessage;
 }
 
-test("a consumer that is cancelled at once does not make the stream another one", async () => {
-	vi.useFakeTimers();
-	onTestFinished(() => void vi.useRealTimers());
+/** What a reader asks for when it is set up again, by what it met the last time; and what it took. */
+function setUp() {
 	const reader = new StreamReader();
-	const consume = async (onConsumer: (consumer: OnMessage) => void) => {
-		const { channel, asked } = scripted(onConsumer);
+	const taken: (number | null)[] = [];
+	const consume = async (onConsumer: (consumer: OnMessage, lost: AbortController) => void) => {
 		const lost = new AbortController();
-		const take = (taken: ConsumeMessage | null) => taken ?? lost.abort(new Error("cancelled"));
+		const { channel, asked } = scripted((consumer) => onConsumer(consumer, lost));
+		const take = (one: ConsumeMessage | null) => {
+			taken.push(one && Number(one.properties.headers?.["x-stream-offset"]));
+			if (one === null) lost.abort(new Error("cancelled"));
+		};
 		await reader.consume(channel, STEP, { take, skip: () => undefined }, lost);
 		return asked[0];
 	};
+	return { consume, taken };
+}
+
+test("a consumer that is cancelled at once does not make the stream another one", async () => {
+	vi.useFakeTimers();
+	onTestFinished(() => void vi.useRealTimers());
+	const { consume } = setUp();
 	expect(await consume((consumer) => consumer(message(7)))).toBe("last");
 	expect(await consume((consumer) => consumer(null))).toBe(7);
 	await vi.advanceTimersByTimeAsync(60_000);
+	expect(await consume(() => undefined)).toBe(7);
+});
+
+test("what comes when the channel is lost already is left for the next one", async () => {
+	const { consume, taken } = setUp();
+	await consume((consumer, lost) => {
+		consumer(message(7));
+		lost.abort(new Error("gone"));
+		consumer(message(8));
+	});
+	expect(taken).toEqual([7]);
 	expect(await consume(() => undefined)).toBe(7);
 });
