@@ -259,6 +259,16 @@ describe("check_live_migration", () => {
 			"ValueError",
 			"request.dest_host is 5, expected a text of 1 to 255 characters",
 		],
+		[
+			{ request: { ...request, dest_host: "" } },
+			"ValueError",
+			'request.dest_host is "", expected a text of 1 to 255 characters',
+		],
+		[
+			{ request: { ...request, source_host: "x".repeat(256) } },
+			"ValueError",
+			`request.source_host is "${"x".repeat(63)}, expected a text of 1 to 255 characters`,
+		],
 		[{ request: { ...request, devices: "a" } }, "ValueError", NO_DEVICES],
 		[{ request: { ...request, devices: [1] } }, "ValueError", NO_DEVICES],
 		[{ request, devices: Array.from({ length: 1025 }, () => "0000:3b:10.0") }, "ValueError", NO_DEVICES],
