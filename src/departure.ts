@@ -12,8 +12,19 @@ export interface Departure {
 	/** Device ids on the source; left out, what the source's snapshot says the instance uses. */
 	readonly devices?: readonly string[] | undefined;
 	readonly ports: readonly Port[];
-	/** How many devices that stay attached Nova knows of, in which words, and whether there can be no others. */
-	readonly announced: { readonly count: number; readonly names: string; readonly complete: boolean };
+	/** Devices that stay attached of which Nova knows. */
+	readonly announced: Announced;
+}
+
+/** What Nova's message tells of devices that stay attached. */
+interface Announced {
+	readonly count: number;
+	/** How many of them are PCI functions, each of a flavor alias; the others are mdevs. Not in the journal of an earlier build. */
+	readonly pci?: number | undefined;
+	/** In which words. */
+	readonly names: string;
+	/** Whether there can be no others. */
+	readonly complete: boolean;
 }
 
 /** A Neutron port that has a device of its own on the source. */
@@ -74,11 +85,20 @@ function missingDevices(source: Snapshot, request: Departure, found: readonly Sn
 				reason("device.not_found", "precheck", `${source.host} has no device ${JSON.stringify(id)}`, { device: id }),
 			);
 	}
-	if (found.length >= announced.count) return [];
+	if (!isShort(announced, found)) return [];
 	const message =
 		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
 		`the agent of ${source.host} sees ${found.length} in use by it`;
-	return [reason("device.unaccounted", "precheck", message)];
+	const kinds = found.length < announced.count ? "" : `, of another kind (${found.map(({ id }) => id).join(", ")})`;
+	return [reason("device.unaccounted", "precheck", message + kinds)];
+}
+
+/** Nova does not know of every device: none stands for one of another kind. What only a newer agent knows may be of either. */
+function isShort({ count, pci }: Announced, found: readonly SnapshotDevice[]): boolean {
+	if (pci === undefined) return found.length < count;
+	const missing = (wanted: number, is: string) => Math.max(wanted - found.filter(({ kind }) => kind === is).length, 0);
+	const unknown = found.filter(({ kind }) => !isKnownKind(kind)).length;
+	return missing(pci, "pci") + missing(count - pci, "mdev") > unknown;
 }
 
 /** What an agent tells of devices that are compared with nothing; other devices of its host can be. */

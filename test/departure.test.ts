@@ -25,11 +25,11 @@ describe("what Nova knows of is a PCI function or an mdev, and one is not taken 
 		expect(outset({ "resources:VGPU": "1" }, [alias], MDEV, VF)).toEqual([MDEV.id, VF.id]);
 	});
 
-	test.fails("an mdev of the operator's own class does not stand for the function of an alias", () => {
+	test("an mdev of the operator's own class does not stand for the function of an alias", () => {
 		expect(outset(custom, [alias], MDEV)).toEqual(["device.unaccounted"]);
 	});
 
-	test.fails("a function that Nova's list of ports leaves out does not stand for a vGPU", () => {
+	test("a function that Nova's list of ports leaves out does not stand for a vGPU", () => {
 		expect(outset({ "resources:VGPU": "1" }, [port], VF)).toEqual(["device.unaccounted"]);
 	});
 });

@@ -87,10 +87,15 @@ export function announcedDevices(extraSpecs: unknown, pciRequests: unknown): Dep
 		.map(([key, value]) => ({ name: key, count: countOf(value) }));
 	const announced = [...aliases, ...resources];
 	return {
-		count: announced.reduce((sum, { count }) => sum + count, 0),
+		count: sumOf(announced),
+		pci: sumOf(aliases),
 		names: announced.map(({ name }) => name).join(", "),
 		complete: tellsAll(flavorExtraSpecs, requests),
 	};
+}
+
+function sumOf(announced: readonly { readonly count: number }[]): number {
+	return announced.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** What is no number of devices stands for one: Infinity would be null in a journal. */
