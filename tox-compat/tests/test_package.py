@@ -1,5 +1,6 @@
 """The package of the hook: its programs and options, its breaker, and what it does with a Nova that it does not know."""
 
+import functools
 import importlib.metadata
 import logging
 import os
@@ -106,6 +107,22 @@ class InstallTest(unittest.TestCase):
         method = live_migrate.LiveMigrationTask._call_livem_checks_on_host
         self.assertTrue(hook.install())
         self.assertIs(method, live_migrate.LiveMigrationTask._call_livem_checks_on_host)
+
+    @unittest.expectedFailure
+    def test_beside_another_decorator(self):
+        """A method that somebody else has decorated, as a profiler does, is not ours: it is hooked in as well, and once."""
+        calls = []
+        original = _recorder(calls)
+        live_migrate.LiveMigrationTask._call_livem_checks_on_host = functools.wraps(original)(
+            lambda *arguments: original(*arguments))
+        self.assertTrue(hook.install())
+        ours = live_migrate.LiveMigrationTask._call_livem_checks_on_host
+        live_migrate.LiveMigrationTask._call_livem_checks_on_host = functools.wraps(ours)(lambda *arguments: ours(*arguments))
+        self.assertTrue(hook.install())
+        task = mock.Mock(spec=["context", "instance"])
+        with mock.patch.object(hook, "check", lambda context, instance, host, event: calls.append((event, host))):
+            live_migrate.LiveMigrationTask._call_livem_checks_on_host(task, "cmp-02", {})
+        self.assertEqual([(hook.EVENT, "cmp-02"), ("Nova", "cmp-02")], calls)
 
     def test_every_difference(self):
         """Each signature that is used is looked at; with another one, nothing is touched."""
