@@ -108,7 +108,6 @@ class InstallTest(unittest.TestCase):
         self.assertTrue(hook.install())
         self.assertIs(method, live_migrate.LiveMigrationTask._call_livem_checks_on_host)
 
-    @unittest.expectedFailure
     def test_beside_another_decorator(self):
         """A method that somebody else has decorated, as a profiler does, is not ours: it is hooked in as well, and once."""
         calls = []
