@@ -120,6 +120,47 @@ describe("ids in descriptors (format B)", () => {
 	});
 });
 
+/** 2.4: the version is that of 2.6, and every field is compared. */
+describe("a descriptor (format B) is not accepted", () => {
+	const descriptor = (fields: object) => ({
+		migration_version: json([{ device_api: "vfio-pci", vendor: "a", ...fields }]),
+	});
+	test.fails.each([
+		["of whose version one side says nothing", {}, { version: { major: 0, minor: 1 } }, "attribute.missing_source"],
+		["whose version the target does not say", { version: { major: 0, minor: 0 } }, {}, "attribute.missing_target"],
+		["whose version is another text", { version: "2.0" }, { version: "1.0" }, "version.unparseable"],
+		["whose version is another number", { version: 2 }, { version: 1 }, "version.unparseable"],
+		[
+			"whose version is no number",
+			{ version: { major: 1, minor: "" } },
+			{ version: { major: 1, minor: 0 } },
+			"version.unparseable",
+		],
+		["with another list of texts", { vendor_fields: ["gen9"] }, { vendor_fields: ["gen8"] }, "attribute.differs"],
+		["with another text in a section", { "vfio-pci": "8086:591d" }, { "vfio-pci": "8086:5931" }, "attribute.differs"],
+		[
+			"with another first of two values",
+			{ vendor_fields: [{ k: "1" }, { k: "2" }] },
+			{ vendor_fields: [{ k: "3" }, { k: "2" }] },
+			"attribute.differs",
+		],
+	])("%s", (_what, source, target, code) => {
+		expect(decided(descriptor(source), descriptor(target))).toEqual(["reject", code]);
+	});
+
+	test.fails("whose provisioning is told otherwise: it is a condition", () => {
+		expect(decided(descriptor({ mdev_attrs: ["a=2"] }), descriptor({ mdev_attrs: ["a=1"] }))).toEqual([
+			"conditional",
+			"dynamic.set",
+		]);
+	});
+
+	test("if it is not the same, in whatever form", () => {
+		for (const fields of [{}, { version: "2.0" }, { version: 2 }, { vendor_fields: ["gen9"], mdev_attrs: "a=2" }])
+			expect(decided(descriptor(fields), descriptor(fields))).toEqual(["accept"]);
+	});
+});
+
 /** 2.1: `vfio_pci` is `vfio-pci`, an id is the same in any case and with or without `0x`. */
 describe("a list of what is no version (format E) has an item", () => {
 	test.each([
