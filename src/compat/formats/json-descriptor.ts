@@ -86,16 +86,14 @@ function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonl
 	if (!same(api, target["device_api"])) differs("device_api.mismatch", "device_api", api, target["device_api"]);
 	if (!same(source["vendor"], target["vendor"]))
 		differs("attribute.differs", "vendor", source["vendor"], target["vendor"]);
-	const [have, want] = [version(target["version"]), version(source["version"])];
-	if (have.major !== want.major) differs("version.major_mismatch", "version.major", want.major, have.major);
-	else if (!(have.minor >= want.minor)) differs("version.minor_downgrade", "version.minor", want.minor, have.minor);
+	for (const finding of versionFindings(source["version"], target["version"])) differs(...finding);
 	for (const section of [...(typeof api === "string" ? [api] : []), "vendor_fields"]) {
-		const [a, b] = [flat(source[section]), flat(target[section])];
+		const [a, b] = [flat(source, section, `${section}.`), flat(target, section, `${section}.`)];
 		for (const name of new Set([...a.keys(), ...b.keys()])) {
-			if (!same(a.get(name), b.get(name))) differs("attribute.differs", `${section}.${name}`, a.get(name), b.get(name));
+			if (!same(a.get(name), b.get(name))) differs("attribute.differs", name, a.get(name), b.get(name));
 		}
 	}
-	const [wanted, has] = [flat(source["mdev_attrs"]), flat(target["mdev_attrs"])];
+	const [wanted, has] = [flat(source, "mdev_attrs"), flat(target, "mdev_attrs")];
 	for (const [name, value] of wanted) {
 		if (same(value, has.get(name))) continue;
 		findings.push(["dynamic.set", name, `set ${name}=${text(value)} when creating the mdev on ${targetName(pair)}`]);
@@ -147,15 +145,41 @@ function toReasons(pair: Pair, findings: readonly Finding[]): readonly Reason[] 
 	);
 }
 
-function version(value: unknown): { readonly major: number; readonly minor: number } {
-	const { major, minor } = isFields(value) ? value : {};
-	return { major: Number(major ?? 0), minor: Number(minor ?? 0) };
+/** The rule of format H (2.6), for the two numbers that a descriptor has. */
+function versionFindings(
+	source: unknown,
+	target: unknown,
+): readonly (readonly [ReasonCode, string, unknown, unknown])[] {
+	if (source === undefined && target === undefined) return [];
+	if (source === undefined) return [["attribute.missing_source", "version", source, target]];
+	if (target === undefined) return [["attribute.missing_target", "version", source, target]];
+	const [want, have] = [versionOf(source), versionOf(target)];
+	if (!want || !have) return same(source, target) ? [] : [["version.unparseable", "version", source, target]];
+	if (have.major !== want.major) return [["version.major_mismatch", "version.major", want.major, have.major]];
+	if (have.minor < want.minor) return [["version.minor_downgrade", "version.minor", want.minor, have.minor]];
+	return [];
 }
 
-/** `{k: v}` and `[{k: v}, ...]` alike, as the mail has both. */
-function flat(value: unknown): ReadonlyMap<string, unknown> {
-	const objects = isFieldsList(value) ? value : isFields(value) ? [value] : [];
-	return new Map(objects.flatMap((object) => Object.entries(object)));
+function versionOf(value: unknown): { readonly major: number; readonly minor: number } | undefined {
+	const { major, minor = 0 } = isFields(value) ? value : {};
+	const isNumber = (part: unknown) => /^\d{1,10}$/.test(String(part));
+	return isNumber(major) && isNumber(minor) ? { major: Number(major), minor: Number(minor) } : undefined;
+}
+
+/**
+ * `{k: v}` and `[{k: v}, ...]` alike, as the mail has both: of several values of one name all. What is neither is compared as a
+ * whole, by the name of its field.
+ */
+function flat(fields: Fields, field: string, prefix = ""): ReadonlyMap<string, unknown> {
+	const value = fields[field];
+	const objects = isFieldsList(value) ? value : isFields(value) ? [value] : undefined;
+	const values = new Map<string, unknown>();
+	if (objects === undefined) return value === undefined ? values : values.set(field, value);
+	for (const [key, one] of objects.flatMap((object) => Object.entries(object))) {
+		const name = prefix + key;
+		values.set(name, values.has(name) ? [values.get(name), one] : one);
+	}
+	return values;
 }
 
 /** Ids come as text, in any case and with or without `0x`, or as numbers, of which `0x1234` is one and `1234` another. */
