@@ -24,6 +24,9 @@ CONF = nova.conf.CONF
 opts.register(CONF)
 LOG = logging.getLogger(__name__)
 
+# Verdicts that say what is wrong. Conditional is one: Nova provisions nothing, so the conductor would refuse that host too.
+KNOWN = ("reject", "conditional")
+
 # So many are asked about in one call.
 MAX_HOSTS = 1024
 
@@ -58,7 +61,7 @@ def _rejected(hosts, spec_obj):
     decisions = rpcapi.MigrationCompatAPI().rank_destinations(
         spec_obj._context, request.rank(instance, hosts[:MAX_HOSTS]))
     rejected = {host: decision for host, decision in decisions.items()
-                if decision.get("verdict") == "reject" and not decision["allowed"]}
+                if decision.get("verdict") in KNOWN and not decision["allowed"]}
     for host, decision in rejected.items():
         LOG.info("Host %s cannot take the devices: %s", host, decision.get("text"), instance=instance)
     return rejected.keys()
