@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decide } from "../../src/compat/decide.ts";
+import type { Candidate } from "../../src/compat/device.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
 import { mdev } from "../support/devices.ts";
 
@@ -158,6 +159,34 @@ describe("a descriptor (format B) is not accepted", () => {
 	test("if it is not the same, in whatever form", () => {
 		for (const fields of [{}, { version: "2.0" }, { version: 2 }, { vendor_fields: ["gen9"], mdev_attrs: "a=2" }])
 			expect(decided(descriptor(fields), descriptor(fields))).toEqual(["accept"]);
+	});
+});
+
+/** Format F4 names no mdev type, so that the policy alone says whether it may be another one. */
+describe("another mdev type that a declaration accepts, where the policy never does", () => {
+	const never = { ...DEFAULT_POLICY, cross_type: "never" } as const;
+	const ratio = { base_type: "a", aggregation_ratio: "2" };
+	const typed = (mdev_type?: string) => ({ device_api: "vfio-pci", ...(mdev_type && { mdev_type }), ...ratio });
+	const codes = (source: Partial<Candidate>, target: Partial<Candidate>) => {
+		const [device, candidate] = [mdev("s", {}, source), mdev("t", {}, target)];
+		const hosts = { source_host: "source", target_host: "target" };
+		const { verdict, reasons } = decide({ ...hosts, devices: [device], candidates: [candidate], policy: never });
+		return [verdict, ...reasons.map(({ code }) => code)];
+	};
+
+	test("is refused", () => {
+		expect(codes({ attributes: typed("x") }, { attributes: typed("y") })).toEqual(["reject", "type.cross_type"]);
+	});
+
+	test.fails("may be one that cannot be read, or is not there", () => {
+		const hidden = { attributes: typed(), unreadable: { mdev_type: "EIO" } };
+		expect(codes({ attributes: typed("x") }, hidden)).toEqual(["unknown", "attribute.unreadable"]);
+		expect(codes(hidden, { attributes: typed("x") })).toEqual(["unknown", "attribute.unreadable"]);
+		expect(codes({ attributes: typed("x") }, { attributes: typed() })).toEqual(["reject", "attribute.missing_target"]);
+	});
+
+	test("is none where neither side has a type", () => {
+		expect(codes({ attributes: typed() }, { attributes: typed() })).toEqual(["accept"]);
 	});
 });
 
