@@ -1,6 +1,5 @@
-import { attributeOf } from "./device.ts";
 import { FORMATS } from "./formats/index.ts";
-import { attributeNames, attributeReason, type Pair, show, sourceName, targetName } from "./pair.ts";
+import { attributeNames, attributeReason, bothValues, type Pair, show, sourceName, targetName } from "./pair.ts";
 import { type Reason, ranked, reason } from "./reason.ts";
 import { equal } from "./rules/equal.ts";
 import { applyRule, attributesOf } from "./rules/index.ts";
@@ -45,11 +44,14 @@ function undeclared(pair: Pair): readonly Reason[] {
 
 /** Nova pairs equal type names only, so a declaration that accepts another type deserves a word. */
 function crossType(pair: Pair, covered: ReadonlySet<string>): readonly Reason[] {
-	const source = attributeOf(pair.source, "mdev_type");
-	const target = attributeOf(pair.target, "mdev_type");
-	if (!covered.has("mdev_type") || source === undefined || target === undefined || source === target) return [];
+	const types = covered.has("mdev_type") ? bothValues(pair, "mdev_type", "compare") : undefined;
+	if (types === undefined) return [];
+	const isForbidden = pair.policy.cross_type === "never";
+	if ("reason" in types) return isForbidden ? [types.reason] : [];
+	const { source, target } = types;
+	if (source === target) return [];
 	const message = `mdev_type ${show(source)} becomes ${show(target)} on ${targetName(pair)}; Nova pairs equal types only`;
-	const severity = pair.policy.cross_type === "never" ? "error" : "warning";
+	const severity = isForbidden ? "error" : "warning";
 	return [attributeReason(pair, "type.cross_type", "mdev_type", "compare", message, { severity })];
 }
 
