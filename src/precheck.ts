@@ -156,6 +156,9 @@ function withoutComparison(
 ): Decision {
 	const place = { source_host: request.source_host, target_host: request.dest_host };
 	const left = override(reasons, overridesFor(policy.overrides, place));
+	// Of which kind the devices are, their names say too: the id is that of builds which did not count by kind.
+	const { pci: _, ...announced } = request.announced;
 	// Not what the reasons say in words, which may name an age: the same question has the same id.
-	return conclude(verdict, left, policy, [request, reasons.map(({ code, device }) => [code, device])]);
+	const question = { ...request, announced };
+	return conclude(verdict, left, policy, [question, reasons.map(({ code, device }) => [code, device])]);
 }
