@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import amqp, { type Channel, type ChannelModel } from "amqplib";
+import amqp, { type Channel, type ChannelModel, type Options } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { declare, type Foreign } from "../../src/messaging/declare.ts";
@@ -195,6 +195,35 @@ describe("what is declared", () => {
 		expect(errors).toEqual([told("exchange 'x_"), told("queue 't_")]);
 		// P18: the same for who publishes only.
 		expect(client.lines.join("")).toMatch(/ ERROR .*'durable' for exchange 'x_/);
+	});
+
+	const LIMITED = { rabbit_quorum_queue: true, rabbit_quorum_delivery_limit: 7 };
+	const QUORUM = { durable: true, arguments: { "x-queue-type": "quorum" } };
+	/** the queue of the topic as somebody has made it, our options, what to look at */
+	const OTHERS: readonly (readonly [Options.AssertQueue, Readonly<Record<string, unknown>>, RegExp])[] = [
+		[{ durable: true }, {}, /'durable' .*: amqp_durable_queues, .* must be as in nova\.conf; using it/],
+		[{ autoDelete: true }, {}, /'auto_delete' .*: amqp_auto_delete must be as in nova\.conf; using it/],
+		[{ durable: true }, { rabbit_quorum_queue: true }, /'x-queue-type' .*: rabbit_quorum_queue, .* must be as in /],
+		[QUORUM, LIMITED, /'x-delivery-limit' .*: rabbit_quorum_delivery_limit must be as in nova\.conf; using it/],
+		...["x-max-length", "x-message-ttl", "x-expires"].map((name) => {
+			const said = new RegExp(
+				`'${name}' .*: no option makes it so: delete it, and it is declared as here; .*set_policy`,
+			);
+			return [{ arguments: { [name]: 60_000 } }, {}, said] as const;
+		}),
+		[
+			{ arguments: { "x-dead-letter-exchange": "dead" } },
+			{},
+			/'x-dead-letter-exchange' .*: no option makes it so: delete it, /,
+		],
+	];
+	test.fails.each(OTHERS)("row 14: a queue with %j: what to look at is told", async (other, options, says) => {
+		const target = newTarget();
+		await (await observe()).assertQueue(target.topic, { ...QUEUE, ...other });
+		const { lines } = await serve(async () => "served", target, broker.url, options);
+		const errors = lines.filter((line) => line.includes(" ERROR ") && line.includes(`queue '${target.topic}'`));
+		expect(errors).toEqual([expect.stringMatching(says)]);
+		expect(errors.join("")).not.toContain("rabbit_*");
 	});
 
 	test("row 14: it is told once, and declared once whoever made it has deleted it", async () => {
