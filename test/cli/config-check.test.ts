@@ -86,10 +86,12 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 	let ca: TestCa;
 	let mine: Certificate;
 	let other: Certificate;
+	let old: Certificate;
 	let inOne: string;
 	beforeAll(() => {
 		ca = createCa();
 		[mine, other] = [ca.issue("nova", "DNS:nova"), ca.issue("nova", "DNS:nova")];
+		old = ca.issue("nova", "DNS:nova", -1);
 		inOne = `${mine.cert}.one.pem`;
 		writeFileSync(inOne, readFileSync(mine.cert, "utf8") + readFileSync(mine.key, "utf8"));
 	});
@@ -104,6 +106,27 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 		expect(status).toBe(78);
 		const [, said = ""] = /^novacompat: novacompat\.yaml:1:16: (.*)\n$/.exec(stderr) ?? [];
 		expect(said.replaceAll(mine.key, "KEY")).toMatch(says);
+	});
+
+	/** files by option, what is said */
+	const EXPIRED: readonly (readonly [() => Readonly<Record<string, string>>, RegExp])[] = [
+		[() => ({ ...pair(old), ssl_ca_file: ca.ca }), /^novacompat\.yaml:1:16: ssl_cert_file: OLD has expired on DATE\n$/],
+		[
+			() => ({ ...pair(mine), ssl_ca_file: old.cert }),
+			/^novacompat\.yaml:1:16: ssl_ca_file: OLD has expired on DATE\n$/,
+		],
+		[() => ({ ca: ca.ca, ...old }), /^novacompat\.yaml:4:12: agent_tls\.cert: OLD has expired on DATE\n$/],
+		[() => ({ ...mine, ca: old.cert }), /^novacompat\.yaml:4:12: agent_tls\.ca: OLD has expired on DATE\n$/],
+	];
+	test.fails.each(EXPIRED)("1: a certificate that has expired, with the date: row %#", (files, says) => {
+		chmodSync(mine.key, 0o600);
+		const named = JSON.stringify(files());
+		const isBroker = named.includes("ssl_");
+		const agents = isBroker ? "http" : "https";
+		const text = isBroker ? `oslo_messaging_rabbit: {"ssl":true,${named.slice(1)}` : `agent_tls: ${named}`;
+		const { status, stdout } = check(`${SOUND.replace("http", agents)}#\n${text}\n`);
+		const said = stdout.replaceAll(old.cert, "OLD").replace(/\w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} GMT/, "DATE");
+		expect({ status, said }).toEqual({ status: 1, said: expect.stringMatching(says) });
 	});
 
 	/** what is added to a sound configuration, other files, what is said */

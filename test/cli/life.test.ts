@@ -158,6 +158,19 @@ describe("SIGHUP", () => {
 		expect((await reload()).at(-1)).toBe("INFO novacompat.serve [-] configuration reloaded");
 	});
 
+	test.fails("tells of a certificate for the broker that has expired, as the start does", async () => {
+		const { cert, key } = ca.issue("nova", "DNS:nova", -1);
+		const files = { ssl_ca_file: ca.ca, ssl_cert_file: cert, ssl_key_file: key };
+		const yaml = `${SERVE}oslo_messaging_rabbit: ${JSON.stringify({ ssl: true, ...files })}\n`;
+		const { reload, log } = await serve({ "serve.yaml": yaml });
+		const warning = /WARNING novacompat\.serve \[-\] transport_url: ssl_cert_file: \S+\.pem has expired on .* GMT$/m;
+		expect(log()).toMatch(warning);
+		expect(await reload()).toEqual([
+			expect.stringMatching(warning),
+			"INFO novacompat.serve [-] configuration reloaded",
+		]);
+	});
+
 	test("metrics say when the certificates in use end", async () => {
 		const [agents, broker, renewed] = [20, 5, 30].map((days) => ca.issue("service", "DNS:service", days));
 		const yaml = (cert = "", key = "") =>
