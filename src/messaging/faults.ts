@@ -1,13 +1,33 @@
 import type { Fault } from "./supervisor.ts";
 import type { TransportHost } from "./transport-url.ts";
 
+/** What exchanges and queues are declared with, by its name in AMQP and, if need be, where: what it follows from, see topology.ts. */
+const OPTIONS_OF: Readonly<Record<string, string>> = {
+	"durable'": "amqp_durable_queues, rabbit_quorum_queue and rabbit_transient_quorum_queue",
+	"auto_delete'": "amqp_auto_delete",
+	"x-queue-type'": "rabbit_quorum_queue, rabbit_transient_quorum_queue and rabbit_stream_fanout",
+	"x-delivery-limit'": "rabbit_quorum_delivery_limit",
+	"x-max-in-memory-length'": "rabbit_quorum_max_memory_length",
+	"x-max-in-memory-bytes'": "rabbit_quorum_max_memory_bytes",
+	"x-(expires|max-age)' for queue '(reply_|[^']*_fanout)": "rabbit_transient_queues_ttl",
+};
+
 /** What amqplib, Node or OpenSSL say; what an operator should look at; whether only a change of something will help. */
 const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
 	[/Handshake terminated by server: 403/, "check user name and password", true],
 	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
 	[/ limit (in|of) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
+	...Object.entries(OPTIONS_OF).map(([arg, options]) => {
+		const says = new RegExp(` \\(PRECONDITION-FAILED\\) .* inequivalent arg '${arg}`);
+		return [says, `${options} must be as in nova.conf`, true] as const;
+	}),
 	[
-		/ \(PRECONDITION-FAILED\) .* (inequivalent|invalid) arg /,
+		/ \(PRECONDITION-FAILED\) .* inequivalent arg /,
+		"no option makes it so: delete it, and it is declared as here; such arguments are for a policy (rabbitmqctl set_policy)",
+		true,
+	],
+	[
+		/ \(PRECONDITION-FAILED\) .* invalid arg /,
 		"amqp_durable_queues, amqp_auto_delete and the rabbit_* options must be as in nova.conf",
 		true,
 	],
@@ -15,7 +35,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 	[/ \(RESOURCE-LOCKED\) /, "another program uses it alone", true],
 	[/transient_nonexcl_queues/, "set rabbit_quorum_queue and rabbit_transient_quorum_queue, in nova.conf too", true],
 	[/SASL mechanism/, "check rabbit_login_method", true],
-	[/^CERT_HAS_EXPIRED/, "renew the certificate of the broker", true],
+	[/^CERT_HAS_EXPIRED/, "renew the certificate of the broker, or of its CA", true],
 	[/^CERT_NOT_YET_VALID/, "check the clocks", true],
 	[/^ERR_TLS_CERT_ALTNAME_INVALID/, "the certificate is for another name than that in transport_url", true],
 	[
