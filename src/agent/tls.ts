@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import { fileVersions } from "../snapshot/file-versions.ts";
+import { validityProblem } from "../snapshot/validity.ts";
 
 const CHECK_INTERVAL_MS = 5_000;
 /** So long before the certificate ends that is said: three weeks. */
@@ -121,9 +122,10 @@ function warningsOf({ certificate }: TlsMaterial, host: string): readonly string
 		const names = certificate.subjectAltName ?? "no subjectAltName";
 		warnings.push(`the certificate has ${names}, expected DNS:${host}: the service will refuse it`);
 	}
-	const left = new Date(certificate.validTo).getTime() - Date.now();
-	if (left < 0) warnings.push(`the certificate has expired on ${certificate.validTo}`);
-	else if (left < ALARM_MS) warnings.push(`the certificate expires on ${certificate.validTo}`);
+	const problem = validityProblem(certificate, Date.now());
+	if (problem) warnings.push(`the certificate ${problem}`);
+	else if (Date.parse(certificate.validTo) - Date.now() < ALARM_MS)
+		warnings.push(`the certificate expires on ${certificate.validTo}`);
 	return warnings;
 }
 

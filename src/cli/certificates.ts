@@ -2,10 +2,14 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
+import { validityProblem } from "../snapshot/validity.ts";
 import { busesOf } from "./broker-tls.ts";
+import type { Finding } from "./config-lint.ts";
 
 /** Whom the service shows a certificate to. */
 type Peer = "agents" | "broker";
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
  * When the service's own certificates end, in seconds since 1970: of several for brokers the one that ends first. One that cannot be
@@ -29,6 +33,47 @@ export function certificateEnds(config: Config): Readonly<Partial<Record<Peer, n
 function endOf(file: string): readonly number[] {
 	try {
 		return [new Date(new X509Certificate(readFileSync(file)).validTo).getTime() / 1000];
+	} catch {
+		return [];
+	}
+}
+
+/**
+ * Certificates and authorities that can be read, and that nobody accepts at that time (milliseconds since 1970). It is no reason not to
+ * start: the clock may be wrong, and a renewed one is taken without a restart.
+ */
+export function invalidCertificates(config: Config, now: number): readonly Finding[] {
+	const { agent_tls } = config;
+	const ofAgents = agent_tls
+		? [
+				{ path: ["agent_tls"], option: "agent_tls.ca", file: agent_tls.ca, isBundle: true },
+				{ path: ["agent_tls"], option: "agent_tls.cert", file: agent_tls.cert, isBundle: false },
+			]
+		: [];
+	const ofBuses = busesOf(config).flatMap(({ path, url, section }) => {
+		const { ssl, ssl_ca_file, ssl_cert_file } = rabbitOptions(section, url.query);
+		if (!ssl) return [];
+		return [
+			{ path, option: "ssl_ca_file", file: ssl_ca_file, isBundle: true },
+			{ path, option: "ssl_cert_file", file: ssl_cert_file, isBundle: false },
+		];
+	});
+	return [...ofAgents, ...ofBuses].flatMap(({ path, option, file, isBundle }) => {
+		if (file === undefined) return [];
+		const certificates = certificatesIn(file).slice(0, isBundle ? undefined : 1);
+		const problems = certificates.map((certificate) => validityProblem(certificate, now));
+		// Among many authorities some are old: one that counts is enough.
+		const [problem] = problems;
+		if (problem === undefined || problems.includes(undefined)) return [];
+		return [{ path, message: `${option}: ${file} ${problem}` }];
+	});
+}
+
+/** Those of a file in PEM; none when it cannot be read, of which others tell. */
+function certificatesIn(file: string): readonly X509Certificate[] {
+	try {
+		const blocks = readFileSync(file, "latin1").match(PEM) ?? [];
+		return blocks.map((block) => new X509Certificate(block));
 	} catch {
 		return [];
 	}

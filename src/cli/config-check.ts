@@ -7,6 +7,7 @@ import { ConfigError, type Placed } from "../yaml.ts";
 import { lintAgent } from "./agent-check.ts";
 import { AGENT_OPTIONS } from "./agent-options.ts";
 import { checkBrokerTls } from "./broker-tls.ts";
+import { invalidCertificates } from "./certificates.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { lintConfig } from "./config-lint.ts";
 import { EXIT, UsageError } from "./exit-codes.ts";
@@ -42,7 +43,9 @@ function lintServe(files: readonly string[], novaConf: readonly string[]): reado
 	checkBrokerTls(config, placeOf);
 	return [
 		...files.flatMap(readableByOthers),
-		...lintConfig(config).map(({ path, message }) => `${placeOf(path)}: ${message}`),
+		...[...lintConfig(config), ...invalidCertificates(config, Date.now())].map(
+			({ path, message }) => `${placeOf(path)}: ${message}`,
+		),
 		...(config.policy_file === undefined ? [] : lintPolicy(config.policy_file, Date.now())),
 	];
 }

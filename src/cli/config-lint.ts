@@ -8,7 +8,7 @@ import { busesOf } from "./broker-tls.ts";
 type Path = readonly PropertyKey[];
 
 /** Something in a configuration that is allowed and hardly meant, or known to be unsafe. */
-interface Finding {
+export interface Finding {
 	readonly path: Path;
 	readonly message: string;
 }

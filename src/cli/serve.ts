@@ -18,7 +18,7 @@ import { Recorder, TappedTransport } from "../recording/tap.ts";
 import type { AgentSnapshots } from "../snapshot/agents.ts";
 import { ConfigError } from "../yaml.ts";
 import { brokerTlsFiles, checkBrokerTls } from "./broker-tls.ts";
-import { certificateEnds } from "./certificates.ts";
+import { certificateEnds, invalidCertificates } from "./certificates.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";
 import { CurrentPolicy } from "./current-policy.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -56,6 +56,7 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	const stderr = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.serve", config.debug, stderr.write, logFormat(config));
 	checkBrokerTls(config);
+	warnOfCertificates(config, log);
 	const current = new CurrentPolicy(config.policy_file, log);
 	const policy = current.policy;
 	const monitor = new Monitor({ name: config.host, policy, log });
@@ -107,6 +108,10 @@ export async function serve({ novaConf, ...named }: ServeOptions): Promise<void>
 	});
 }
 
+function warnOfCertificates(config: Config, log: Logger): void {
+	for (const { path, message } of invalidCertificates(config, Date.now())) log.warning(`${path.join(".")}: ${message}`);
+}
+
 /** What is taken of another configuration, by the parts that have it. */
 function reloadsOf(
 	options: Pick<ReloadsOptions<Config>, "config" | "files" | "read"> & { readonly log: LevelledLogger },
@@ -130,7 +135,7 @@ function reloadsOf(
 			// Each connection reads them; what cannot be used would be noticed at the next one.
 			(next) => {
 				checkBrokerTls(next);
-				return () => undefined;
+				return () => warnOfCertificates(next, log);
 			},
 		],
 		isMutable: (option, from, to) => {
