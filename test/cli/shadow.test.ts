@@ -122,6 +122,13 @@ function send(name: string, changes: Fields = {}): void {
 }
 
 describe("serve with nothing but a section of shadow", () => {
+	test.fails("says of which cell the broker is that it is connected to", () => {
+		const said = lines.filter((text) => text.includes("connected to rabbit"));
+		expect(said).toEqual([
+			expect.stringMatching(/ INFO novacompat\.serve \[-\] shadow cell1: connected to rabbit 127\.0\.0\.1:\d+$/),
+		]);
+	});
+
 	test("tells, for migrations that Nova made, what it would have said and what Nova did", {
 		timeout: 30_000,
 	}, async () => {
