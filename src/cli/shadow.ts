@@ -1,6 +1,7 @@
 import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../log/logger.ts";
+import type { Log } from "../messaging/log.ts";
 import { RabbitTransport } from "../messaging/rabbit.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
 import type { Consumer } from "../messaging/transport.ts";
@@ -39,7 +40,7 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness, r
 		url,
 		options: rabbitOptions({ ...config.oslo_messaging_rabbit, ...oslo_messaging_rabbit }, url.query),
 		connectionName: `novacompat-shadow-${cell}`,
-		log,
+		log: ofCell(cell, log),
 	});
 	const shadow = new Shadow({
 		cell,
@@ -86,5 +87,17 @@ function createShadow(cell: string, { config, policy, snapshots, log, witness, r
 		state: () => ({ [`shadow ${cell}`]: { ...reportOf(transport.state()), checks: shadow.agreement.summary() } }),
 		bus: (): Bus => ({ role: "shadow", cell, state: transport.state() }),
 		shadow: { cell, agreement: shadow.agreement },
+	};
+}
+
+/** Virtual hosts of several cells, and of the service itself, may be of one broker. */
+function ofCell(cell: string, log: Log): Log {
+	const text = (message: string) => `shadow ${cell}: ${message}`;
+	return {
+		debug: (message) => log.debug(text(message)),
+		info: (message) => log.info(text(message)),
+		warning: (message) => log.warning(text(message)),
+		error: (message) => log.error(text(message)),
+		exception: (message, error) => log.exception(text(message), error),
 	};
 }

@@ -122,7 +122,7 @@ function send(name: string, changes: Fields = {}): void {
 }
 
 describe("serve with nothing but a section of shadow", () => {
-	test.fails("says of which cell the broker is that it is connected to", () => {
+	test("says of which cell the broker is that it is connected to", () => {
 		const said = lines.filter((text) => text.includes("connected to rabbit"));
 		expect(said).toEqual([
 			expect.stringMatching(/ INFO novacompat\.serve \[-\] shadow cell1: connected to rabbit 127\.0\.0\.1:\d+$/),
