@@ -13,6 +13,9 @@ import { AgentOptions, checkAgentOptions, HostName } from "./snapshot/agent-opti
 import { isMapping, type Placed, quotable, readYamlWithPlaces } from "./yaml.ts";
 import { z } from "./zod.ts";
 
+/** RabbitMQ gives a connection 2,047 channels unless its `channel_max` is another one; the service takes a few besides. */
+const MAX_STAND_INS = 1_000;
+
 const TransportUrlText = z.string("expected rabbit://user:password@host:port/vhost").transform((text, context) => {
 	try {
 		return parseTransportUrl(text);
@@ -109,7 +112,13 @@ export const Config = z
 		max_checks_per_second_per_host: ChecksPerSecond.default(2_000),
 		/** More than one process can decide. */
 		max_checks_per_second: ChecksPerSecond.default(10_000),
-		stand_in_hosts: z.array(HostName).default([]),
+		stand_in_hosts: z
+			.array(HostName)
+			.max(
+				MAX_STAND_INS,
+				`expected at most ${MAX_STAND_INS} hosts: each takes two of the 2047 channels of a connection`,
+			)
+			.default([]),
 		policy_file: z.string().min(1).optional(),
 		versioned_notifications_topics: z.array(Topic).default([]),
 		journal: JournalSection.optional(),

@@ -243,6 +243,11 @@ describe("a mistake in the configuration is named with its place", () => {
 		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: .*expected number.*, got "soon"/],
 		["transport_url: memory://\nmax_check_time: 0\n", "2:17", /max_check_time/],
 		["transport_url: memory://\nstand_in_hosts: [a, 5]\n", "2:21", /stand_in_hosts\.1/],
+		[
+			`transport_url: memory://\nstand_in_hosts: [${"a, ".repeat(1_000)}a]\n`,
+			"2:17",
+			/stand_in_hosts: expected at most 1000 hosts: each takes two of the 2047 channels of a connection/,
+		],
 		["transport_url: amqp://u:secret@h/\n", "1:16", /driver "amqp", expected rabbit/],
 		["transport_url: rabbit://u:secret@h:99999/\n", "1:16", /address "h:99999", expected host:port/],
 		["debug: true\n", "1:1", /transport_url: expected rabbit:.*, here or in a --nova-conf; or a section of shadow$/],

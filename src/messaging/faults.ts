@@ -16,6 +16,7 @@ const OPTIONS_OF: Readonly<Record<string, string>> = {
 const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
 	[/Handshake terminated by server: 403/, "check user name and password", true],
 	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
+	[/^No channels left to allocate/, "raise channel_max (rabbitmq.conf)", true],
 	[/ limit (in|of) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
 	...Object.entries(OPTIONS_OF).map(([arg, options]) => {
 		const says = new RegExp(` \\(PRECONDITION-FAILED\\) .* inequivalent arg '${arg}`);

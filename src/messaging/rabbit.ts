@@ -190,7 +190,7 @@ export class RabbitTransport implements Transport {
 			const consuming = await this.#connect(host, "consume", lost);
 			const publishing = await this.#connect(host, "publish", lost);
 			const publisher = new Publisher(publishing, this.#options, this.#log, lost.signal);
-			this.#adopt({ host, consuming, publishing, publisher, lost });
+			this.#adopt({ host, consuming, publishing, publisher, lost, declaredAgain: Promise.resolve() });
 			return lost.signal;
 		} catch (error) {
 			lost.abort(error);

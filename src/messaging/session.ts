@@ -11,6 +11,8 @@ export interface Session {
 	readonly publisher: Publisher;
 	/** Aborted with the reason when either connection is lost; ends both. */
 	readonly lost: AbortController;
+	/** Resolves when nothing is being declared again: each takes a channel of its own, of which a connection has only so many. */
+	declaredAgain: Promise<void>;
 }
 
 /** What ends it, ends what depends on it. */

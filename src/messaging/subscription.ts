@@ -5,7 +5,7 @@ import { deferred } from "./deferred.ts";
 import { explain } from "./faults.ts";
 import type { Log } from "./log.ts";
 import { MAX_BODY_BYTES } from "./message.ts";
-import type { Channel, ChannelModel, ConsumeMessage } from "./rabbit.ts";
+import type { Channel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { isStream, StreamReader } from "./stream-reader.ts";
 import { supervise, until } from "./supervisor.ts";
@@ -65,7 +65,7 @@ export class Subscription {
 				places: [session],
 				strategy: "round-robin",
 				nameOf: ({ host }) => `${queues} at ${nameOf(host)}`,
-				open: () => this.#consume(session.consuming),
+				open: () => this.#consume(session),
 				explain: (error, { host }) => explain(error, host, vhost),
 				log,
 				stop: AbortSignal.any([session.lost.signal, this.#cancelled.signal]),
@@ -89,9 +89,9 @@ export class Subscription {
 		clearTimeout(timer);
 	}
 
-	async #consume(connection: ChannelModel): Promise<AbortSignal> {
+	async #consume(session: Session): Promise<AbortSignal> {
 		const { topology, prefetch, log } = this.#options;
-		const channel = await declare(connection, topology, log, this.#foreign);
+		const channel = await declare(session.consuming, topology, log, this.#foreign);
 		const lost = new AbortController();
 		watch(channel, lost);
 		// Its other consumers would live on beside their successors.
@@ -125,7 +125,7 @@ export class Subscription {
 			if (isStream(step)) await this.#stream.consume(channel, step, { take, skip }, lost);
 			else await channel.consume(step.queue, take, { consumerTag: step.tag, arguments: step.arguments });
 		}
-		this.#redeclare(connection, lost);
+		this.#redeclare(session, lost);
 		this.#channel = channel;
 		this.#lost = lost.signal;
 		if (this.#wasEstablished) this.#options.onResumed?.();
@@ -134,12 +134,15 @@ export class Subscription {
 		return lost.signal;
 	}
 
-	#redeclare(connection: ChannelModel, lost: AbortController): void {
+	#redeclare(session: Session, lost: AbortController): void {
 		const { topology, log } = this.#options;
+		const again = async () => {
+			if (lost.signal.aborted || this.#cancelled.signal.aborted) return;
+			const channel = await declare(session.consuming, topology, log, this.#foreign);
+			await channel.close();
+		};
 		const timer = setInterval(() => {
-			declare(connection, topology, log, this.#foreign)
-				.then((channel) => channel.close())
-				.catch((error: unknown) => lost.abort(error));
+			session.declaredAgain = session.declaredAgain.then(again).catch((error: unknown) => lost.abort(error));
 		}, REDECLARE_MS);
 		// Leaves no listener behind: that of a signal which outlives them all would keep each connection.
 		void until([lost.signal, this.#cancelled.signal]).then(() => clearInterval(timer));
