@@ -1024,6 +1024,25 @@ describe("a hung broker", () => {
 		}
 	}, 60_000);
 
+	test.fails("P28: heartbeats for a caller go on when it goes on, as in Python", async () => {
+		const slow = gate();
+		const { target, transport } = await serve(() => slow.opened);
+		const queue = `reply_${newId()}`;
+		const beats = new Inbox();
+		await transport.listenForReplies(queue, beats.ack);
+		const request = JSON.stringify({ method: "m", _msg_id: "1", _reply_q: queue, _timeout: 2 });
+		const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+		await transport.publish(to, Buffer.from(request), { timeout: 5_000, expiration: 60_000 });
+		await beats.at(0);
+		broker.pause();
+		// Longer than a heartbeat waits to be confirmed, and shorter than a hung broker goes unnoticed.
+		await sleep(4_500).finally(() => broker.resume());
+		// The one that was on its way, and those after it.
+		await beats.at(2);
+		slow.open("done");
+		await expect.poll(() => beats.deliveries.at(-1)?.body.toString()).toContain("done");
+	});
+
 	test("cancel ends quickly, and leaves no consumer when the broker goes on", async () => {
 		const target = newTarget();
 		const { transport } = open();
