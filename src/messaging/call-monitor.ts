@@ -6,6 +6,8 @@ import { isReplyQueue } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 const HEARTBEAT_TIMEOUT_MS = 3_000;
+/** After one that the broker has not taken. */
+const AGAIN_MS = 1_000;
 /** Node makes a millisecond of what is longer; no call takes that long. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -31,7 +33,9 @@ export function keepWaiting(
 	let isAnswered = false;
 	const beat = () => {
 		beating = sendHeartbeat(transport, queue, msgId).then((outcome) => {
-			if (outcome === "routed" && !isAnswered) timer = setTimeout(beat, interval);
+			// That the queue is missing ends them in Python, too; there one that the broker does not take is sent again until it does.
+			if (outcome === "unroutable" || isAnswered) return;
+			timer = setTimeout(beat, outcome === "routed" ? interval : AGAIN_MS);
 		});
 	};
 	let timer = setTimeout(beat, interval);
@@ -42,11 +46,14 @@ export function keepWaiting(
 	};
 }
 
-async function sendHeartbeat(transport: Transport, queue: string, msgId: string): Promise<"routed" | "lost"> {
+async function sendHeartbeat(
+	transport: Transport,
+	queue: string,
+	msgId: string,
+): Promise<"routed" | "unroutable" | "lost"> {
 	try {
 		const timeout = HEARTBEAT_TIMEOUT_MS;
-		const outcome = await transport.publish({ kind: "reply", queue }, heartbeat(msgId), { timeout });
-		return outcome === "routed" ? outcome : "lost";
+		return await transport.publish({ kind: "reply", queue }, heartbeat(msgId), { timeout });
 	} catch (error) {
 		if (!(error instanceof MessageDeliveryFailure)) throw error;
 		return "lost";
