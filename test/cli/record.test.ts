@@ -7,6 +7,7 @@ import amqp from "amqplib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { newId, requestFields, sealEnvelope } from "../../src/messaging/message.ts";
 import { MAIN, novacompat, novacompatWith } from "../support/cli.ts";
+import { freePort } from "../support/free-port.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { addTapUser } from "../support/tap-user.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -87,6 +88,24 @@ describe("record without files", () => {
 		const { status, stderr, stdout } = novacompat(...words);
 		expect(stderr).toContain(message);
 		expect([status, stdout]).toEqual([64, ""]);
+	});
+
+	test.fails("75: ended before there was anything to listen to, it says so", async () => {
+		const child = spawn(process.execPath, [MAIN, "record", "--output", join(directory, "deaf.jsonl")], {
+			env: { ...process.env, NOVACOMPAT_TRANSPORT_URL: `rabbit://127.0.0.1:${await freePort()}/` },
+			stdio: ["ignore", "ignore", "pipe"],
+		});
+		let said = "";
+		child.stderr.on("data", (chunk) => {
+			said += chunk;
+		});
+		await vi.waitFor(() => expect(said).toContain("ECONNREFUSED"), 20_000);
+		child.kill("SIGINT");
+		const [code] = await once(child, "exit");
+		expect({ code, last: said.trimEnd().split("\n").at(-1) }).toEqual({
+			code: 75,
+			last: "novacompat: nothing was recorded: it never came to listen on the bus",
+		});
 	});
 
 	test("numbers that JavaScript's own JSON has not stay what they are", () => {
