@@ -10,6 +10,7 @@ import { Recorder } from "../recording/tap.ts";
 import { type BusOptions, connectTo, findBus } from "./bus.ts";
 import { complain } from "./complain.ts";
 import { counted } from "./counting.ts";
+import { CALL_EXIT } from "./exit-codes.ts";
 import { ownerOnly } from "./owner-only.ts";
 import { header } from "./recordings.ts";
 import { untilSignal } from "./signals.ts";
@@ -37,24 +38,35 @@ export async function recordBus({ output, ...options }: RecordBusOptions): Promi
 			throw error;
 		});
 		let written = 0;
+		let isListening = false;
 		const write = (line: string) => {
 			file.write(line);
 			written++;
 		};
 		file.write(`${JSON.stringify(header(false))}\n`);
 		// What goes wrong with the broker is told and tried again; a disk that is full ends it.
-		await Promise.race([failed, untilSignal(), listen(transport, bus.exchange, write)]);
+		const listening = () => {
+			isListening = true;
+		};
+		await Promise.race([failed, untilSignal(), listen(transport, bus.exchange, write, listening)]);
 		await transport.close();
 		// Also for what was on its way to the disk.
 		if (output !== undefined) await Promise.race([failed, ended(file)]);
-		complain(`${counted(written, "message")} recorded`);
+		if (isListening) return complain(`${counted(written, "message")} recorded`);
+		complain("nothing was recorded: it never came to listen on the bus");
+		process.exitCode = CALL_EXIT.noBroker;
 	} finally {
 		await transport.close();
 	}
 }
 
 /** Never resolves. */
-async function listen(transport: RabbitTransport, exchange: string, write: (line: string) => void): Promise<never> {
+async function listen(
+	transport: RabbitTransport,
+	exchange: string,
+	write: (line: string) => void,
+	listening: () => void,
+): Promise<never> {
 	const recorder = new Recorder({ write, maxSize: Number.POSITIVE_INFINITY, onFull: () => undefined });
 	const keys = [...COMPUTE_TOPICS, MIGRATION_COMPAT_TOPIC].map((topic) => `${topic}.#`);
 	await transport.tap(
@@ -65,6 +77,7 @@ async function listen(transport: RabbitTransport, exchange: string, write: (line
 		},
 		() => complain("connected again; what was sent meanwhile is not recorded"),
 	);
+	listening();
 	complain(`recording ${keys.map((key) => `${exchange}/${key}`).join(", ")}; Ctrl-C ends it`);
 	return new Promise(() => undefined);
 }
