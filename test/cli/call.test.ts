@@ -184,6 +184,15 @@ describe("nobody is there", () => {
 		});
 	});
 
+	test.fails("for the reply, because this user may have none: not a word of a connection that there is", async () => {
+		const env = { NOVACOMPAT_TRANSPORT_URL: await broker.addUser("poor") };
+		await broker.ctl("set_permissions", "poor", "^$", ".*", "^$");
+		const { status, stderr } = novacompatWith({ env }, "call", "echo", "--timeout", "3");
+		expect(stderr).toMatch(/^novacompat: reply_.*ACCESS_REFUSED.*: check the permissions of the user/);
+		expect(stderr).toMatch(/novacompat: echo of nova\/migration_compat was not sent: no reply queue in 3 s\n$/);
+		expect(status).toBe(75);
+	});
+
 	test("to connect to: the reason at once, the exit code in time", () => {
 		const url = "rabbit://guest:s3cr3t@127.0.0.1:1/";
 		const env = { NOVACOMPAT_TRANSPORT_URL: url };
