@@ -98,6 +98,7 @@ export class RpcClient {
 			what: `${String(fields["method"])} of ${addressText(target)}`,
 			timeout: options.timeout,
 			callMonitorTimeout: options.callMonitorTimeout,
+			isConnected: () => this.#transport.state().connected !== undefined,
 			onBody: options.onBody,
 			onSettled: () => this.#waiters.delete(msgId),
 		});

@@ -10,6 +10,8 @@ export interface WaiterOptions {
 	readonly timeout: number;
 	/** Seconds between two signs of life. */
 	readonly callMonitorTimeout: number | undefined;
+	/** Whether there is a broker. */
+	readonly isConnected: () => boolean;
 	/** Takes each reply as it came, and its `_msg_id`. */
 	readonly onBody: ((body: Buffer, msgId: string) => void) | undefined;
 	/** Forgets the waiter, however the call ends. */
@@ -34,7 +36,8 @@ const LONGEST_MS = 2 ** 31 - 1;
  * Waits as ReplyWaiter does (oslo_messaging/_drivers/amqpdriver.py): the call has a timer, and the call monitor one that
  * every heartbeat restarts; whichever ends first ends the call.
  */
-export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettled }: WaiterOptions): Waiter {
+export function startWaiter(options: WaiterOptions): Waiter {
+	const { timeout, callMonitorTimeout, onBody, onSettled } = options;
 	const { promise: result, resolve, reject } = deferred<unknown>();
 	const settle = (finish: () => void) => {
 		clearTimeout(overall);
@@ -43,7 +46,7 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettl
 		finish();
 	};
 	const startTimer = (seconds: number) => {
-		const expire = () => settle(() => reject(timedOut(what, seconds, waiter)));
+		const expire = () => settle(() => reject(timedOut(options, seconds, waiter)));
 		return setTimeout(expire, Math.min(seconds * 1000, LONGEST_MS));
 	};
 	const overall = startTimer(timeout);
@@ -67,10 +70,15 @@ export function startWaiter({ what, timeout, callMonitorTimeout, onBody, onSettl
 	return waiter;
 }
 
-function timedOut(what: string, seconds: number, { sent, routed }: Pick<Waiter, "sent" | "routed">): MessagingTimeout {
+function timedOut(
+	{ what, isConnected }: WaiterOptions,
+	seconds: number,
+	{ sent, routed }: Pick<Waiter, "sent" | "routed">,
+): MessagingTimeout {
 	const happened = `the broker has not confirmed in ${seconds} s that it has the request; the method may still run`;
+	const missing = isConnected() ? "no reply queue" : "no connection";
 	const text = routed
 		? `no reply to ${what} in ${seconds} s`
-		: `${what}${sent ? `: ${happened}` : ` was not sent: no connection in ${seconds} s`}`;
+		: `${what}${sent ? `: ${happened}` : ` was not sent: ${missing} in ${seconds} s`}`;
 	return new MessagingTimeout(text, { sent, routed });
 }

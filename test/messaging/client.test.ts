@@ -168,7 +168,7 @@ describe("a call", () => {
 		await transport.listen(SERVER, 64, inbox.ack);
 		const client = new RpcClient(transport);
 		await expect(client.call(TARGET, "early", {}, { timeout: 0.05 })).rejects.toThrow(
-			new MessagingTimeout("early of nova/compute.host-a was not sent: no connection in 0.05 s", {
+			new MessagingTimeout("early of nova/compute.host-a was not sent: no reply queue in 0.05 s", {
 				sent: false,
 				routed: false,
 			}),
