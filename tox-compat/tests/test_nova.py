@@ -11,6 +11,7 @@ import nova.exception
 import nova.network.model
 import nova.objects
 import nova.rpc
+import oslo_messaging
 from nova.objects import fields
 
 import rig
@@ -67,14 +68,15 @@ class NovaTest(unittest.TestCase):
         cls.service = cls.cloud.serve(stand_in_hosts=["cmp-02", "cmp-down"])
         transport = nova.rpc.create_transport(cls.cloud.url)
         cls.addClassCleanup(transport.cleanup)
-        # The transport registers rpc_response_timeout.
+        patch = mock.patch.object(nova.rpc, "TRANSPORT", transport)
+        patch.start()
+        cls.addClassCleanup(patch.stop)
+        # A client registers rpc_response_timeout.
+        nova.rpc.get_client(oslo_messaging.Target(topic="compute"))
         conf = nova.conf.CONF
         for option, seconds in [("long_rpc_timeout", 30), ("rpc_response_timeout", 20)]:
             conf.set_override(option, seconds)
             cls.addClassCleanup(conf.clear_override, option)
-        patch = mock.patch.object(nova.rpc, "TRANSPORT", transport)
-        patch.start()
-        cls.addClassCleanup(patch.stop)
 
     def ask(self, instance_uuid, server, dest_compute=None, topic=None, release=None, devices=None):
         """One call as the conductor's LiveMigrationTask makes it."""
