@@ -1,3 +1,6 @@
+import type { EventEmitter } from "node:events";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import amqp, { type ChannelModel } from "amqplib";
 import { coalesceWrites } from "./coalesced-writes.ts";
 import { deferred } from "./deferred.ts";
@@ -7,7 +10,7 @@ import { limitHeaders } from "./header-limit.ts";
 import type { Log } from "./log.ts";
 import { Publisher } from "./publisher.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
-import { nameOf, type Session, socketOf, watch } from "./session.ts";
+import { nameOf, type Session, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
@@ -238,8 +241,8 @@ export class RabbitTransport implements Transport {
 			socket,
 		);
 		watch(connection, lost);
-		// amqplib reads what came with the welcome before it hands the connection over: of a goodbye in it we are not told.
-		if (socketOf(connection).writableEnded) throw new Error("closed by the broker");
+		const end = ends.get(connection.connection);
+		if (end) throw end;
 		coalesceWrites(connection);
 		limitHeaders(connection, this.#log);
 		connection.on("blocked", (why) => {
@@ -253,6 +256,27 @@ export class RabbitTransport implements Transport {
 		return connection;
 	}
 }
+
+/** Why a connection of amqplib has ended. */
+const ends = new WeakMap<object, Error>();
+
+/**
+ * With the welcome amqplib reads what came with it, before anybody can listen: of a goodbye in it nobody was told, and a fault was an
+ * exception that ends the process. Its class, which it does not export, listens to itself from the beginning.
+ */
+function listenFromTheBeginning(): void {
+	const require = createRequire(import.meta.url);
+	const { Connection } = require(join(dirname(require.resolve("amqplib")), "lib/connection.js"));
+	const { open } = Connection.prototype;
+	Connection.prototype.open = function (this: EventEmitter, ...args: unknown[]) {
+		for (const event of ["error", "close"]) {
+			this.on(event, (error?: Error) => ends.set(this, error ?? new Error("closed by the broker")));
+		}
+		return open.apply(this, args);
+	};
+}
+
+listenFromTheBeginning();
 
 const CREDENTIALS = {
 	AMQPLAIN: amqp.credentials.amqplain,

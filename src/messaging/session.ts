@@ -1,4 +1,3 @@
-import type { Duplex } from "node:stream";
 import type { Publisher } from "./publisher.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { TransportHost } from "./transport-url.ts";
@@ -19,11 +18,6 @@ export interface Session {
 export function watch(emitter: ChannelModel | Channel, lost: AbortController): void {
 	emitter.on("error", (error: Error) => lost.abort(error));
 	emitter.on("close", (error?: Error) => lost.abort(error ?? new Error("closed by the broker")));
-}
-
-/** A public field of amqplib's connections, which its types leave out. */
-export function socketOf({ connection }: ChannelModel): Duplex {
-	return (connection as unknown as { readonly stream: Duplex }).stream;
 }
 
 export function nameOf({ hostname, port }: TransportHost): string {

@@ -59,11 +59,11 @@ function newTarget(): ServerTarget {
 	return { exchange: `x_${newId()}`, topic: `t_${newId()}`, server: "host-a" };
 }
 
-/** The frame with which a broker that stops ends a connection. */
-function forcedClosure(): Buffer {
-	const text = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'";
-	// Class and method of connection.close, the code 320, the text; it answers to no method.
-	const payload = Buffer.from([0, 10, 0, 50, 320 >> 8, 320 & 0xff, text.length, ...Buffer.from(text), 0, 0, 0, 0]);
+/** The frame with which a broker ends a connection: with 320 CONNECTION_FORCED as it stops. */
+function closure(code: number): Buffer {
+	const text = "broker forced connection closure with reason 'shutdown'";
+	// Class and method of connection.close, the code, the text; it answers to no method.
+	const payload = Buffer.from([0, 10, 0, 50, code >> 8, code & 0xff, text.length, ...Buffer.from(text), 0, 0, 0, 0]);
 	return Buffer.from([1, 0, 0, 0, 0, 0, payload.length, ...payload, 0xce]);
 }
 
@@ -496,14 +496,19 @@ describe("a broken connection", () => {
 		);
 	});
 
-	test.each([1, 2])("P14: a broker that closes connection %i with the welcome is left", async (closed) => {
+	test.each([
+		[1, 320],
+		[2, 320],
+		[1, 541],
+		[2, 541],
+	])("P14: a broker that closes connection %i with the welcome is left, code %i", async (closed, code) => {
 		// Of Start, Tune and OpenOk the last one is the welcome.
 		const { port } = await startProxy(broker.port, [], (connection, frame) =>
-			connection === closed && frame === 3 ? forcedClosure() : undefined,
+			connection === closed && frame === 3 ? closure(code) : undefined,
 		);
 		const { transport } = open(urlOf(port));
 		transport.listen(newTarget(), 1, () => undefined).catch(() => undefined);
-		await expect.poll(() => transport.state().consuming, { timeout: 10_000 }).toBe(true);
+		await expect.poll(() => transport.state().consuming).toBe(true);
 		expect(await transport.publish(toNobody(), Buffer.from("x"), { timeout: 5_000 })).toBe("unroutable");
 	});
 
