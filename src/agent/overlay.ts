@@ -40,14 +40,9 @@ export interface Overlaid {
 /**
  * Adds attributes that no kernel tells. An overlay never overwrites: what the host says, even that it cannot be read, goes
  * before every overlay, and of two overlays the first by name goes before the other. What a device matches is looked for in
- * what the host says, so that the order of overlays changes nothing else. `alive` is called for each device: there may be thousands of
- * them, and of entries, and a scan must give a sign of life.
+ * what the host says, so that the order of overlays changes nothing else.
  */
-export function applyOverlays(
-	devices: readonly SnapshotDevice[],
-	overlays: readonly Overlay[],
-	alive: () => void = () => undefined,
-): Overlaid {
+export function applyOverlays(devices: readonly SnapshotDevice[], overlays: readonly Overlay[]): Overlaid {
 	const ignored: Ignored[] = [];
 	if (overlays.length === 0) return { devices, ignored };
 	const entries = overlays.flatMap((by) =>
@@ -57,16 +52,10 @@ export function applyOverlays(
 			attributes: Object.entries(attributes),
 		})),
 	);
-	return {
-		devices: devices.map((device) => {
-			alive();
-			return overlay(device, entries, ignored);
-		}),
-		ignored,
-	};
+	return { devices: devices.map((device) => overlay(device, entries, ignored)), ignored };
 }
 
-/** Taken apart once, not for each device. */
+/** Taken apart once, not for each device: there may be thousands of both. */
 interface Entry {
 	readonly by: Overlay;
 	readonly match: readonly (readonly [name: string, patterns: readonly string[]])[];

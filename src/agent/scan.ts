@@ -71,7 +71,7 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 	const attachments = attachmentsOf(domains, sysfs);
 	const reservations = attachmentsOf(shutOffDomains(libvirtConfigDir, domains), sysfs);
 	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told: answers }));
-	const { devices: overlaid } = applyOverlays(scanned, overlays, watch?.alive);
+	const { devices: overlaid } = applyOverlays(scanned, overlays);
 	const [told, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
 	const ids = new Set(told.map((device) => device.id));
 	const missing = [...attachments]

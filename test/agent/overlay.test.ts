@@ -92,14 +92,12 @@ describe("a device matches", () => {
 	});
 });
 
-test("an entry for each of a thousand VFs: a scan that is silent for three seconds is killed", () => {
+test("an entry for each of a thousand VFs takes little time", () => {
 	const vfs = Array.from({ length: 1_000 }, (_, number) => ({ ...VF, id: `0000:3b:${number >> 3}.${number % 8}` }));
 	const entries = vfs.map(({ id }, number) => adds({ qp_num: `${number}` }, { driver: ["ixgbe_vfio_pci"], id: [id] }));
 	const overlays = [overlay("a.yaml", ...entries)];
-	let signs = 0;
-	const { devices } = applyOverlays(vfs, overlays, () => signs++);
+	const { devices } = applyOverlays(vfs, overlays);
 	expect(devices.map(({ attributes }) => attributes["qp_num"])).toEqual(vfs.map((_, number) => `${number}`));
-	expect(signs).toBe(vfs.length);
 	// It was 1.1 s.
 	expect(leastCpu(() => applyOverlays(vfs, overlays), 500)).toBeLessThan(500);
 });
