@@ -1,6 +1,4 @@
 import type { EventEmitter } from "node:events";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import amqp, { type ChannelModel } from "amqplib";
 import { coalesceWrites } from "./coalesced-writes.ts";
 import { deferred } from "./deferred.ts";
@@ -264,9 +262,8 @@ const ends = new WeakMap<object, Error>();
  * With the welcome amqplib reads what came with it, before anybody can listen: of a goodbye in it nobody was told, and a fault was an
  * exception that ends the process. Its class, which it does not export, listens to itself from the beginning.
  */
-function listenFromTheBeginning(): void {
-	const require = createRequire(import.meta.url);
-	const { Connection } = require(join(dirname(require.resolve("amqplib")), "lib/connection.js"));
+async function listenFromTheBeginning(): Promise<void> {
+	const { Connection } = await import(new URL("lib/connection.js", import.meta.resolve("amqplib")).href);
 	const { open } = Connection.prototype;
 	Connection.prototype.open = function (this: EventEmitter, ...args: unknown[]) {
 		for (const event of ["error", "close"]) {
@@ -276,7 +273,7 @@ function listenFromTheBeginning(): void {
 	};
 }
 
-listenFromTheBeginning();
+await listenFromTheBeginning();
 
 const CREDENTIALS = {
 	AMQPLAIN: amqp.credentials.amqplain,
