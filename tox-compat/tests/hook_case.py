@@ -11,6 +11,7 @@ import nova.context
 import nova.exception
 import nova.objects
 import nova.rpc
+import oslo_messaging
 
 import rig
 import test_nova
@@ -35,6 +36,16 @@ class HookCase(unittest.TestCase):
         patch = mock.patch.object(nova.rpc, "TRANSPORT", cls.transport)
         patch.start()
         cls.addClassCleanup(patch.stop)
+
+    @classmethod
+    def serve(cls, endpoint):
+        """A real oslo.messaging server in the service's place."""
+        server = oslo_messaging.get_rpc_server(
+            cls.transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [endpoint], executor="threading")
+        server.start()
+        cls.addClassCleanup(server.wait)
+        cls.addClassCleanup(server.stop)
+        return endpoint
 
     def setUp(self):
         self.set(mode="enforce", on_error="reject", timeout=10)

@@ -11,7 +11,6 @@ import nova.objects
 import oslo_messaging
 
 import hook_case
-import rig
 import test_nova
 from hook_case import INSTANCE, VGPU
 from novacompat import filters
@@ -37,12 +36,7 @@ class FilterTest(hook_case.HookCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.service = Service()
-        server = oslo_messaging.get_rpc_server(
-            cls.transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [cls.service], executor="threading")
-        server.start()
-        cls.addClassCleanup(server.wait)
-        cls.addClassCleanup(server.stop)
+        cls.service = cls.serve(Service())
 
     def setUp(self):
         super().setUp()

@@ -7,10 +7,8 @@ from unittest import mock
 
 import nova.exception
 import nova.objects
-import oslo_messaging
 
 import hook_case
-import rig
 from hook_case import ALIAS, CONF, INSTANCE, VGPU
 from novacompat import hook
 from novacompat import request
@@ -51,12 +49,7 @@ class HookTest(hook_case.HookCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.service = Service()
-        server = oslo_messaging.get_rpc_server(
-            cls.transport, oslo_messaging.Target(topic=rig.TOPIC, server="python"), [cls.service], executor="threading")
-        server.start()
-        cls.addClassCleanup(server.wait)
-        cls.addClassCleanup(server.stop)
+        cls.service = cls.serve(Service())
 
     def setUp(self):
         super().setUp()
