@@ -24,7 +24,7 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** `compatible_<x>` (9 September) and `<x>_compatible` (4 August) declare what `<x>` may be, so `<x>` is wanted too. */
-const DECLARATIONS = [/^compatible_([a-z0-9_]+)$/, /^([a-z0-9_]+)_compatible$/];
+const DECLARATION = /^compatible_([a-z0-9_]+)$|^([a-z0-9_]+)_compatible$/;
 
 /** `migration/self/<attr>` is the deepest path that the thread has. */
 const MIGRATION_DEPTH = 3;
@@ -94,5 +94,6 @@ function isDeclaration(name: string): boolean {
 function declaredBy(name: string): string | undefined {
 	// The text blocks of 29 July, not a declaration about an attribute called "migration".
 	if (name === "migration_compatible") return undefined;
-	return DECLARATIONS.map((pattern) => pattern.exec(name)?.[1]).find((subject) => subject !== undefined);
+	const [, behind, before] = DECLARATION.exec(name) ?? [];
+	return behind ?? before;
 }

@@ -4,7 +4,7 @@ import { PAGE_BYTES } from "./bounded-file.ts";
  * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
  *
  * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
- * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
+ * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `ESPIPE` not a regular file (FIFO, terminal),
  * `EFBIG` more than one page, or what is left of that, `EILSEQ` not ASCII text, `EBADMSG` another form than is known.
  */
 export type Reading = { readonly value: string } | { readonly errno: string } | undefined;
@@ -18,8 +18,7 @@ export function readingOf(content: Buffer): Reading {
 	if (isCut(content)) return { errno: "EFBIG" };
 	let end = trimNuls(content, content.length);
 	if (content[end - 1] === LINE_FEED) end -= content[end - 2] === CARRIAGE_RETURN ? 2 : 1;
-	const kept = content.subarray(0, trimNuls(content, end));
-	const value = kept.toString("latin1");
+	const value = content.toString("latin1", 0, trimNuls(content, end));
 	return ASCII_WITHOUT_NUL.test(value) ? { value } : { errno: "EILSEQ" };
 }
 
