@@ -342,3 +342,29 @@ test("row 12: a reply that the broker confirmed and returned is not taken for de
 	for (const queue of queues.slice(10)) expect(gone().join("")).toContain(queue);
 	for (const queue of queues.slice(0, 10)) expect((await peer.checkQueue(queue)).messageCount).toBe(1);
 });
+
+test.fails("a reply larger than the broker takes is dropped at once, and nobody else goes without one", async () => {
+	const limit = (bytes: number) => broker.ctl("eval", `application:set_env(rabbit, max_message_size, ${bytes}).`);
+	await limit(100_000);
+	onTestFinished(async () => void (await limit(134_217_728)));
+	const topic = newId();
+	const [all, finish] = [gate(), gate()];
+	let running = 0;
+	// All replies go out in one turn, the large one first.
+	const handler: Handler = async ({ x }) => {
+		if (++running === 6) all.open();
+		await finish.opened;
+		return "y".repeat(Number(x));
+	};
+	const { lines } = await serve(topic, handler);
+	const { call } = caller(topic);
+	const large = call(200_000, 20).catch(String);
+	const small = Promise.all(Array.from({ length: 5 }, () => call(1, 20)));
+	await all.opened;
+	finish.open();
+	expect(await small).toEqual(["y", "y", "y", "y", "y"]);
+	const why = /dropping a reply to reply_.* message size 2\d+ .*larger than .*100000": raise max_message_size/;
+	await expect.poll(() => lines.join(""), { timeout: 5_000 }).toMatch(why);
+	expect(lines.filter((line) => line.includes("max_message_size")).length).toBeLessThanOrEqual(2);
+	expect(await large).toContain("no reply");
+});
