@@ -28,6 +28,11 @@ export class MessageRefused extends MessageDeliveryFailure {
 	override readonly name = "MessageRefused";
 }
 
+/** The broker takes no message that large (`max_message_size`). */
+export class MessageTooLarge extends MessageDeliveryFailure {
+	override readonly name = "MessageTooLarge";
+}
+
 /** The broker has the message and no queue for it: nothing listens there (oslo_messaging/exceptions.py). */
 export class MessageUndeliverable extends MessageDeliveryFailure {
 	override readonly name = "MessageUndeliverable";

@@ -12,11 +12,15 @@ const OPTIONS_OF: Readonly<Record<string, string>> = {
 	"x-(expires|max-age)' for queue '(reply_|[^']*_fanout)": "rabbit_transient_queues_ttl",
 };
 
+/** The words of RabbitMQ about a message of more bytes than it takes, with how many those are. */
+const TOO_LARGE = / larger than (?:configured )?max size (\d+)/;
+
 /** What amqplib, Node or OpenSSL say; what an operator should look at; whether only a change of something will help. */
 const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
 	[/Handshake terminated by server: 403/, "check user name and password", true],
 	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
 	[/^No channels left to allocate/, "raise channel_max (rabbitmq.conf)", true],
+	[TOO_LARGE, "raise max_message_size (rabbitmq.conf)", true],
 	[/ limit (in|of) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
 	...Object.entries(OPTIONS_OF).map(([arg, options]) => {
 		const says = new RegExp(` \\(PRECONDITION-FAILED\\) .* inequivalent arg '${arg}`);
@@ -75,6 +79,12 @@ export function hinted(error: unknown): string {
 	const text = error instanceof Error ? error.message : String(error);
 	const [, hint] = HINTS.find(([says]) => says.test(text)) ?? [];
 	return hint === undefined ? text : `${text}: ${hint}`;
+}
+
+/** How large a message may be, if it was refused because it is larger. */
+export function largestTaken({ message }: Error): number | undefined {
+	const [, bytes] = TOO_LARGE.exec(message) ?? [];
+	return bytes === undefined ? undefined : Number(bytes);
 }
 
 /** Node says of a socket that we gave up only that it was aborted. */

@@ -1,6 +1,6 @@
 import { declare, isRefused } from "./declare.ts";
-import { MessageRefused } from "./errors.ts";
-import { hinted } from "./faults.ts";
+import { MessageRefused, MessageTooLarge } from "./errors.ts";
+import { hinted, largestTaken } from "./faults.ts";
 import type { Log } from "./log.ts";
 import { newId } from "./message.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
@@ -42,6 +42,8 @@ export class Publisher {
 	readonly #warnOfRefusal: (text: string) => void;
 	readonly #declared = new Map<string, Promise<void>>();
 	readonly #opened = new Map<string, Promise<Opened>>();
+	/** Of the broker's `max_message_size`, once it has refused a message: each costs all that are on its channel. */
+	#limit: { readonly bytes: number; readonly why: string } | undefined;
 	/** Why this user may reply to nobody. */
 	#mute: Error | undefined;
 
@@ -85,6 +87,7 @@ export class Publisher {
 		body: Buffer,
 		{ expiration, traceparent }: Omit<PublishOptions, "timeout">,
 	): Promise<"routed" | "unroutable"> {
+		if (this.#limit && body.length > this.#limit.bytes) throw new MessageTooLarge(this.#limit.why);
 		const [exchange, key] = addressOf(to);
 		const messageId = newId();
 		const options = {
@@ -121,6 +124,8 @@ export class Publisher {
 			channel.on("return", ({ properties }) => returned.add(properties.messageId));
 			channel.on("error", (error: Error) => {
 				opened.refusal = new Error(hinted(error));
+				const bytes = largestTaken(error);
+				if (bytes !== undefined) this.#limit = { bytes, why: opened.refusal.message };
 				this.#warnOfRefusal(`publishing: ${opened.refusal.message}`);
 				if (exchange === "" && isRefused(error)) void this.#fallMute(opened.refusal);
 			});

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { noReplies, type ReplyCounts } from "./counts.ts";
-import { MessageDeliveryFailure, MessageRefused } from "./errors.ts";
+import { MessageDeliveryFailure, MessageRefused, MessageTooLarge } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { sparing } from "./sparing.ts";
 import type { Transport } from "./transport.ts";
@@ -91,6 +91,7 @@ export class Replies {
 			}
 			// No slot is held for a queue that is full, unless there are many: a quorum queue may only be without a leader.
 			if (outcome instanceof MessageRefused && !this.#isCrowdedFor(reply)) return this.#wait(queue, reply, answerBy);
+			if (outcome instanceof MessageTooLarge) return this.#drop(`to ${queue}: ${outcome.message}`);
 			if (performance.now() >= answerBy) return this.#late(queue, outcome);
 			await sleep(RETRY_MS);
 		}
