@@ -1002,6 +1002,22 @@ describe("a broker that is short of memory", () => {
 		await expect.poll(() => inbox.texts).toContain("2");
 		expect(lines.join("")).not.toContain("next attempt");
 	});
+
+	test.fails("a call waits for as long as its caller has, as Python's does", async () => {
+		const { target } = await serve(async () => "late");
+		const client = new RpcClient(open().transport);
+		expect(await answered(client, target)).toBe("late");
+		await broker.ctl("set_vm_memory_high_watermark", "absolute", "1");
+		let call: Promise<unknown>;
+		try {
+			call = client.call(target, "m", {}, { timeout: 60 });
+			// Longer than a cast, whose sender nobody has told how long he has.
+			await Promise.race([call.catch(() => undefined), sleep(12_000)]);
+		} finally {
+			await broker.ctl("set_vm_memory_high_watermark", "0.4");
+		}
+		expect(await call).toBe("late");
+	});
 });
 
 describe("a hung broker", () => {
