@@ -9,7 +9,7 @@ import {
 import { newId, openEnvelope, type Reply, readReply, requestFields, sealEnvelope } from "./message.ts";
 import { addressText, type ClientTarget, fanoutExchange, routingKey } from "./target.ts";
 import type { Consumer, Delivery, Destination, Transport } from "./transport.ts";
-import { startWaiter, type Waiter } from "./waiter.ts";
+import { LONGEST_MS, startWaiter, type Waiter } from "./waiter.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -28,7 +28,8 @@ export interface CallOptions {
 	readonly onBody?: (body: Buffer, msgId: string) => void;
 }
 
-const SEND_TIMEOUT_MS = 10_000;
+/** Of a cast, which has no time of its own. */
+const CAST_TIMEOUT_MS = 10_000;
 /** A short string of AMQP 0-9-1: names of exchanges, routing keys. */
 const MAX_NAME_BYTES = 255;
 
@@ -76,7 +77,7 @@ export class RpcClient {
 	): Promise<"routed" | "unroutable"> {
 		this.#checkVersion(target.version);
 		const fields = { ...requestFields(method, args, target, context), _unique_id: newId() };
-		return this.#transport.publish(destination(target), sealEnvelope(fields), { timeout: SEND_TIMEOUT_MS });
+		return this.#transport.publish(destination(target), sealEnvelope(fields), { timeout: CAST_TIMEOUT_MS });
 	}
 
 	/** Sends the fields of a request, recorded ones for instance, as a call of our own and waits for its reply. */
@@ -93,7 +94,7 @@ export class RpcClient {
 			_unique_id: newId(),
 		};
 		const body = sealEnvelope({ ...fields, ...correlation });
-		const expiration = options.timeout * 1000;
+		const expiration = Math.min(options.timeout * 1000, LONGEST_MS);
 		const waiter = startWaiter({
 			what: `${String(fields["method"])} of ${addressText(target)}`,
 			timeout: options.timeout,
@@ -108,7 +109,7 @@ export class RpcClient {
 				// Nobody waits any more when the connection took longer than the call may.
 				if (!this.#waiters.has(msgId)) return "routed";
 				waiter.sent = true;
-				return this.#transport.publish(to, body, { expiration, timeout: Math.min(SEND_TIMEOUT_MS, expiration) });
+				return this.#transport.publish(to, body, { expiration, timeout: expiration });
 			})
 			.then(
 				(outcome) => {

@@ -30,7 +30,7 @@ export interface Waiter {
 }
 
 /** Node's longest timer; one that is set longer ends at once. */
-const LONGEST_MS = 2 ** 31 - 1;
+export const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Waits as ReplyWaiter does (oslo_messaging/_drivers/amqpdriver.py): the call has a timer, and the call monitor one that

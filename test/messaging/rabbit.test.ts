@@ -1003,7 +1003,7 @@ describe("a broker that is short of memory", () => {
 		expect(lines.join("")).not.toContain("next attempt");
 	});
 
-	test.fails("a call waits for as long as its caller has, as Python's does", async () => {
+	test("a call waits for as long as its caller has, as Python's does", async () => {
 		const { target } = await serve(async () => "late");
 		const client = new RpcClient(open().transport);
 		expect(await answered(client, target)).toBe("late");
