@@ -663,6 +663,42 @@ describe("a broken connection", () => {
 		expect(lines).toEqual([]);
 	});
 
+	/** why nothing can be declared any more, the channels of a connection, what the user may configure, what the log says */
+	const KEPT: readonly (readonly [why: string, channels: number, may: string, says: RegExp])[] = [
+		[
+			"the user may not",
+			2_047,
+			"^$",
+			/ ERROR .* access to queue .*: check the permissions of the user .*; still consumed/,
+		],
+		["no channel is left", 1, ".*", / ERROR .* No channels left to allocate: raise channel_max .*; still consumed/],
+	];
+	test.fails.each(KEPT)(
+		"row 16: what cannot be declared again, since %s, is consumed all the same",
+		async (_why, channels, may, says) => {
+			const limit = (most: number) => broker.ctl("eval", `application:set_env(rabbit, channel_max, ${most}).`);
+			const user = `u_${newId()}`;
+			const url = await broker.addUser(user);
+			const mayConfigure = (pattern: string) => broker.ctl("set_permissions", user, pattern, ".*", ".*");
+			await mayConfigure(".*");
+			await limit(channels);
+			onTestFinished(async () => void (await limit(2_047)));
+			vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+			onTestFinished(() => void vi.useRealTimers());
+			const { transport, lines } = open(url, { heartbeat_timeout_threshold: 0 });
+			const target = newTarget();
+			const inbox = new Inbox();
+			await transport.listen(target, 64, inbox.ack);
+			await mayConfigure(may);
+			await vi.advanceTimersByTimeAsync(60_000);
+			await expect.poll(() => lines.join(""), { timeout: 5_000 }).toMatch(says);
+			const to = { kind: "topic", exchange: target.exchange, key: target.topic } as const;
+			await open().transport.publish(to, Buffer.from("x"), { timeout: 5_000 });
+			await inbox.at(0);
+			expect(transport.state()).toMatchObject({ consuming: true });
+		},
+	);
+
 	test("P13: a reply whose queue comes back within two seconds arrives", async () => {
 		const peer = await observe();
 		const target = newTarget();
