@@ -129,6 +129,11 @@ export function isRefused(error: unknown): boolean {
 	return / \(ACCESS-REFUSED\) /.test(String(error));
 }
 
+/** Which says nothing of what is there: this user may not declare it, or no channel is left for that. */
+export function isDenied(error: unknown): boolean {
+	return isRefused(error) || /No channels left/.test(String(error));
+}
+
 /** An exchange of another type would take our messages elsewhere: that one is not for us. */
 function isInequivalent(error: unknown): boolean {
 	return /\(PRECONDITION-FAILED\).* inequivalent arg '(?!type')/.test(String(error));

@@ -1,8 +1,8 @@
 import { Acknowledgements } from "./acknowledgements.ts";
 import { limitBodies } from "./body-limit.ts";
-import { declare, type Foreign } from "./declare.ts";
+import { declare, type Foreign, isDenied } from "./declare.ts";
 import { deferred } from "./deferred.ts";
-import { explain } from "./faults.ts";
+import { explain, hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
 import { MAX_BODY_BYTES } from "./message.ts";
 import type { Channel, ConsumeMessage } from "./rabbit.ts";
@@ -11,6 +11,7 @@ import { isStream, StreamReader } from "./stream-reader.ts";
 import { supervise, until } from "./supervisor.ts";
 import type { Declaration } from "./topology.ts";
 import type { Delivery } from "./transport.ts";
+import type { TransportHost } from "./transport-url.ts";
 
 /** Time for the broker to confirm that consumers are cancelled. */
 const CANCEL_TIMEOUT_MS = 2_000;
@@ -57,14 +58,13 @@ export class Subscription {
 
 	/** Keeps consuming for as long as the session lasts. */
 	serve(session: Session): void {
-		const { topology, vhost, log } = this.#options;
+		const { vhost, log } = this.#options;
 		this.#session = session;
-		const queues = topology.flatMap((step) => (step.kind === "consume" ? [step.queue] : [])).join(", ");
 		const attend = () =>
 			supervise({
 				places: [session],
 				strategy: "round-robin",
-				nameOf: ({ host }) => `${queues} at ${nameOf(host)}`,
+				nameOf: ({ host }) => this.#nameAt(host),
 				open: () => this.#consume(session),
 				explain: (error, { host }) => explain(error, host, vhost),
 				log,
@@ -87,6 +87,11 @@ export class Subscription {
 		// A connection that is gone takes its consumers with it.
 		await Promise.all(goodbyes).catch(() => undefined);
 		clearTimeout(timer);
+	}
+
+	#nameAt(host: TransportHost): string {
+		const queues = this.#options.topology.flatMap((step) => (step.kind === "consume" ? [step.queue] : []));
+		return `${queues.join(", ")} at ${nameOf(host)}`;
 	}
 
 	async #consume(session: Session): Promise<AbortSignal> {
@@ -141,8 +146,13 @@ export class Subscription {
 			const channel = await declare(session.consuming, topology, log, this.#foreign);
 			await channel.close();
 		};
+		const failed = (error: unknown) => {
+			// It could not be set up again either: nothing would be consumed any more.
+			if (isDenied(error)) log.error(`${this.#nameAt(session.host)}: ${hinted(error)}; still consumed`);
+			else lost.abort(error);
+		};
 		const timer = setInterval(() => {
-			session.declaredAgain = session.declaredAgain.then(again).catch((error: unknown) => lost.abort(error));
+			session.declaredAgain = session.declaredAgain.then(again).catch(failed);
 		}, REDECLARE_MS);
 		// Leaves no listener behind: that of a signal which outlives them all would keep each connection.
 		void until([lost.signal, this.#cancelled.signal]).then(() => clearInterval(timer));

@@ -673,7 +673,7 @@ describe("a broken connection", () => {
 		],
 		["no channel is left", 1, ".*", / ERROR .* No channels left to allocate: raise channel_max .*; still consumed/],
 	];
-	test.fails.each(KEPT)(
+	test.each(KEPT)(
 		"row 16: what cannot be declared again, since %s, is consumed all the same",
 		async (_why, channels, may, says) => {
 			const limit = (most: number) => broker.ctl("eval", `application:set_env(rabbit, channel_max, ${most}).`);
