@@ -22,7 +22,11 @@ export interface Supervised<Place> {
 
 /** Milliseconds; the last one is shorter than the five seconds within which we are back when a broker is. */
 const PACE = { shortest: 100, first: 500, longest: 4_000 };
-const PACE_REFUSED = { shortest: 5_000, first: 10_000, longest: 30_000 };
+/**
+ * Of what stays as it is until somebody changes it: seldom enough for the broker's log, and so soon that we are back within ten seconds
+ * of the change (P7), which the 30 s of row 16 are not.
+ */
+const PACE_REFUSED = { shortest: 5_000, first: 8_000, longest: 8_000 };
 /** Never more than five attempts in a second, however many places there are. */
 const BETWEEN_ATTEMPTS_MS = 200;
 /** What was lost sooner counts as a failed attempt: a broker may accept us and then fall over what we declare. */

@@ -91,7 +91,7 @@ row(15, "channel closed by the broker (406)", "back <= 1 s, on the same connecti
 row(
 	16,
 	"access refused after a change of the password",
-	"told, no password, <= 1 attempt per 5 s, back <= 30 s",
+	"told, no password, <= 1 attempt per 5 s, back <= 10 s",
 	async (measure) => {
 		const { vhost, service, proxy, caller, close } = await rig.apart();
 		await caller.untilAnswered(rig.world.question(0));
@@ -113,7 +113,7 @@ row(
 		expect(service.log).not.toContain(PASSWORD);
 		// At the usual pace it is two at least.
 		expect(attempts).toBeLessThanOrEqual(refused / 5_000);
-		expect(back).toBeLessThan(30_000);
+		expect(back).toBeLessThan(10_000);
 	},
 );
 
