@@ -622,20 +622,20 @@ describe("a broken connection", () => {
 		}
 	});
 
-	test("an exchange deleted under its queues is there again after a minute, and the queues bound to it", async () => {
+	test.fails("P7: an exchange deleted under its queues is there again within ten seconds, and the queues bound to it", async () => {
 		vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
 		onTestFinished(() => void vi.useRealTimers());
 		const target = newTarget();
-		// amqplib's own intervals would miss the heartbeats of that minute.
+		// amqplib's own intervals would miss the heartbeats of those seconds.
 		const { transport } = open(broker.url, { heartbeat_timeout_threshold: 0 });
 		const inbox = new Inbox();
 		const consumer = await transport.listen(target, 64, inbox.ack);
 		const peer = await observe();
 		await peer.deleteExchange(target.exchange);
-		await vi.advanceTimersByTimeAsync(60_000);
+		await vi.advanceTimersByTimeAsync(9_000);
 		const to = { kind: "topic", exchange: target.exchange, key: serverKey(target) } as const;
 		const send = () => transport.publish(to, Buffer.from("x"), { timeout: 5_000 });
-		await expect.poll(send).toBe("routed");
+		await expect.poll(send, { timeout: 10_000 }).toBe("routed");
 		await inbox.at(0);
 		expect(await peer.checkQueue(target.topic)).toMatchObject({ consumerCount: 1 });
 		const timers = vi.getTimerCount();
