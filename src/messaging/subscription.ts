@@ -16,7 +16,7 @@ import type { TransportHost } from "./transport-url.ts";
 
 /** Time for the broker to confirm that consumers are cancelled. */
 const CANCEL_TIMEOUT_MS = 2_000;
-/** Consumers notice that their queue is deleted, but not that an exchange or a binding is: they are back within ten seconds (P7). */
+/** Consumers notice that their queue is deleted, but not that an exchange or a binding is: they are back within ten seconds (promise P7). */
 const REDECLARE_MS = 8_000;
 /** After each, for the broker's sake: with a thousand subscriptions a round takes half a minute and more. */
 const REDECLARE_PAUSE_MS = 30;

@@ -24,7 +24,7 @@ export interface Supervised<Place> {
 const PACE = { shortest: 100, first: 500, longest: 4_000 };
 /**
  * Of what stays as it is until somebody changes it: seldom enough for the broker's log, and so soon that we are back within ten seconds
- * of the change (P7), which the 30 s of row 16 are not.
+ * of the change (promise P7), which the 30 s of row 16 are not.
  */
 const PACE_REFUSED = { shortest: 5_000, first: 8_000, longest: 8_000 };
 /** Never more than five attempts in a second, however many places there are. */
