@@ -248,6 +248,23 @@ describe("the running agent", () => {
 		expect(await once(child, "exit")).toEqual([0, null]);
 	});
 
+	test.fails("SIGUSR1, which asked for a report once, opens no debugger to everybody on the host", async () => {
+		const { child, log } = await start([
+			process.execPath,
+			"--inspect-port=0",
+			AGENT_MAIN,
+			"--listen",
+			"127.0.0.1:0",
+			...SCAN,
+		]);
+		child.kill("SIGUSR1");
+		child.kill("SIGUSR2");
+		await expect.poll(log).toContain(" state report: reloads: ");
+		child.kill("SIGTERM");
+		await once(child, "close");
+		expect(log()).not.toMatch(/debugger/i);
+	});
+
 	test.each(["throw", "Promise.reject"])("a bug (%s) ends it with 70 and a line of the log", async (how) => {
 		const bug = `data:text/javascript,process.once("SIGWINCH",()=>{${how}(new Error("a bug"))})`;
 		const { child, log } = await start([
