@@ -285,6 +285,22 @@ describe("novacompat doctor", () => {
 		expect(doctor(host, ...options).status).toBe(0);
 	});
 
+	test.fails("says what the agent would warn of: a directory of definitions that is not there, a device of two instances", () => {
+		const host = temporaryHost();
+		const nowhere = join(host.libvirt, "../nowhere");
+		const definitions = `libvirt directory ${nowhere} is not there: the devices of instances that are shut off look free`;
+		const options = ["--libvirt-config-dir", nowhere];
+		expect(doctor(host, ...options)).toMatchObject({ status: 1, stdout: expect.stringContaining(`\n${definitions}\n`) });
+		populatePci(host.sysfs, { address: "0000:3b:10.0", driver: "ixgbevf" });
+		const other = "1d778c01-9557-4d25-9de2-46fa7dd38ba8";
+		for (const uuid of [UUID, other]) populateDomain(host.libvirt, { uuid, name: uuid, pci: ["0000:3b:10.0"] });
+		const { warnings } = JSON.parse(doctor(host, ...options, "--format", "json").stdout);
+		expect(warnings).toEqual([
+			definitions,
+			`device 0000:3b:10.0 is in the status of instances ${UUID} and ${other} in ${host.libvirt}, expected one: it is told to be in use by each`,
+		]);
+	});
+
 	test("exits with 1 when there is something, and says the same as JSON", () => {
 		const host = temporaryHost();
 		CLASS_HOSTS["vfio-pci"]?.populate(host.sysfs);
