@@ -26,6 +26,8 @@ export interface Diagnosis {
 	readonly host: string;
 	readonly kernel_release: string | null;
 	readonly devices: Readonly<Record<DeviceKind, number>>;
+	/** What the agent would warn of in its log. */
+	readonly warnings: readonly string[];
 	/** Where running domains are looked for, and how many there are; null, there is no such directory. */
 	readonly libvirt: { readonly directory: string; readonly domains: number | null };
 	readonly outlooks: readonly Outlook[];
@@ -49,6 +51,7 @@ export interface Diagnosis {
 export interface Findings {
 	readonly host: string;
 	readonly told: Told;
+	readonly warnings: Diagnosis["warnings"];
 	readonly libvirt: Diagnosis["libvirt"];
 	readonly missing_overlay_dir: Diagnosis["missing_overlay_dir"];
 	readonly overlays: readonly Overlay[];
@@ -81,13 +84,14 @@ function remedyFor(errno: string, source: string): string {
 
 /** All that can be said about a host whose devices were read. */
 export function diagnose(findings: Findings): Diagnosis {
-	const { host, told, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy } = findings;
+	const { host, told, warnings, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy } = findings;
 	const { devices, ignored } = overlaid;
 	const count = (kind: DeviceKind) => devices.filter((device) => device.kind === kind).length;
 	return {
 		host,
 		kernel_release: told.kernel_release ?? null,
 		devices: { pci: count("pci"), mdev: count("mdev"), mdev_type: count("mdev_type"), vdpa: count("vdpa") },
+		warnings,
 		libvirt,
 		outlooks: outlooksOf(devices, policy),
 		unreadable: unreadableIn(devices, ({ unreadable, sources }) => [unreadable, sources]).map(
@@ -174,10 +178,9 @@ function effectOf(
 
 /** What needs a look: 0 nothing, 1 something. That a host cannot be read at all is 2, and no diagnosis. */
 export function warningsOf(diagnosis: Diagnosis): number {
-	const { libvirt, outlooks, unreadable, dropped, programs, missing_overlay_dir, overlays } = diagnosis;
+	const { warnings, outlooks, unreadable, dropped, programs, overlays } = diagnosis;
 	return (
-		Number(libvirt.domains === null) +
-		Number(missing_overlay_dir !== null) +
+		warnings.length +
 		outlooks.filter(({ verdict }) => verdict === "reject" || verdict === "unknown").length +
 		unreadable.length +
 		dropped.length +

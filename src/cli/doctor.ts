@@ -4,6 +4,7 @@ import { LibvirtError } from "../agent/libvirt.ts";
 import { applyOverlays, OverlayError } from "../agent/overlay.ts";
 import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
 import { takeSnapshot } from "../agent/scan.ts";
+import { warningsOf as agentWarningsOf } from "../agent/scan-result.ts";
 import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { askHost } from "../agent/tools.ts";
 import { type Diagnosis, diagnose, warningsOf } from "./diagnosis.ts";
@@ -54,7 +55,19 @@ async function examine(
 		const overlays = await readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
 		const overlaid = applyOverlays(devices, overlays);
-		return diagnose({ host, told, libvirt, missing_overlay_dir, overlays, overlaid, dropped, debugfs, policy });
+		const warnings = agentWarningsOf({ ...place, overlayDir }, devices);
+		return diagnose({
+			host,
+			told,
+			warnings,
+			libvirt,
+			missing_overlay_dir,
+			overlays,
+			overlaid,
+			dropped,
+			debugfs,
+			policy,
+		});
 	} catch (error) {
 		if (error instanceof SysfsError || error instanceof LibvirtError || error instanceof OverlayError)
 			return error.message;

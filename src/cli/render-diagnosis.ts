@@ -10,14 +10,14 @@ const MAX_IDS = 4;
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
 	const { host, kernel_release, devices, libvirt, outlooks, dropped, programs, overlays, debugfs } = diagnosis;
-	const { unreadable, unreadable_facts, missing_overlay_dir } = diagnosis;
+	const { unreadable, unreadable_facts } = diagnosis;
 	const counts = Object.entries(devices).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
 	const kernel = kernel_release === null ? "" : `, kernel ${kernel_release}`;
 	const warnings = warningsOf(diagnosis);
 	const lines = [
 		printable(`${host}: ${counts.join(", ") || "no devices"}${kernel}`),
-		printable(renderLibvirt(libvirt)),
-		...(missing_overlay_dir === null ? [] : [printable(`${missing_overlay_dir} is not there: no overlay is read`)]),
+		...(libvirt.domains === null ? [] : [printable(`${counted(libvirt.domains, "domain")} in ${libvirt.directory}`)]),
+		...diagnosis.warnings.map(printable),
 		"",
 		outlooks.length === 0 ? "No device that an instance could have." : "Migration to a host that has the very same:",
 		...outlooks.flatMap((outlook) => renderOutlook(outlook, options)),
@@ -54,11 +54,6 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		warnings === 0 ? "Nothing to look at." : `${counted(warnings, "thing")} to look at.`,
 	];
 	return inLines(lines);
-}
-
-function renderLibvirt({ directory, domains }: Diagnosis["libvirt"]): string {
-	if (domains === null) return `${directory} is not there: no instance is known to run, and every device looks free`;
-	return `${counted(domains, "domain")} in ${directory}`;
 }
 
 function renderOutlook(

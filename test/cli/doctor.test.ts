@@ -52,6 +52,7 @@ async function diagnosisOf({ classes, programs, overlays = [] }: Case, { sysfs, 
 	return diagnose({
 		host: "cmp-01",
 		told,
+		warnings: [],
 		libvirt: domains,
 		missing_overlay_dir: null,
 		overlays,
@@ -148,6 +149,7 @@ describe("what cannot be read", () => {
 		const { unreadable, programs } = diagnose({
 			host: "cmp",
 			told,
+			warnings: [],
 			libvirt: { directory: LIBVIRT, domains: 0 },
 			missing_overlay_dir: null,
 			overlays: [],
@@ -171,7 +173,14 @@ describe("what cannot be read", () => {
 			const debugfs = debugfsErrno(openSysfs(host.sysfs));
 			const overlaid = applyOverlays(devices, []);
 			const libvirt = { directory: LIBVIRT, domains: 0 };
-			const rest = { libvirt, missing_overlay_dir: null, overlays: [], dropped: [], policy: DEFAULT_POLICY };
+			const rest = {
+				warnings: [],
+				libvirt,
+				missing_overlay_dir: null,
+				overlays: [],
+				dropped: [],
+				policy: DEFAULT_POLICY,
+			};
 			const found = diagnose({ host: "cmp", told: {}, overlaid, debugfs, ...rest });
 			const remedy = "root, or CAP_DAC_READ_SEARCH, as the agent's unit has it";
 			expect(found.debugfs).toEqual({ errno: "EACCES", remedy });
@@ -266,7 +275,7 @@ describe("novacompat doctor", () => {
 		expect(doctor(host)).toMatchObject({
 			status: 1,
 			stdout: expect.stringContaining(
-				`\n${host.libvirt} is not there: no instance is known to run, and every device looks free\n`,
+				`\nlibvirt directory ${host.libvirt} is not there: no instance is known to run, and every device looks free\n`,
 			),
 		});
 	});
@@ -277,7 +286,9 @@ describe("novacompat doctor", () => {
 		const options = ["--overlay-dir", nowhere];
 		expect(doctor(host, ...options)).toMatchObject({
 			status: 1,
-			stdout: expect.stringContaining(`\n${nowhere} is not there: no overlay is read\n`),
+			stdout: expect.stringContaining(
+				`\noverlay directory ${nowhere} is not there, expected a directory of *.yaml: nothing is added to what the host says\n`,
+			),
 		});
 		const { stdout } = doctor(host, ...options, "--format", "json");
 		expect(JSON.parse(stdout)).toMatchObject({ missing_overlay_dir: nowhere, overlays: [] });
@@ -285,12 +296,15 @@ describe("novacompat doctor", () => {
 		expect(doctor(host, ...options).status).toBe(0);
 	});
 
-	test.fails("says what the agent would warn of: a directory of definitions that is not there, a device of two instances", () => {
+	test("says what the agent would warn of: a directory of definitions that is not there, a device of two instances", () => {
 		const host = temporaryHost();
 		const nowhere = join(host.libvirt, "../nowhere");
 		const definitions = `libvirt directory ${nowhere} is not there: the devices of instances that are shut off look free`;
 		const options = ["--libvirt-config-dir", nowhere];
-		expect(doctor(host, ...options)).toMatchObject({ status: 1, stdout: expect.stringContaining(`\n${definitions}\n`) });
+		expect(doctor(host, ...options)).toMatchObject({
+			status: 1,
+			stdout: expect.stringContaining(`\n${definitions}\n`),
+		});
 		populatePci(host.sysfs, { address: "0000:3b:10.0", driver: "ixgbevf" });
 		const other = "1d778c01-9557-4d25-9de2-46fa7dd38ba8";
 		for (const uuid of [UUID, other]) populateDomain(host.libvirt, { uuid, name: uuid, pci: ["0000:3b:10.0"] });
