@@ -183,6 +183,23 @@ describe("the output for the sample hosts", () => {
 	});
 });
 
+describe("what no agent is started with", () => {
+	const rows: readonly (readonly [option: string, value: string, says: string])[] = [
+		["--host", "", "expected a Nova host name"],
+		["--host", "a b", "expected a Nova host name"],
+		["--sysfs-root", "", "expected a path"],
+		["--libvirt-dir", "", "expected a path"],
+		["--libvirt-config-dir", "", "expected a path"],
+		["--overlay-dir", "", "expected a path"],
+	];
+	const cases = ["snapshot", "doctor"].flatMap((command) => rows.map((row) => [command, ...row] as const));
+	test.fails.each(cases)("novacompat %s %s %j is refused with 64", (command, option, value, says) => {
+		const { status, stdout, stderr } = novacompat(command, `${option}=${value}`);
+		expect({ status, stdout }).toEqual({ status: 64, stdout: "" });
+		expect(stderr).toContain(`${option} is ${JSON.stringify(value)}, ${says}`);
+	});
+});
+
 test("snapshot prints what the agent would serve", () => {
 	const { status, stdout } = novacompat("snapshot", "--sysfs-root", `${HOSTS}/cmp-02/sys`, "--host", "cmp-02");
 	expect(status).toBe(0);
