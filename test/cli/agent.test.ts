@@ -146,6 +146,13 @@ describe("options", () => {
 		},
 	);
 
+	test.fails("a file with a sysfs that is none is refused with 78, which systemd does not try again", () => {
+		const config = file("sysfs.yaml", "sysfs_root: /nonexistent\n");
+		const { status, stderr } = novacompat("agent", "--config-file", config);
+		expect(stderr).toContain("novacompat: sysfs root /nonexistent cannot be used (ENOENT)");
+		expect(status).toBe(78);
+	});
+
 	test("config/README.md has a row for each", () => {
 		const readme = readFileSync(`${REPOSITORY}config/README.md`, "utf8");
 		const help = novacompat("agent", "--help").stdout.matchAll(/^ {2}--([a-z-]+)/gm);
