@@ -13,7 +13,7 @@ import { type OutputOptions, print } from "./output.ts";
 import { policyOf } from "./policy.ts";
 import { terminalColour } from "./render.ts";
 import { renderDiagnosis } from "./render-diagnosis.ts";
-import type { SnapshotOptions } from "./snapshot.ts";
+import { checkPlaces, type SnapshotOptions } from "./snapshot.ts";
 
 export interface DoctorOptions extends SnapshotOptions, OutputOptions {
 	readonly policy?: string;
@@ -21,6 +21,7 @@ export interface DoctorOptions extends SnapshotOptions, OutputOptions {
 
 /** `novacompat doctor`: looks at this host as its agent does, and says what that comes to; the exit code is how well it looks. */
 export async function doctor({ policy: file, ...options }: DoctorOptions): Promise<number> {
+	checkPlaces(options);
 	const policy = policyOf(file);
 	const diagnosis = await examine(options, policy);
 	if (typeof diagnosis === "string") {
