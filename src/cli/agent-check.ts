@@ -1,4 +1,8 @@
+import { statSync } from "node:fs";
+import { attempt } from "../agent/bounded-file.ts";
 import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
+import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR } from "../agent/places.ts";
+import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { lintTlsFiles, TlsError, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { USUAL_STALE_AFTER_S } from "../snapshot/limits.ts";
@@ -12,10 +16,12 @@ type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 export async function lintAgent(files: readonly string[]): Promise<readonly string[]> {
 	const { options, placeOf } = readAgentFiles(files);
 	const tls = tlsOf(options, placeOf);
+	checkSysfs(options, placeOf);
 	const warnings = [
 		...insecure(options, tls, placeOf),
 		...openMetrics(options, placeOf),
 		...(tls ? certificate(tls, options, placeOf) : []),
+		...libvirt(options, placeOf),
 		...overlays(options, placeOf),
 		...interval(options, placeOf),
 	];
@@ -30,6 +36,15 @@ function tlsOf(options: AgentOptions, placeOf: PlaceOf): TlsFiles | undefined {
 		if (!(error instanceof UsageError)) throw error;
 		const named = (["tls_cert", "tls_key", "tls_client_ca"] as const).find((name) => options[name] !== undefined);
 		throw new ConfigError(`${placeOf([named ?? "listen"])}: ${error.message}`, { cause: error });
+	}
+}
+
+function checkSysfs({ sysfs_root }: AgentOptions, placeOf: PlaceOf): void {
+	try {
+		openSysfs(sysfs_root);
+	} catch (error) {
+		if (!(error instanceof SysfsError)) throw error;
+		throw new ConfigError(`${placeOf(["sysfs_root"])}: ${error.message}`, { cause: error });
 	}
 }
 
@@ -52,6 +67,31 @@ function openMetrics({ metrics_listen: metrics }: AgentOptions, placeOf: PlaceOf
 	return [
 		`${placeOf(["metrics_listen"])}: plain HTTP on ${metrics.address}: everybody there can read metrics and health`,
 	];
+}
+
+/** Where somebody has named another one than the default. */
+function libvirt({ libvirt_dir, libvirt_config_dir }: AgentOptions, placeOf: PlaceOf): readonly string[] {
+	const rows = [
+		["libvirt_dir", libvirt_dir, DEFAULT_LIBVIRT_DIR, "every device looks free"],
+		[
+			"libvirt_config_dir",
+			libvirt_config_dir,
+			DEFAULT_LIBVIRT_CONFIG_DIR,
+			"devices of instances that are shut off look free",
+		],
+	] as const;
+	return rows
+		.filter(([, path, usual]) => path !== usual && isNoDirectory(path))
+		.map(
+			([option, path, , what]) =>
+				`${placeOf([option])}: ${option} ${path} is no directory: expected one of *.xml, without it ${what}`,
+		);
+}
+
+/** One that may not be looked at might be. */
+function isNoDirectory(path: string): boolean {
+	const status = attempt(() => statSync(path, { throwIfNoEntry: false }));
+	return status === undefined || !("errno" in status || status.isDirectory());
 }
 
 function overlays({ overlay_dir }: AgentOptions, placeOf: PlaceOf): readonly string[] {

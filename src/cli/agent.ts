@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { readOverlays } from "../agent/overlay-file.ts";
 import { Scanner } from "../agent/scanner.ts";
 import { startAgentServer, startMonitoringServer } from "../agent/server.ts";
-import { openSysfs } from "../agent/sysfs.ts";
+import { openSysfs, SysfsError } from "../agent/sysfs.ts";
 import { AgentTls } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { logFormat } from "../log/format.ts";
@@ -33,9 +33,9 @@ export async function agent(words: readonly string[]): Promise<void> {
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
 	const log: LevelledLogger = createLogger("novacompat.agent", debug, write, logFormat(options));
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
-	openSysfs(sysfsRoot);
+	asConfigured(words, () => openSysfs(sysfsRoot));
 	await readOverlays(overlayDir);
-	const files = tlsFilesAsConfigured(words, options);
+	const files = asConfigured(words, () => tlsFilesOf(options));
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))
 		log.warning(`plain HTTP on ${listen.address}: everybody there can read this`);
@@ -73,11 +73,12 @@ export async function agent(words: readonly string[]): Promise<void> {
 }
 
 /** What a file says wrongly is a mistake of the configuration, after which systemd does not try again; a word is one of the usage. */
-function tlsFilesAsConfigured(words: readonly string[], options: AgentOptions): ReturnType<typeof tlsFilesOf> {
+function asConfigured<T>(words: readonly string[], operation: () => T): T {
 	try {
-		return tlsFilesOf(options);
+		return operation();
 	} catch (error) {
-		if (!(error instanceof UsageError) || agentConfigFiles(words).length === 0) throw error;
+		const isMistake = error instanceof UsageError || error instanceof SysfsError;
+		if (!isMistake || agentConfigFiles(words).length === 0) throw error;
 		throw new ConfigError(error.message, { cause: error });
 	}
 }

@@ -146,7 +146,7 @@ describe("options", () => {
 		},
 	);
 
-	test.fails("a file with a sysfs that is none is refused with 78, which systemd does not try again", () => {
+	test("a file with a sysfs that is none is refused with 78, which systemd does not try again", () => {
 		const config = file("sysfs.yaml", "sysfs_root: /nonexistent\n");
 		const { status, stderr } = novacompat("agent", "--config-file", config);
 		expect(stderr).toContain("novacompat: sysfs root /nonexistent cannot be used (ENOENT)");
