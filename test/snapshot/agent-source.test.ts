@@ -257,6 +257,15 @@ describe("answers that are no snapshot", () => {
 	});
 });
 
+test.fails("another protocol than HTTP is no answer, and ends the question at once", async () => {
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n";
+	const url = await serve((request) => request.socket.write(switching));
+	expect(await failure(url, { timeout: 30 })).toMatchObject({
+		code: "agent.bad_reply",
+		message: "the agent of cmp-01 answered with status 101",
+	});
+});
+
 test("an agent that is down", async () => {
 	const url = await serve(json({}));
 	await new Promise((resolve) => servers.splice(0)[0]?.close(resolve));
