@@ -4,7 +4,7 @@ import { MAX_BODY_BYTES } from "./limits.ts";
 /** 8 MiB in the smallest segments that hosts agree on by themselves (536 bytes) are less; who sends more wants to keep us busy. */
 const MAX_PIECES = 16_384;
 
-/** There is more of an answer than an agent has; the message says of what. */
+/** An agent does not answer so; the message says with what it was. */
 export const ANSWER_REFUSED = "ERR_AGENT_ANSWER";
 
 /** The body of a response as it comes, within limits of its bytes and of the memory of who collects its pieces. */
@@ -36,8 +36,8 @@ export class BoundedBody extends Readable {
 		if (this.destroyed) return;
 		this.#bytes += piece.length;
 		this.#pieces++;
-		if (this.#bytes > MAX_BODY_BYTES) this.destroy(refusal(`${MAX_BODY_BYTES} bytes`));
-		else if (this.#pieces > MAX_PIECES) this.destroy(refusal(`${MAX_PIECES} pieces`));
+		if (this.#bytes > MAX_BODY_BYTES) this.destroy(refusal(`more than ${MAX_BODY_BYTES} bytes`));
+		else if (this.#pieces > MAX_PIECES) this.destroy(refusal(`more than ${MAX_PIECES} pieces`));
 		else this.push(holdsMore(piece) ? Buffer.from(piece) : piece);
 	}
 }
@@ -47,6 +47,6 @@ function holdsMore(piece: Buffer): boolean {
 	return piece.buffer.byteLength > 2 * piece.length;
 }
 
-export function refusal(limit: string): Error {
-	return Object.assign(new Error(`more than ${limit}`), { code: ANSWER_REFUSED });
+export function refusal(what: string): Error {
+	return Object.assign(new Error(what), { code: ANSWER_REFUSED });
 }

@@ -28,8 +28,13 @@ const boundedAnswers = (heard: () => void) => ({
 			answered(Object.assign(new BoundedBody(response.on("data", heard)), { statusCode, headers }));
 		});
 		let interim = 0;
+		asking.once("upgrade", ({ statusCode }, socket) => {
+			socket.destroy();
+			// It belongs to the other protocol now: nothing that happens to it would be told.
+			asking.emit("error", refusal(`status ${statusCode}`));
+		});
 		return asking.on("information", () => {
-			if (++interim > MAX_INTERIM) asking.destroy(refusal(`${MAX_INTERIM} interim responses`));
+			if (++interim > MAX_INTERIM) asking.destroy(refusal(`more than ${MAX_INTERIM} interim responses`));
 		});
 	},
 });

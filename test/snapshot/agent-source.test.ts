@@ -257,7 +257,7 @@ describe("answers that are no snapshot", () => {
 	});
 });
 
-test.fails("another protocol than HTTP is no answer, and ends the question at once", async () => {
+test("another protocol than HTTP is no answer, and ends the question at once", async () => {
 	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n";
 	const url = await serve((request) => request.socket.write(switching));
 	expect(await failure(url, { timeout: 30 })).toMatchObject({
