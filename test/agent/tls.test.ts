@@ -264,6 +264,22 @@ test("a certificate with the name by a wildcard only is warned of: the service w
 	);
 });
 
+test.fails("authorities of clients that are all over are warned of: nobody is let in", () => {
+	const used = files(ca.issue(HOST, `DNS:${HOST}`, 90));
+	const over = readText(ca.issue("an old authority", "DNS:x", -1).cert);
+	const warningsWith = (authorities: string) => {
+		writeFileSync(used.clientCa, authorities);
+		const { log, lines } = recordingLog();
+		expect(() => new AgentTls(used, HOST, log)).not.toThrow();
+		return lines.join("");
+	};
+	const valid = readText(ca.ca);
+	expect(warningsWith(over)).toMatch(
+		/WARNING.*no client is let in: the authority of \S+ca\.pem has expired on [^\n]+\n$/,
+	);
+	expect([over + valid, valid + over].map(warningsWith)).toEqual(["", ""]);
+});
+
 describe("new files are taken without a restart", () => {
 	test.skipIf(process.getuid?.() !== 0)(
 		"a key that may be read at last is taken, though not written again",
