@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import { fileVersions } from "../snapshot/file-versions.ts";
-import { validityProblem } from "../snapshot/validity.ts";
+import { certificatesIn, validityProblem, validityProblemOfAll } from "../snapshot/validity.ts";
 
 const CHECK_INTERVAL_MS = 5_000;
 /** So long before the certificate ends that is said: three weeks. */
@@ -28,6 +28,8 @@ export class TlsError extends Error {
 interface TlsMaterial {
 	readonly context: SecureContextOptions;
 	readonly certificate: X509Certificate;
+	/** That clients must be from. */
+	readonly authorities: readonly X509Certificate[];
 }
 
 /**
@@ -92,7 +94,7 @@ export class AgentTls {
 
 	#read(): TlsMaterial {
 		const material = readMaterial(this.#files);
-		for (const warning of warningsOf(material, this.#host)) this.#log.warning(warning);
+		for (const warning of warningsOf(material, this.#files, this.#host)) this.#log.warning(warning);
 		return material;
 	}
 }
@@ -107,16 +109,20 @@ function readMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
 	if (!leaf.checkPrivateKey(privateKey)) throw new TlsError(`${key} is not the key of ${certificate}`);
 	const context = { ...material, ...EACH_VERIFIED };
 	attempt(certificate, "a certificate that OpenSSL accepts", () => createSecureContext(context));
-	return { context, certificate: leaf };
+	return { context, certificate: leaf, authorities: certificatesIn(material.ca.toString("latin1")) };
 }
 
 /** What is odd about files that can be used. @throws {TlsError} when they cannot */
 export function lintTlsFiles(files: TlsFiles, host: string): readonly string[] {
-	return warningsOf(readMaterial(files), host);
+	return warningsOf(readMaterial(files), files, host);
 }
 
-/** What an operator should know of a certificate that can be used all the same. */
-function warningsOf({ certificate }: TlsMaterial, host: string): readonly string[] {
+/** What an operator should know of files that can be used all the same. */
+function warningsOf(
+	{ certificate, authorities }: TlsMaterial,
+	{ clientCa }: TlsFiles,
+	host: string,
+): readonly string[] {
 	const warnings: string[] = [];
 	if (certificate.checkHost(host, { subject: "never", wildcards: false }) === undefined) {
 		const names = certificate.subjectAltName ?? "no subjectAltName";
@@ -126,6 +132,8 @@ function warningsOf({ certificate }: TlsMaterial, host: string): readonly string
 	if (problem) warnings.push(`the certificate ${problem}`);
 	else if (Date.parse(certificate.validTo) - Date.now() < ALARM_MS)
 		warnings.push(`the certificate expires on ${certificate.validTo}`);
+	const over = validityProblemOfAll(authorities, Date.now());
+	if (over) warnings.push(`no client is let in: the authority of ${clientCa} ${over}`);
 	return warnings;
 }
 

@@ -108,7 +108,10 @@ function interval({ scan_interval }: AgentOptions, placeOf: PlaceOf): readonly s
 
 function certificate(tls: TlsFiles, { host }: AgentOptions, placeOf: PlaceOf): readonly string[] {
 	try {
-		return lintTlsFiles(tls, host).map((warning) => `${placeOf(["tls_cert"])}: ${warning}`);
+		return lintTlsFiles(tls, host).map((warning) => {
+			const option = warning.includes(`${tls.clientCa} `) ? "tls_client_ca" : "tls_cert";
+			return `${placeOf([option])}: ${warning}`;
+		});
 	} catch (error) {
 		if (!(error instanceof TlsError)) throw error;
 		const named = [["tls_cert", tls.certificate] as const, ["tls_client_ca", tls.clientCa] as const];

@@ -2,14 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { rabbitOptions } from "../messaging/rabbit-options.ts";
-import { validityProblem } from "../snapshot/validity.ts";
+import { certificatesIn, validityProblemOfAll } from "../snapshot/validity.ts";
 import { busesOf } from "./broker-tls.ts";
 import type { Finding } from "./config-lint.ts";
 
 /** Whom the service shows a certificate to. */
 type Peer = "agents" | "broker";
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
  * When the service's own certificates end, in seconds since 1970: of several for brokers the one that ends first. One that cannot be
@@ -60,21 +58,17 @@ export function invalidCertificates(config: Config, now: number): readonly Findi
 	});
 	return [...ofAgents, ...ofBuses].flatMap(({ path, option, file, isBundle }) => {
 		if (file === undefined) return [];
-		const certificates = certificatesIn(file).slice(0, isBundle ? undefined : 1);
-		const problems = certificates.map((certificate) => validityProblem(certificate, now));
-		// Among many authorities some are old: one that counts is enough.
-		const [problem] = problems;
-		if (problem === undefined || problems.includes(undefined)) return [];
-		return [{ path, message: `${option}: ${file} ${problem}` }];
+		const certificates = certificatesIn(textOf(file)).slice(0, isBundle ? undefined : 1);
+		const problem = validityProblemOfAll(certificates, now);
+		return problem === undefined ? [] : [{ path, message: `${option}: ${file} ${problem}` }];
 	});
 }
 
-/** Those of a file in PEM; none when it cannot be read, of which others tell. */
-function certificatesIn(file: string): readonly X509Certificate[] {
+/** Nothing when it cannot be read, of which others tell. */
+function textOf(file: string): string {
 	try {
-		const blocks = readFileSync(file, "latin1").match(PEM) ?? [];
-		return blocks.map((block) => new X509Certificate(block));
+		return readFileSync(file, "latin1");
 	} catch {
-		return [];
+		return "";
 	}
 }

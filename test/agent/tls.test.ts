@@ -264,7 +264,7 @@ test("a certificate with the name by a wildcard only is warned of: the service w
 	);
 });
 
-test.fails("authorities of clients that are all over are warned of: nobody is let in", () => {
+test("authorities of clients that are all over are warned of: nobody is let in", () => {
 	const used = files(ca.issue(HOST, `DNS:${HOST}`, 90));
 	const over = readText(ca.issue("an old authority", "DNS:x", -1).cert);
 	const warningsWith = (authorities: string) => {

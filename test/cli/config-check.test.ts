@@ -196,6 +196,14 @@ describe("novacompat config check --agent", () => {
 			1,
 			/^agent\.yaml:3:11: the certificate has DNS:cmp-02, expected DNS:cmp-01: /,
 		],
+		[
+			() => ({
+				...tls(ca.issue("a", "DNS:cmp-01", 90)),
+				tls_client_ca: ca.issue("an old authority", "DNS:x", -1).cert,
+			}),
+			1,
+			/^agent\.yaml:5:16: no client is let in: the authority of \S+ has expired on [^\n]+\n$/,
+		],
 		[() => OPEN, 78, /^novacompat: agent\.yaml:3:9: listen is 0\.0\.0\.0, which others can reach: expected tls_cert/],
 		[
 			() => ({ tls_key: "k" }),
