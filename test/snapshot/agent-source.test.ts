@@ -1,6 +1,6 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { AgentConnections } from "../../src/snapshot/agent-connections.ts";
 import { AgentHttp } from "../../src/snapshot/agent-http.ts";
@@ -478,6 +478,24 @@ test("interim responses without end are no answer, and end the question at once"
 		response.once("close", () => clearInterval(more));
 	});
 	await expect(ask(url)).rejects.toThrow(/answered with more than 16 interim responses/);
+});
+
+test.fails("an answer that is on its way comes, however many other hosts are asked meanwhile", async () => {
+	const waiting: ServerResponse[] = [];
+	const slow = await serve((_request, response) => void waiting.push(response));
+	const connections = new AgentConnections(lookupWithin([], warn), undefined);
+	const directory = { agents: new Map([["cmp-01", slow]]), hosts: [] };
+	const source = new AgentSource({ http: new AgentHttp(connections), directory, timeout: 30, warn });
+	const asked = source.ask("cmp-01", {});
+	await expect.poll(() => waiting.length).toBe(1);
+	// As a ranking of all hosts does: connections to no more than 1,024 are kept.
+	for (let host = 0; host < 1_024; host++) connections.to(`other-${host}`, slow);
+	await setImmediate();
+	for (const response of waiting) response.writeHead(200, HEADERS).end(JSON.stringify(SNAPSHOT));
+	expect(await asked).toMatchObject({ snapshot: SNAPSHOT });
+	expect(waiting).toHaveLength(1);
+	const [{ socket }] = waiting as [ServerResponse];
+	await expect.poll(() => socket?.destroyed ?? true).toBe(true);
 });
 
 test("agents that send their answers slowly are let finish, be they more than are asked at once", async () => {
