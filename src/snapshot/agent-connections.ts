@@ -75,7 +75,7 @@ interface Kept {
 export class AgentConnections {
 	readonly #lookup: LookupFunction;
 	readonly #tls: TlsMaterial | undefined;
-	readonly #kept = new LRUCache<string, Kept>({ max: MAX_HOSTS, dispose: ({ agent }) => agent.destroy() });
+	readonly #kept = new LRUCache<string, Kept>({ max: MAX_HOSTS, dispose: ({ agent }) => keepNone(agent) });
 
 	/** `tls` is needed for URLs with https. */
 	constructor(lookup: LookupFunction, tls: TlsMaterial | undefined) {
@@ -109,6 +109,12 @@ export class AgentConnections {
 		const options = { keepAlive, maxSockets: PER_HOST, lookup: this.#lookup };
 		return context ? new TlsConnections(host, context, options) : new PlainConnections(options);
 	}
+}
+
+/** Those that wait for an answer end with it. */
+function keepNone(agent: HttpAgent): void {
+	agent.maxFreeSockets = 0;
+	for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
 }
 
 function inTime<T extends Duplex | null | undefined>(socket: T): T {
