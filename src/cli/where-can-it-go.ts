@@ -19,7 +19,9 @@ export function whereCanItGo(
 	dest_hosts: readonly string[],
 	options: DryRunOptions,
 ): Promise<number> {
-	const request = { instance_uuid, source_host, dest_hosts };
+	// Whoever names all hosts means the others.
+	const others = dest_hosts.filter((host) => host !== source_host);
+	const request = { instance_uuid, source_host, dest_hosts: others };
 	const question = { method: "rank_destinations", version: "1.1", request, answer: RankingReply };
 	return dryRun(question, options, (ranking) => {
 		const { hosts } = ranking;
