@@ -139,6 +139,21 @@ test("of equally good assignments the one in which the earlier fields fit (worke
 	expect(evaluate(block, self, new StepBudget())).toMatchObject([{ key: "aggregator" }]);
 });
 
+describe("ids and APIs are the same in any spelling, however a block has them (2.1, D18)", () => {
+	/** the field of a block, the same of a SELF that fits */
+	test.fails.each([
+		['device_api="vfio_pci"', 'device_api="vfio_pci"'],
+		['device_api={api:string:"vfio_ccw","vfio_pci"}', "device_api=vfio-pci"],
+		['device_api=vfio_{bus:string:"ccw","pci"}', "device_api=vfio_pci"],
+		['device_id="0x8086591D"', "device_id=8086591d"],
+		['device_id={id:string:"8086591D","0x8086591E"}', "device_id=8086591e"],
+		['device_id=8086591{last:string:"D","E"}', "device_id=0x8086591D"],
+	])("%s fits %s", (field, own) => {
+		const { self = new Map() } = parseBlocks(`SELF:\n${own}`);
+		expect(evaluate(blockOf(field), self, new StepBudget())).toEqual([]);
+	});
+});
+
 describe("hostile files", () => {
 	const list = Array.from({ length: 64 }, (_value, index) => index).join(",");
 	const heavy = `a={a:int:${list}}\nb={b:int:${list}}\n${Array.from({ length: 40 }, (_value, index) => `f${index}={a}x{b}`).join("\n")}\n`;
