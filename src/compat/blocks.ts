@@ -99,7 +99,7 @@ function readSections(lines: readonly string[], headless: Section["kind"] | unde
 export function parseBlock(line: number, fields: ReadonlyMap<string, string>): Block | VoidBlock {
 	const variables = new Map<string, Variable>();
 	try {
-		const parsed = [...fields].map(([key, text]) => ({ key, text, template: parseValue(key, text, variables) }));
+		const parsed = [...fields].map(([key, text]) => ({ key, text, template: parseValue(text, variables) }));
 		const assignments = [...variables.values()].reduce((product, { values }) => product * values.length, 1);
 		if (assignments > MAX_ASSIGNMENTS)
 			return { line, problem: `${assignments} combinations, expected at most ${MAX_ASSIGNMENTS}` };
@@ -110,8 +110,8 @@ export function parseBlock(line: number, fields: ReadonlyMap<string, string>): B
 	}
 }
 
-function parseValue(key: string, text: string, variables: Map<string, Variable>): Template {
-	if (!text.startsWith('"')) return parseTemplate(text.includes("{") ? text : normalise(key, text), variables);
+function parseValue(text: string, variables: Map<string, Variable>): Template {
+	if (!text.startsWith('"')) return parseTemplate(text, variables);
 	const value = unquote(text);
 	if (value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
 	return { parts: value === "" ? [] : [value], divisor: 1 };
@@ -160,7 +160,7 @@ export function evaluate({ fields, variables }: Block, self: Self, budget: StepB
 
 	/** An empty value means absent or empty (D6); an absent one fits nothing else (D7). */
 	function fits({ key, template }: Field): boolean {
-		return matches(template, self.get(key) ?? "", bindings, variables);
+		return matches(template, self.get(key) ?? "", bindings, variables, (text) => normalise(key, text));
 	}
 	function compare(compared: readonly Field[]): readonly Field[] {
 		exhausted = !budget.spend(1 + compared.length);

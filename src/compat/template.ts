@@ -91,17 +91,19 @@ export function variablesOf({ parts }: Template): readonly string[] {
 
 /**
  * Whether the value is what the template says under these bindings: the whole text, anchored. A field that is one int
- * variable and nothing else is compared as a number (D5), a quotient exactly: 1/2 equals nothing (D3).
+ * variable and nothing else is compared as a number (D5), a quotient exactly: 1/2 equals nothing (D3). `spelled` makes of a
+ * text the one spelling that values have.
  */
 export function matches(
 	{ parts, divisor }: Template,
 	value: string,
 	bindings: ReadonlyMap<string, string>,
 	variables: ReadonlyMap<string, Variable>,
+	spelled: (text: string) => string = (text) => text,
 ): boolean {
 	const [part] = parts;
 	if (parts.length === 1 && typeof part === "object" && variables.get(part.variable)?.kind === "int") {
 		return /^\d{1,16}$/.test(value) && Number(value) * divisor === Number(bindings.get(part.variable));
 	}
-	return value === parts.map((one) => (typeof one === "string" ? one : bindings.get(one.variable))).join("");
+	return value === spelled(parts.map((one) => (typeof one === "string" ? one : bindings.get(one.variable))).join(""));
 }
