@@ -219,3 +219,46 @@ describe("of several blocks that fit", () => {
 		expect(decided(source, target(ANY, ANY))).toEqual(["reject", "version.major_mismatch"]);
 	});
 });
+
+/** Specification, "Who judges which attribute": without any declaration a device is unknown, never silently accepted. */
+describe("what is there and says nothing is no declaration", () => {
+	const blocks = (text: string) => ({ migration_compatible: text });
+	const allowed = { compatible_type: "allow" } as const;
+	/** what both sides have, the codes beside the verdict */
+	const EMPTY: readonly (readonly [both: Texts, policy?: Partial<Policy>])[] = [
+		[{ migration_version: "" }],
+		[{ software_version: " " }],
+		[{ software_version: "", interface_version: "" }],
+		[{ interface_version: "", interface_version_compatible: "" }],
+		[{ pv_mode: "", pv_mode_compatible: "" }, { direction: "both" }],
+		[{ base_type: "", aggregation_ratio: "" }],
+		[{ base_type: "", aggregation_ratio: "2" }],
+		[{ compatible_pci_ids: " , " }],
+		[{ compatible_type: "" }, allowed],
+		[{ "migration/self": "", "migration/compatible": "" }],
+		[blocks("SELF:\nCOMPATIBLE:\n"), { direction: "both" }],
+		[blocks('SELF:\npv_mode=""\nCOMPATIBLE:\n')],
+	];
+	test.fails.each(EMPTY)("%j", (both, policy) => {
+		expect(decided(both, both, policy)).toEqual(["unknown", "declaration.none"]);
+	});
+
+	test.fails("nor does it speak for another type (format F4)", () => {
+		const empty = { base_type: "", aggregation_ratio: "" };
+		const found = decided({ ...empty, mdev_type: "a" }, { ...empty, mdev_type: "b" });
+		expect(found).toEqual(["reject", "type.mismatch", "declaration.none"]);
+	});
+
+	test.fails.each(["[{}]", '[{"comment":"1"}]', '[{"mdev_attrs":[{"a":"1"}]}]', '{"self":[{}],"compatible":[{}]}'])(
+		"%s is no descriptor",
+		(text) => {
+			const both = { migration_version: text };
+			expect(decided(both, both)).toEqual(["reject", "rule.malformed"]);
+		},
+	);
+
+	test("beside a declaration it does not matter", () => {
+		const both = { software_version: "1.0.0", migration_version: "", compatible_pci_ids: "", "migration/self": "" };
+		expect(decided({ ...both, ...blocks("SELF:\n") }, { ...both, ...blocks("COMPATIBLE:\n") })).toEqual(["accept"]);
+	});
+});
