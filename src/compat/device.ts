@@ -59,6 +59,11 @@ export function hasAttribute(device: Device, attribute: string): boolean {
 	return attributeOf(device, attribute) !== undefined || errnoOf(device, attribute) !== undefined;
 }
 
+/** Whether the device says anything by the attribute: a file that is there and empty declares nothing. */
+export function says(device: Device, attribute: string): boolean {
+	return errnoOf(device, attribute) !== undefined || (attributeOf(device, attribute) ?? "").trim() !== "";
+}
+
 /** Which overlay gave the device one of the attributes, the first one that was overlaid. */
 export function overlayOf({ overlaid = {} }: Device, attributes: readonly string[]): string | undefined {
 	const name = attributes.find((attribute) => Object.hasOwn(overlaid, attribute));

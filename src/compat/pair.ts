@@ -1,4 +1,4 @@
-import { attributeOf, type Candidate, type Device, errnoOf, overlayOf } from "./device.ts";
+import { attributeOf, type Candidate, type Device, errnoOf, overlayOf, says } from "./device.ts";
 import type { DeviceClass, Policy } from "./policy.ts";
 import { type Reason, type ReasonCode, reason } from "./reason.ts";
 
@@ -34,6 +34,11 @@ export function targetName({ target_host, target }: Pair): string {
 export function attributeNames({ source, target }: Pair): readonly string[] {
 	const names = [source.attributes, source.unreadable, target.attributes, target.unreadable].flatMap(Object.keys);
 	return [...new Set(names)];
+}
+
+/** Whether either side says anything by the attribute. */
+export function isSaid({ source, target }: Pair, attribute: string): boolean {
+	return says(source, attribute) || says(target, attribute);
 }
 
 interface ReasonDetails extends Partial<Pick<Reason, "severity" | "source" | "target">> {

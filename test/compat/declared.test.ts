@@ -224,7 +224,6 @@ describe("of several blocks that fit", () => {
 describe("what is there and says nothing is no declaration", () => {
 	const blocks = (text: string) => ({ migration_compatible: text });
 	const allowed = { compatible_type: "allow" } as const;
-	/** what both sides have, the codes beside the verdict */
 	const EMPTY: readonly (readonly [both: Texts, policy?: Partial<Policy>])[] = [
 		[{ migration_version: "" }],
 		[{ software_version: " " }],
@@ -236,26 +235,26 @@ describe("what is there and says nothing is no declaration", () => {
 		[{ compatible_pci_ids: " , " }],
 		[{ compatible_type: "" }, allowed],
 		[{ "migration/self": "", "migration/compatible": "" }],
+		[{ migration_version: json({ self: [{}], compatible: [{}] }) }, { direction: "both" }],
 		[blocks("SELF:\nCOMPATIBLE:\n"), { direction: "both" }],
 		[blocks('SELF:\npv_mode=""\nCOMPATIBLE:\n')],
 	];
-	test.fails.each(EMPTY)("%j", (both, policy) => {
-		expect(decided(both, both, policy)).toEqual(["unknown", "declaration.none"]);
-	});
+	for (const [both, policy] of EMPTY) {
+		test(json(both), () => {
+			expect(decided(both, both, policy)).toEqual(["unknown", "declaration.none"]);
+		});
+	}
 
-	test.fails("nor does it speak for another type (format F4)", () => {
+	test("nor does it speak for another type (format F4)", () => {
 		const empty = { base_type: "", aggregation_ratio: "" };
 		const found = decided({ ...empty, mdev_type: "a" }, { ...empty, mdev_type: "b" });
 		expect(found).toEqual(["reject", "type.mismatch", "declaration.none"]);
 	});
 
-	test.fails.each(["[{}]", '[{"comment":"1"}]', '[{"mdev_attrs":[{"a":"1"}]}]', '{"self":[{}],"compatible":[{}]}'])(
-		"%s is no descriptor",
-		(text) => {
-			const both = { migration_version: text };
-			expect(decided(both, both)).toEqual(["reject", "rule.malformed"]);
-		},
-	);
+	test.each(["[{}]", '[{"comment":"1"}]', '[{"mdev_attrs":[{"a":"1"}]}]'])("%s is no descriptor", (text) => {
+		const both = { migration_version: text };
+		expect(decided(both, both)).toEqual(["reject", "rule.malformed"]);
+	});
 
 	test("beside a declaration it does not matter", () => {
 		const both = { software_version: "1.0.0", migration_version: "", compatible_pci_ids: "", "migration/self": "" };

@@ -1,4 +1,13 @@
-import { attributeReason, bothValues, type Judgement, type Pair, show, sourceName, targetName } from "../pair.ts";
+import {
+	attributeReason,
+	bothValues,
+	isSaid,
+	type Judgement,
+	type Pair,
+	show,
+	sourceName,
+	targetName,
+} from "../pair.ts";
 import type { Reason } from "../reason.ts";
 
 /**
@@ -19,7 +28,9 @@ export function baseType(pair: Pair): Judgement {
 		return [attributeReason(pair, "attribute.differs", attribute, RULE, message)];
 	});
 	// Only both together say that the types are the same in all but name.
-	const declared = values.every(([, value]) => value !== undefined && !("reason" in value));
+	const declared = values.every(
+		([attribute, value]) => value !== undefined && !("reason" in value) && isSaid(pair, attribute),
+	);
 	const covers = [...ATTRIBUTES, ...(declared ? ["mdev_type"] : [])];
 	return { covers, reasons, idle: !declared && reasons.length === 0 };
 }

@@ -13,6 +13,9 @@ const ATTRIBUTE = "migration_version";
 /** The mails have one or two; each of the source is compared with each of the target. */
 const MAX_DESCRIPTORS = 32;
 
+/** A descriptor without any of these does not say what it describes. */
+const COMPARED = ["device_api", "vendor", "version", "vendor_fields"] as const;
+
 /** A string, in which nothing is a number, or a number. One that does not end is taken to the end, or each quote in it would be looked at. */
 const TOKEN = /"(?:[^"\\]|\\.)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
 
@@ -58,7 +61,10 @@ function parse(text: string): readonly Fields[] | SelfAndCompatible | undefined 
 	} catch {
 		return undefined;
 	}
-	if (isFieldsList(value)) return value.length > 0 && value.length <= MAX_DESCRIPTORS ? value : undefined;
+	if (isFieldsList(value)) {
+		const isDescribed = value.length > 0 && value.every((one) => COMPARED.some((name) => one[name] !== undefined));
+		return isDescribed && value.length <= MAX_DESCRIPTORS ? value : undefined;
+	}
 	if (!isFields(value)) return undefined;
 	const { self, compatible } = value;
 	const [only, ...more] = isFieldsList(self) ? self : [];
@@ -119,6 +125,8 @@ function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAn
 	return {
 		covers: [ATTRIBUTE, ...judged.map((key) => key.replaceAll("-", "_"))],
 		reasons: toReasons(pair, findings),
+		// A self without fields says nothing, and an object without fields is equal to it.
+		idle: judged.length === 0 && findings.length === 0,
 	};
 }
 

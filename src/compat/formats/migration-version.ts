@@ -1,4 +1,13 @@
-import { attributeReason, bothValues, type Judgement, type Pair, show, sourceName, targetName } from "../pair.ts";
+import {
+	attributeReason,
+	bothValues,
+	isSaid,
+	type Judgement,
+	type Pair,
+	show,
+	sourceName,
+	targetName,
+} from "../pair.ts";
 
 /**
  * Format A: an opaque text that only the vendor's driver can read; the kernel's first proposal wrote the source's text to
@@ -15,7 +24,7 @@ export function migrationVersion(pair: Pair): Judgement {
 	if ("reason" in values) return { covers, reasons: [values.reason] };
 	const { source, target } = values;
 	if (isJson(source) && isJson(target)) return { covers: [], reasons: [] };
-	if (source === target) return { covers, reasons: [] };
+	if (source === target) return { covers, reasons: [], idle: !isSaid(pair, MIGRATION_VERSION) };
 	const message =
 		`${MIGRATION_VERSION} ${show(source)} of ${sourceName(pair)} differs from ${show(target)} of ${targetName(pair)}; ` +
 		"only the vendor's driver could tell whether it accepts the other";

@@ -1,4 +1,4 @@
-import { bothValues, type Judgement, type Pair } from "../pair.ts";
+import { bothValues, isSaid, type Judgement, type Pair } from "../pair.ts";
 import type { Reason } from "../reason.ts";
 import { judgeStream } from "../stream-version.ts";
 
@@ -21,5 +21,6 @@ export function softwareVersion(pair: Pair, covered: ReadonlySet<string>): Judge
 		const found = "reason" in values ? values.reason : judgeStream(pair, attribute, values, RULE);
 		if (found) reasons.push(found);
 	}
-	return { covers, reasons };
+	const idle = covers.length > 0 && !covers.some((attribute) => isSaid(pair, attribute));
+	return { covers, reasons, ...(idle && { idle }) };
 }

@@ -58,6 +58,7 @@ export function textBlocks(pair: Pair): Judgement {
 	return {
 		covers: [...files, ...judgements.flatMap(({ covers }) => covers)],
 		reasons: judgements.flatMap(({ reasons }) => reasons),
+		idle: judgements.every(({ idle }) => idle),
 	};
 }
 
@@ -156,7 +157,8 @@ function judge(pair: Pair, owner: Declaration, judged: Declaration, declaring: "
 			reasons: unlistedVersion(pair, self, owner.self, block, { declaring, beside }),
 		}));
 	const accepted = fitting.find(({ reasons }) => reasons.every(({ severity }) => severity !== "error")) ?? fitting[0];
-	if (accepted) return accepted;
+	// A block without fields accepts nothing but a SELF that says nothing.
+	if (accepted) return { ...accepted, idle: accepted.covers.length === 0 };
 	const [closest] = compared;
 	const voided = problems.map(({ line, problem }) =>
 		found("rule.malformed", `${attribute} of ${ownerName}, block at line ${line}: ${problem}`),

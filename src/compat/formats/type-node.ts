@@ -1,7 +1,8 @@
-import { attributeOf, hasAttribute } from "../device.ts";
+import { attributeOf, errnoOf } from "../device.ts";
 import {
 	attributeNames,
 	attributeReason,
+	isSaid,
 	type Judgement,
 	type Pair,
 	show,
@@ -28,10 +29,12 @@ export function typeNode(pair: Pair): Judgement {
 	const typeAllowed = pair.policy.compatible_type === "allow" && names.includes(TYPE);
 	if (lists.length === 0 && !dynamic && !names.includes(TYPE)) return { covers: [], reasons: [] };
 	const resources = dynamic ? dynamicNames(pair) : [];
-	// Nothing is asked by a list that the target alone has.
-	const isAsked = lists.some((list) => hasAttribute(pair.source, list));
+	// Nothing is asked by a list that the target alone has, nor by one without items.
+	const isAsked = lists.some(
+		(list) => errnoOf(pair.source, list) !== undefined || items(attributeOf(pair.source, list)).size > 0,
+	);
 	return {
-		idle: !isAsked && !typeAllowed && resources.length === 0,
+		idle: !isAsked && !(typeAllowed && isSaid(pair, TYPE)) && resources.length === 0,
 		covers: [...lists, TYPE, ...(dynamic ? [DYNAMIC, ...resources] : []), ...(typeAllowed ? ["mdev_type"] : [])],
 		reasons: [
 			...lists.flatMap((list) => judgeList(pair, list)),

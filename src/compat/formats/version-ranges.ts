@@ -3,6 +3,7 @@ import { normalise } from "../normalise.ts";
 import {
 	attributeNames,
 	attributeReason,
+	isSaid,
 	type Judgement,
 	type Pair,
 	show,
@@ -40,7 +41,7 @@ export function versionRanges(pair: Pair): Judgement {
 		const consulted = { "target-accepts": target, "source-declares": source, both: true };
 		if (consulted[direction]) covers.push(attribute);
 		else reasons.push(notConsulted(pair, attribute, list));
-		idle &&= !consulted[direction];
+		idle &&= !consulted[direction] || ![attribute, list].some((name) => isSaid(pair, name));
 	}
 	return { covers, reasons, ...(idle && { idle }) };
 }
