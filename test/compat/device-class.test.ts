@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { decide } from "../../src/compat/decide.ts";
+import type { Candidate } from "../../src/compat/device.ts";
 import { classify, fits } from "../../src/compat/device-class.ts";
 import { DEFAULT_POLICY, type DeviceClass } from "../../src/compat/policy.ts";
 import { mdev, pci } from "../support/devices.ts";
@@ -51,6 +53,33 @@ describe("the first class that matches is the device's class", () => {
 			{ attribute: "a", kind: "equal" },
 			{ attribute: "b", kind: "ignore" },
 		]);
+	});
+});
+
+describe("what a class goes by and cannot be read", () => {
+	const decided = (device: Candidate) => {
+		const { capacity: _, ...source } = device;
+		const hosts = { source_host: "a", target_host: "b" };
+		const { verdict, reasons } = decide({ ...hosts, devices: [source], candidates: [device], policy: DEFAULT_POLICY });
+		return [verdict, ...reasons.map(({ code, severity, attribute }) => `${severity} ${code} ${attribute}`)];
+	};
+	const vgpu = { mdev_type: "nvidia-558", parent_vendor: "10de" };
+	const declared = { software_version: "1.0.0" };
+
+	/** a device that migrates to another one like it unless it is of the class, the attribute that would tell */
+	test.fails.each([
+		["CUDA may be in use", mdev("s", vgpu), "vgpu_params"],
+		["its type may be another one", pci("s", { ...declared, vendor: "10de", driver: "nvidia" }), "vgpu_type"],
+		["it may be of any driver", pci("s", { ...declared, vendor: "15b3" }), "driver"],
+	])("leaves the device unknown: %s", (_why, device, attribute) => {
+		expect(decided(device)).toEqual(["accept"]);
+		const found = decided({ ...device, unreadable: { [attribute]: "EACCES" } });
+		expect(found).toEqual(["unknown", `error attribute.unreadable ${attribute}`]);
+	});
+
+	test("does not matter where the device is not of the class for another reason", () => {
+		const vf = pci("s", { ...declared, vendor: "15b3", driver: "nvidia" }, { unreadable: { vgpu_type: "EACCES" } });
+		expect(decided(vf)).toEqual(["accept", "warning attribute.unreadable vgpu_type"]);
 	});
 });
 
