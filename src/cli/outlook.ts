@@ -50,11 +50,10 @@ function isAssignable({ kind, port, attributes }: SnapshotDevice): boolean {
 
 function outlookOf(group: Group<SnapshotDevice>, policy: Policy): Outlook {
 	const [device] = group;
-	const { device_class, policy: ofClass } = classify(device, policy);
+	const classified = classify(device, policy);
+	const { device_class } = classified;
 	const meets = (target: Candidate) =>
-		errorsOf(
-			compare({ source: device, target, source_host: "here", target_host: "there", policy: ofClass, device_class }),
-		);
+		errorsOf(compare({ source: device, target, source_host: "here", target_host: "there", ...classified }));
 	const reasons = meets(device);
 	return {
 		device_class: device_class?.name ?? null,

@@ -1,5 +1,14 @@
 import { FORMATS } from "./formats/index.ts";
-import { attributeNames, attributeReason, bothValues, type Pair, show, sourceName, targetName } from "./pair.ts";
+import {
+	attributeNames,
+	attributeReason,
+	bothValues,
+	type Pair,
+	show,
+	sourceName,
+	targetName,
+	unreadableReason,
+} from "./pair.ts";
 import { type Reason, ranked, reason } from "./reason.ts";
 import { equal } from "./rules/equal.ts";
 import { applyRule, attributesOf } from "./rules/index.ts";
@@ -17,6 +26,11 @@ export function compare(pair: Pair): readonly Reason[] {
 	}
 	if (!isDeclared) reasons.push(...undeclared(pair));
 	reasons.push(...crossType(pair, covered));
+	for (const attribute of pair.doubtful ?? []) {
+		const doubt = unreadableReason(pair, pair.source, attribute, "class");
+		if (doubt) reasons.push(doubt);
+		covered.add(attribute);
+	}
 	const ruled = new Set<string>();
 	for (const rule of pair.policy.rules) {
 		for (const attribute of attributesOf(rule)) ruled.add(attribute);

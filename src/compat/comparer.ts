@@ -46,8 +46,8 @@ export const comparerFor = once((policy: Policy): Comparer => {
 	}
 	function compareNow(encounter: Encounter): readonly Reason[] {
 		const { source_host, device, candidate, target_host } = encounter;
-		const { policy: ofClass, device_class } = sourceOf(device);
-		const pair = { source: device, target: candidate, source_host, target_host, policy: ofClass, device_class };
+		const { key: _, ...classified } = sourceOf(device);
+		const pair = { source: device, target: candidate, source_host, target_host, ...classified };
 		const overrides = overridesOf(encounter);
 		return overrides.length === 0 ? compare(pair) : ranked(override(compare(pair), overrides));
 	}

@@ -5,14 +5,17 @@ import type { DeviceClass, Policy } from "./policy.ts";
 export interface Classified {
 	readonly device_class: DeviceClass | undefined;
 	readonly policy: Policy;
+	/** Attributes that cannot be read, and may make the device one of a class before its own. */
+	readonly doubtful: readonly string[];
 }
 
 export function classify(device: Device, policy: Policy): Classified {
 	const device_class = classOf(device, policy);
-	if (device_class === undefined) return { device_class, policy };
+	const doubtful = doubtsAbout(device, policy, device_class);
+	if (device_class === undefined) return { device_class, policy, doubtful };
 	const replaced = new Set(device_class.rules.map(({ attribute }) => attribute));
 	const general = policy.rules.filter(({ attribute }) => !replaced.has(attribute));
-	return { device_class, policy: { ...policy, rules: [...general, ...device_class.rules] } };
+	return { device_class, policy: { ...policy, rules: [...general, ...device_class.rules] }, doubtful };
 }
 
 /** The first whose patterns fit. */
@@ -21,10 +24,23 @@ export function classOf(device: Device, policy: Policy): DeviceClass | undefined
 }
 
 function isOf(device: Device, match: DeviceClass["match"]): boolean {
-	return Object.entries(match).every(([name, patterns]) => {
-		const value = name === "kind" ? device.kind : attributeOf(device, name);
-		return value !== undefined && patterns.some((pattern) => fits(pattern, value));
-	});
+	return Object.entries(match).every(([name, patterns]) => isLike(device, name, patterns));
+}
+
+function isLike(device: Device, name: string, patterns: readonly string[]): boolean {
+	const value = name === "kind" ? device.kind : attributeOf(device, name);
+	return value !== undefined && patterns.some((pattern) => fits(pattern, value));
+}
+
+/** What must be read to know that the device is of none of the classes before its own. */
+function doubtsAbout(device: Device, { classes }: Policy, own: DeviceClass | undefined): readonly string[] {
+	const hidden = Object.keys(device.unreadable);
+	if (hidden.length === 0) return [];
+	const earlier = own === undefined ? classes : classes.slice(0, classes.indexOf(own));
+	const possible = earlier.filter(({ match }) =>
+		Object.entries(match).every(([name, patterns]) => hidden.includes(name) || isLike(device, name, patterns)),
+	);
+	return hidden.filter((name) => possible.some(({ match }) => Object.hasOwn(match, name)));
 }
 
 /** Whether a text fits a pattern in which `*` stands for any text, also none; everything else stands for itself. */

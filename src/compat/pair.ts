@@ -12,6 +12,8 @@ export interface Pair {
 	/** For the source's class: its rules are in place of the general ones. */
 	readonly policy: Policy;
 	readonly device_class?: DeviceClass | undefined;
+	/** Attributes of the source that cannot be read, without which nobody can tell its class. */
+	readonly doubtful?: readonly string[];
 }
 
 /** What a format or a rule has to say about a pair. An attribute that is covered is judged by nobody after it. */
