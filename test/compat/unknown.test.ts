@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import { DEFAULT_POLICY, type UnknownPolicy } from "../../src/compat/policy.ts";
+import { decide } from "../../src/compat/decide.ts";
+import { DEFAULT_POLICY, type Policy, type UnknownPolicy } from "../../src/compat/policy.ts";
 import { reason } from "../../src/compat/reason.ts";
 import { isStaleAccepted, isTolerated, STALE_CAUSES, TAMPERING } from "../../src/compat/unknown.ts";
+import { mdev } from "../support/devices.ts";
 
 /** code, what the policy says, whether an older snapshot of the host does */
 const STALE: readonly (readonly [string, UnknownPolicy, boolean])[] = [
@@ -41,3 +43,17 @@ test.each(STALE_ACCEPT)("an agent that is stuck is never accepted: %j", (unknown
 	const ofClass = { ...DEFAULT_POLICY, classes: [{ name: "c", match: {}, unknown, rules: [] }] };
 	expect(isTolerated(reason("snapshot.stale", "r", "m", { device_class: "c" }), ofClass)).toBe(false);
 });
+
+test.fails.each([1, 2])(
+	"of what nobody can tell that is taken first which the policy lets pass: %i devices",
+	(count) => {
+		const policy: Policy = { ...DEFAULT_POLICY, unknown: { "attribute.*": "accept" } };
+		const devices = ["s1", "s2"].slice(0, count).map((id) => mdev(id, {}));
+		const silent = mdev("a", {}, { kind: "mdev_type", capacity: 2 });
+		const hidden = { ...silent, id: "b", unreadable: { software_version: "EIO", interface_version: "EIO" } };
+		const asked = { source_host: "cmp-01", target_host: "cmp-02", devices, policy };
+		expect(decide({ ...asked, candidates: [silent] })).toMatchObject({ verdict: "unknown", allowed: false });
+		expect(decide({ ...asked, candidates: [hidden] })).toMatchObject({ verdict: "unknown", allowed: true });
+		expect(decide({ ...asked, candidates: [silent, hidden] })).toMatchObject({ verdict: "unknown", allowed: true });
+	},
+);
