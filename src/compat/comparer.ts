@@ -68,7 +68,7 @@ export const comparerFor = once((policy: Policy): Comparer => {
 			known.clear();
 			remembered = 1;
 		}
-		const found = { ...encounter, fit: fitOf(compareNow(encounter)) };
+		const found = { ...encounter, fit: fitOf(compareNow(encounter), policy) };
 		rowOf(encounter).set(candidateKey, found);
 		return found;
 	}

@@ -1,10 +1,20 @@
 import { componentsOf } from "./components.ts";
+import { allows } from "./decision.ts";
 import { type DeviceKind, isKnownKind } from "./device.ts";
 import { type Matching, match } from "./match.ts";
+import type { Policy } from "./policy.ts";
 import { outcome, type Reason, type Verdict } from "./reason.ts";
 
 /** How well a device fits something that can take devices, the better the smaller. */
-const TIERS = { clean: 0, with_warnings: 1, overridden: 2, conditional: 3, unknown: 4, impossible: 5 } as const;
+const TIERS = {
+	clean: 0,
+	with_warnings: 1,
+	overridden: 2,
+	conditional: 3,
+	tolerated: 4,
+	unknown: 5,
+	impossible: 6,
+} as const;
 
 /** What it comes to when every device has something of this tier or a better one. */
 const VERDICTS = [
@@ -12,6 +22,7 @@ const VERDICTS = [
 	[TIERS.with_warnings, "accept"],
 	[TIERS.overridden, "accept"],
 	[TIERS.conditional, "conditional"],
+	[TIERS.tolerated, "unknown"],
 	[TIERS.unknown, "unknown"],
 ] as const satisfies readonly (readonly [number, Verdict])[];
 
@@ -33,11 +44,12 @@ export interface Fit {
 	readonly tier: number;
 }
 
-export function fitOf(reasons: readonly Reason[]): Fit {
+export function fitOf(reasons: readonly Reason[], policy: Policy): Fit {
 	if (reasons.length === 0) return { reasons, tier: TIERS.clean };
-	const { conditional, unknown, impossible: reject } = TIERS;
+	const { conditional, impossible: reject } = TIERS;
 	// What somebody took upon himself is not as good as what the hosts say.
 	const accept = reasons.some(({ code }) => code === "override.used") ? TIERS.overridden : TIERS.with_warnings;
+	const unknown = allows(policy, "unknown", reasons) ? TIERS.tolerated : TIERS.unknown;
 	return { reasons, tier: { accept, conditional, unknown, reject }[outcome(reasons)] };
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { type ReasonCode, reason, type Verdict } from "../../src/compat/reason.ts";
 import { fitOf, type Option, settle } from "../../src/compat/settle.ts";
 
@@ -12,7 +13,10 @@ const seat = (id: string, capacity = 1): Seat => ({ id, capacity });
 const [W, X, Y, Z] = [seat("W"), seat("X"), seat("Y"), seat("Z")];
 const option = (candidate: Seat, codes: readonly ReasonCode[] = [], bugfix = 0): Option<Seat> => ({
 	candidate,
-	fit: fitOf(codes.map((code) => reason(code, "r", "m"))),
+	fit: fitOf(
+		codes.map((code) => reason(code, "r", "m")),
+		DEFAULT_POLICY,
+	),
 	bugfix,
 });
 
