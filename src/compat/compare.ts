@@ -27,7 +27,8 @@ export function compare(pair: Pair): readonly Reason[] {
 	if (!isDeclared) reasons.push(...undeclared(pair));
 	reasons.push(...crossType(pair, covered));
 	for (const attribute of pair.doubtful ?? []) {
-		const doubt = unreadableReason(pair, pair.source, attribute, "class");
+		const isTold = reasons.some((one) => one.code === "attribute.unreadable" && one.attribute === attribute);
+		const doubt = isTold ? undefined : unreadableReason(pair, pair.source, attribute, "class");
 		if (doubt) reasons.push(doubt);
 		covered.add(attribute);
 	}
