@@ -1,0 +1,127 @@
+import { readdirSync, readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { decide } from "../../src/compat/decide.ts";
+import type { Candidate } from "../../src/compat/device.ts";
+import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
+import { mdev } from "../support/devices.ts";
+
+/** What holds of every decision, whatever the devices are. */
+const ask = (devices: readonly Candidate[], candidates: readonly Candidate[], policy = DEFAULT_POLICY) =>
+	decide({ source_host: "cmp-01", target_host: "cmp-02", devices, candidates, policy });
+
+const GOLDEN = new URL("../agent/golden/classes/", import.meta.url);
+const SNAPSHOTS = readdirSync(GOLDEN).map(
+	(file) =>
+		[
+			file.replace(".snapshot.json", ""),
+			(JSON.parse(readFileSync(new URL(file, GOLDEN), "utf8")) as { readonly devices: readonly Candidate[] }).devices,
+		] as const,
+);
+
+/** The promise is P2 of README: what cannot be read may leave a device unknown, and never makes an accept of a refusal. */
+describe("an attribute that cannot be read never lets pass what is refused when it can", () => {
+	const hiding = (device: Candidate, name: string): Candidate => {
+		const { [name]: _, ...attributes } = device.attributes;
+		return { ...device, attributes, unreadable: { ...device.unreadable, [name]: "EIO" } };
+	};
+	/** What an overlay says that knows nothing of the device but its version: then no class is needed to accept it. */
+	const declared = (device: Candidate): Candidate => ({
+		...device,
+		attributes: { ...device.attributes, software_version: "1.0.0" },
+	});
+	test.each(SNAPSHOTS)("%s", (_name, devices) => {
+		for (const device of devices.flatMap((one) => [one, declared(one)])) {
+			const others = devices
+				.filter(({ kind }) => kind === device.kind)
+				.slice(0, 2)
+				.map(declared);
+			for (const target of [device, ...others]) {
+				if (ask([device], [target]).allowed) continue;
+				for (const name of Object.keys(device.attributes)) {
+					expect(ask([hiding(device, name)], [target]).allowed, `${name} of ${device.id} on the source`).toBe(false);
+					expect(ask([device], [hiding(target, name)]).allowed, `${name} of ${target.id} on the target`).toBe(false);
+				}
+			}
+		}
+	});
+});
+
+const texts = fc.record(
+	{
+		software_version: fc.constantFrom("1.0.0", "1.0.1", "1.1.0", ""),
+		interface_version: fc.constantFrom("2.0", "2.1"),
+		interface_version_compatible: fc.constantFrom("2.0-", "2.1"),
+		dynamic_resources: fc.constant("aggregator"),
+		aggregator: fc.constantFrom("1", "2"),
+		base_type: fc.constantFrom("", "b"),
+		aggregation_ratio: fc.constantFrom("", "1"),
+		mdev_type: fc.constantFrom("a", "b"),
+		revision: fc.constantFrom("1", "2"),
+	},
+	{ requiredKeys: [] },
+);
+const hidden = fc.oneof(
+	{ weight: 5, arbitrary: fc.constant({}) },
+	fc.constant({ revision: "EIO", software_version: "EIO" }),
+);
+const someOf = (prefix: string, minLength: number) =>
+	fc
+		.array(fc.tuple(texts, hidden, fc.nat(2)), { minLength, maxLength: 3 })
+		.map((list) =>
+			list.map(([attributes, unreadable, capacity], index) =>
+				mdev(`${prefix}${index}`, attributes, { unreadable, ...(prefix === "t" && { kind: "mdev_type", capacity }) }),
+			),
+		);
+const world = fc.record({
+	devices: someOf("s", 1),
+	candidates: someOf("t", 0),
+	unknown: fc.constantFrom<Policy["unknown"]>({ "*": "reject" }, { "*": "accept" }, { "attribute.*": "accept" }),
+});
+
+test("a device less never turns what is allowed into what is not", () => {
+	fc.assert(
+		fc.property(world, ({ devices, candidates, unknown }) => {
+			const policy = { ...DEFAULT_POLICY, unknown };
+			if (!ask(devices, candidates, policy).allowed) return;
+			for (const one of devices) {
+				const rest = devices.filter((other) => other !== one);
+				expect(ask(rest, candidates, policy).allowed).toBe(true);
+			}
+		}),
+		{ numRuns: 100 },
+	);
+});
+
+test("what is allowed is allowed pair by pair", () => {
+	fc.assert(
+		fc.property(world, ({ devices, candidates, unknown }) => {
+			const policy = { ...DEFAULT_POLICY, unknown };
+			const { allowed, mapping } = ask(devices, candidates, policy);
+			if (!allowed) return;
+			for (const device of devices) {
+				const taken = candidates.filter(({ id }) => id === mapping[device.id]);
+				expect(ask([device], taken, policy).allowed).toBe(true);
+			}
+		}),
+		{ numRuns: 100 },
+	);
+});
+
+const STRICTER: readonly Partial<Policy>[] = [
+	{ newer_source: "reject" },
+	{ cross_type: "never" },
+	{ compatible_lists: "exact" },
+	{ other_attributes: "equal" },
+	{ unknown: { "*": "reject" } },
+];
+test.each(STRICTER)("a policy with %j allows nothing that the one without refuses", (stricter) => {
+	fc.assert(
+		fc.property(world, ({ devices, candidates, unknown }) => {
+			const policy = { ...DEFAULT_POLICY, unknown };
+			if (ask(devices, candidates, policy).allowed) return;
+			expect(ask(devices, candidates, { ...policy, ...stricter }).allowed).toBe(false);
+		}),
+		{ numRuns: 50 },
+	);
+});
