@@ -47,6 +47,12 @@ describe("an attribute that cannot be read never lets pass what is refused when 
 	});
 });
 
+test.each(["software_version", "compatible_pci_ids"])("%s is a declaration, also one that cannot be read", (name) => {
+	const device = mdev("s", {}, { unreadable: { [name]: "EIO" } });
+	expect(ask([device], [device])).toMatchObject({ verdict: "unknown", reasons: [{ code: "attribute.unreadable" }] });
+	expect(ask([device], [device]).reasons).toHaveLength(1);
+});
+
 const texts = fc.record(
 	{
 		software_version: fc.constantFrom("1.0.0", "1.0.1", "1.1.0", ""),

@@ -28,6 +28,13 @@ describe("a policy that cannot be meant is refused with its place", () => {
 		["unknown: maybe\n", "1:10", /Invalid option/],
 		["unknown: { agent.timeout: maybe }\n", "1:27", /unknown\.agent\.timeout/],
 		["unknown: { type.mismatch: accept }\n", "1:27", /"type.mismatch" is not the code of an unknown reason/],
+		["unknown: { agent.tls: accept_stale }\n", "1:23", /agent\.tls is never accepted/],
+		["unknown: { attribute.unreadable: accept_stale }\n", "1:34", /no older snapshot helps against attribute/],
+		[
+			"rules:\n  - { attribute: a, kind: one_of, values: [x], settable: b }\n",
+			"2:5",
+			/expected values or lists, not both/,
+		],
 		["unknown: { agent.identity: accept }\n", "1:28", /agent\.identity is never accepted/],
 		["unknown:\n  agent.bad_reply: accept\n", "2:20", /agent\.bad_reply is never accepted/],
 		["classes:\n  - { name: a, match: {}, unknown: { agent.identity: accept } }\n", "2:54", /never accepted/],
@@ -75,6 +82,11 @@ test("one word for unknown is the word for everything", () => {
 test("a pattern is a list of one", () => {
 	const { classes } = readPolicy(file("classes: [{ name: a, match: { kind: pci, driver: x-* } }]\n"));
 	expect(classes).toEqual([{ name: "a", match: { kind: ["pci"], driver: ["x-*"] }, rules: [] }]);
+});
+
+test("an override may be for a family of codes, and for 24 hours", () => {
+	const day = override("{ code: version.* }", "2026-08-21T10:00:00Z", "2026-08-22T10:00:00Z");
+	expect(readPolicy(file(day)).overrides).toMatchObject([{ scope: { code: "version.*" } }]);
 });
 
 describe("overrides come and go with time", () => {
