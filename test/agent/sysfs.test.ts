@@ -106,6 +106,12 @@ describe("read: what is no attribute", () => {
 		expect(node.read("attribute")).toEqual(expected);
 	});
 
+	test.skipIf(process.getuid?.() !== 0).fails("SEC-32: a device node is not read", () => {
+		const { path, node } = temporaryNode();
+		execFileSync("mknod", [join(path, "attribute"), "c", "1", "3"]);
+		expect(node.read("attribute")).toEqual({ errno: "EINVAL" });
+	});
+
 	test("a vanished directory has no attributes", () => {
 		const { path, node } = temporaryNode();
 		rmSync(path, { recursive: true });
