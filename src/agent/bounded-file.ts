@@ -8,41 +8,28 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOL
 
 /** Reads a regular file of at most `limit` bytes without following a final link and without ever waiting for it. */
 export function readBounded(path: string, limit: number): Buffer | { readonly errno: string } {
-	return whileOpen(path, (descriptor) => {
-		const status = fstatSync(descriptor);
-		if (!status.isFile()) return { errno: status.isDirectory() ? "EISDIR" : "EINVAL" };
-		return fill(Buffer.allocUnsafe(limit + 1), descriptor);
-	});
+	return readInto(Buffer.allocUnsafe(limit + 1), path);
 }
 
-/**
- * The part of the buffer that an attribute of the kernel fills; one that fills it all is too large. The kernel itself refuses to read
- * what is no file at a position: a directory is `EISDIR`, a FIFO or a terminal `ESPIPE`. A look at each file would cost as much as reading it.
- */
+/** The part of the buffer that the file fills; one that fills it all is too large. */
 export function readInto(buffer: Buffer, path: string): Buffer | { readonly errno: string } {
-	return whileOpen(path, (descriptor) => fill(buffer, descriptor));
-}
-
-function whileOpen<T>(path: string, use: (descriptor: number) => T): T | { readonly errno: string } {
 	return attempt(() => {
 		const descriptor = openSync(path, OPEN_FLAGS);
 		try {
-			return use(descriptor);
+			const status = fstatSync(descriptor);
+			if (!status.isFile()) return { errno: status.isDirectory() ? "EISDIR" : "EINVAL" };
+			let length = 0;
+			while (length < buffer.length) {
+				const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+				length += read;
+				// The kernel hands out whole pages, until the last.
+				if (read === 0 || read % PAGE_BYTES !== 0) break;
+			}
+			return length < buffer.length ? buffer.subarray(0, length) : { errno: "EFBIG" };
 		} finally {
 			closeSync(descriptor);
 		}
 	});
-}
-
-function fill(buffer: Buffer, descriptor: number): Buffer | { readonly errno: string } {
-	let length = 0;
-	while (length < buffer.length) {
-		const read = readSync(descriptor, buffer, length, buffer.length - length, length);
-		length += read;
-		// The kernel hands out whole pages, until the last.
-		if (read === 0 || read % PAGE_BYTES !== 0) break;
-	}
-	return length < buffer.length ? buffer.subarray(0, length) : { errno: "EFBIG" };
 }
 
 /** Node's file system errors as values; any other error is a fault of ours and is thrown on. */

@@ -4,7 +4,7 @@ import { PAGE_BYTES } from "./bounded-file.ts";
  * What reading one attribute gave; `undefined` means absent, which is not the same as unreadable.
  *
  * Besides the kernel's own (`EIO`, `ENODEV`, `EACCES`, `EBUSY` ...) `errno` is one of: `EXDEV` a link leads out of the
- * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `ESPIPE` not a regular file (FIFO, terminal),
+ * tree, `ELOOP` links run in a circle, `EISDIR` a directory, `EINVAL` not a regular file (FIFO, socket, device node),
  * `EFBIG` more than one page, or what is left of that, `EILSEQ` not ASCII text, `EBADMSG` another form than is known.
  */
 export type Reading = { readonly value: string } | { readonly errno: string } | undefined;

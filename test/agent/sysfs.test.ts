@@ -78,7 +78,7 @@ describe("read: what is no attribute", () => {
 	const rows: readonly [what: string, make: (path: string, root: string) => void, expected: object | undefined][] = [
 		["absent", () => {}, undefined],
 		["directory", (path) => mkdirSync(path), { errno: "EISDIR" }],
-		["FIFO without a writer", (path) => execFileSync("mkfifo", [path]), { errno: "ESPIPE" }],
+		["FIFO without a writer", (path) => execFileSync("mkfifo", [path]), { errno: "EINVAL" }],
 		[
 			"link within the tree",
 			(path, root) => {
@@ -106,7 +106,7 @@ describe("read: what is no attribute", () => {
 		expect(node.read("attribute")).toEqual(expected);
 	});
 
-	test.skipIf(process.getuid?.() !== 0).fails("SEC-32: a device node is not read", () => {
+	test.skipIf(process.getuid?.() !== 0)("SEC-32: a device node is not read", () => {
 		const { path, node } = temporaryNode();
 		execFileSync("mknod", [join(path, "attribute"), "c", "1", "3"]);
 		expect(node.read("attribute")).toEqual({ errno: "EINVAL" });
