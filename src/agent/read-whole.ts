@@ -9,11 +9,11 @@ export function readWhole<T>(open: () => Sysfs | undefined, read: (node: Sysfs) 
 	let node = open();
 	try {
 		for (let tries = 0; tries < 2 && node !== undefined; tries++) {
-			// What it has now is what `isUnchanged` compares with.
-			node.list();
+			const before = node.stamp();
 			const result = read(node);
-			if (node.isUnchanged()) return result;
-			node = open();
+			const again = open();
+			if (again?.stamp() === before) return result;
+			node = again;
 		}
 		node?.drop("it changed twice while it was read");
 	} catch (error) {

@@ -1,6 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, posix, resolve, sep } from "node:path";
-import { attempt, isGone, isThere, PAGE_BYTES, readInto } from "./bounded-file.ts";
+import { basename, dirname, join, posix, relative, resolve, sep } from "node:path";
+import { attempt, isGone, PAGE_BYTES, readInto } from "./bounded-file.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
 /** A path that is more than one name. */
@@ -41,8 +41,6 @@ export interface Dropped {
 /** What all directories of one tree share. */
 interface Tree {
 	readonly root: string;
-	/** What the path of everything below the root begins with. */
-	readonly prefix: string;
 	readonly watch: ScanWatch;
 	readonly dropped: Dropped[];
 	readonly buffer: Buffer;
@@ -76,8 +74,7 @@ export function openProc(sysfsRoot: string, watch = UNWATCHED): Sysfs | undefine
 
 function opened(path: string, watch: ScanWatch): Sysfs {
 	const buffer = Buffer.allocUnsafe(PAGE_BYTES + 1);
-	const prefix = path.endsWith(sep) ? path : path + sep;
-	const tree = { root: path, prefix, watch, dropped: [], buffer, walked: new Set<string>() };
+	const tree = { root: path, watch, dropped: [], buffer, walked: new Set<string>() };
 	return new Sysfs(tree, path, lstatSync(path, { bigint: true }).ino);
 }
 
@@ -103,7 +100,7 @@ export class Sysfs {
 
 	/** Where the directory really is, below the root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
 	get path(): string {
-		return this.#real.slice(this.#tree.prefix.length);
+		return relative(this.#tree.root, this.#real).split(sep).join(posix.sep);
 	}
 
 	/** What has been given up in this tree so far. */
@@ -131,11 +128,6 @@ export class Sysfs {
 		const direct = resolve(this.#real, target);
 		const known = this.#tree.walked.has(dirname(direct)) ? this.#openedOr(path, direct) : undefined;
 		return known ?? this.#openedOr(path, this.#contained(path));
-	}
-
-	/** Whether there may be something at `path` below this directory, links followed: most of what is looked for is not there. */
-	mayHave(path: string): boolean {
-		return this.#closed !== undefined || isThere(`${this.#real}/${path}`);
 	}
 
 	/** Names in this directory when first asked, sorted by code unit; none when it had vanished. @throws {UnlistableError} */
@@ -170,13 +162,9 @@ export class Sysfs {
 		return this.#isBelowRoot(path) ? { value: posix.basename(path) } : { errno: "EXDEV" };
 	}
 
-	/** Whether it is still there, not made anew, and has the names that `list` gives. @throws {UnlistableError} */
-	isUnchanged(): boolean {
-		const names = this.list();
-		const status = statusOf(this.#real);
-		if (status === undefined || "errno" in status || status.ino !== this.#inode) return false;
-		const now = listed(this.#real);
-		return now.length === names.length && now.every((name, index) => name === names[index]);
+	/** Equal for two `Sysfs` of the same directory that saw the same names in it; a device plugged anew differs. */
+	stamp(): string {
+		return `${this.#real} ${this.#inode}/${this.list().join("/")}`;
 	}
 
 	#attribute(real: string): Buffer | { readonly errno: string } {
@@ -210,8 +198,8 @@ export class Sysfs {
 	}
 
 	#isBelowRoot(path: string): boolean {
-		const { root, prefix } = this.#tree;
-		return path === root || path.startsWith(prefix);
+		const { root } = this.#tree;
+		return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 	}
 }
 

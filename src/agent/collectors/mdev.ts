@@ -17,9 +17,6 @@ const TYPE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
 /** A PCI address, but also a subchannel (`0.0.0313`) or `matrix`: mdevs are not only made from PCI functions. */
 const PARENT_NAME = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
 
-/** Where a parent has the types that it can make. */
-const TYPES = "mdev_supported_types";
-
 /** What tells boards apart on which mdevs are; their types have the same names on different boards. */
 const BOARD_IDS = ["vendor", "device", "subsystem_vendor", "subsystem_device"] as const;
 
@@ -60,7 +57,7 @@ function additions(host: Host): Add {
 
 function types(sysfs: Sysfs, add: Add): SnapshotDevice[] {
 	return [...parents(sysfs)].flatMap(([parent, node]) => {
-		const supported = node.directory(TYPES);
+		const supported = node.directory("mdev_supported_types");
 		if (supported === undefined) return [];
 		return listOrDrop(supported)
 			.filter((type) => TYPE_NAME.test(type))
@@ -83,8 +80,7 @@ function parents(sysfs: Sysfs): ReadonlyMap<string, Sysfs> {
 	] as const) {
 		const directory = sysfs.directory(path);
 		for (const name of directory?.list() ?? []) {
-			const isParent = grammar.test(name) && directory?.mayHave(`${name}/${TYPES}`);
-			const node = isParent ? directory?.directory(name) : undefined;
+			const node = grammar.test(name) ? directory?.directory(name) : undefined;
 			if (node !== undefined) found.set(name, node);
 		}
 	}
@@ -124,7 +120,7 @@ function readInstance(id: string, node: Sysfs, add: Add): SnapshotDevice | undef
 	// `<parent>/mdev_supported_types/<type>`; the kernel removes this link first when it removes an mdev.
 	const [parent, group, type] = typeNode?.path.split("/").slice(-3) ?? [];
 	if (typeNode === undefined || parent === undefined || type === undefined) return undefined;
-	if (group !== TYPES || !PARENT_NAME.test(parent) || !TYPE_NAME.test(type)) return undefined;
+	if (group !== "mdev_supported_types" || !PARENT_NAME.test(parent) || !TYPE_NAME.test(type)) return undefined;
 	const ofType = collectType(type, typeNode);
 	const found = collectAttributes(node, namedBy(ofType));
 	found.inherit(ofType);
