@@ -18,7 +18,7 @@ const MAX_TICKS = 60_000 / TICK_MS;
 const NICE = 19;
 
 /**
- * Of Node: little memory, less than the unit has for both, and one thread for V8, which takes a fifth of the time; with 0 Node.js would
+ * Of Node: little memory, less than the unit has for both, and one thread for V8, without which a scan takes a fifth longer; with 0 Node.js would
  * choose by the processors of the host, which are for guests. And what the unit gives the agent itself, because a child has nothing of that.
  */
 export const SCAN_OPTIONS = [
