@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { cpuSeconds } from "./children.ts";
 import { Rig, type Server } from "./rig.ts";
@@ -9,10 +9,11 @@ import { median, quantile, table } from "./statistics.ts";
 // of one round travel.
 
 /**
- * One run of one server. Times in milliseconds; `cpu`: seconds of processor time that the server took for 1,000 calls;
- * `generator`: the percentage of the time in which the load generator was busy, near 100 it measures itself.
+ * One run of one server. Times in milliseconds; `cpu` and `broker`: seconds of processor time that the server and the broker
+ * took for 1,000 calls; `generator`: the percentage of the time in which the load generator was busy, near 100 it measures
+ * itself; `idle`: the percentage of all processors that nobody wanted, near 0 the machine is the limit, not the server.
  */
-type Figures = Readonly<Record<"rate" | "p50" | "p99" | "cpu" | "generator", number>>;
+type Figures = Readonly<Record<"rate" | "p50" | "p99" | "cpu" | "broker" | "generator" | "idle", number>>;
 
 interface Measured extends Figures {
 	readonly faults: Readonly<Record<"wrong" | "lost" | "stray", number>>;
@@ -100,13 +101,31 @@ async function measureAll(): Promise<readonly Series[]> {
 }
 
 async function measure(server: Server, inFlight: number): Promise<Measured> {
-	const cpu = () => server.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-	const before = cpu();
-	const busy = performance.eventLoopUtilization();
+	const spent = () => ({
+		cpu: server.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
+		broker: cpuSeconds(rig.brokerPid),
+	});
+	const [before, processors, busy] = [spent(), processorTimes(), performance.eventLoopUtilization()];
 	const { rate, latencies, ...faults } = await rig.load.run(server, { inFlight, seconds });
-	const perThousand = ((cpu() - before) * 1000) / latencies.length;
-	const generator = performance.eventLoopUtilization(busy).utilization * 100;
-	return { rate, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99), cpu: perThousand, generator, faults };
+	const [after, later] = [spent(), processorTimes()];
+	const perThousand = (who: keyof typeof after) => ((after[who] - before[who]) * 1000) / latencies.length;
+	return {
+		rate,
+		p50: quantile(latencies, 0.5),
+		p99: quantile(latencies, 0.99),
+		cpu: perThousand("cpu"),
+		broker: perThousand("broker"),
+		generator: performance.eventLoopUtilization(busy).utilization * 100,
+		idle: ((later.idle - processors.idle) / (later.all - processors.all)) * 100,
+		faults,
+	};
+}
+
+/** Of all processors together since the machine started, in milliseconds. */
+function processorTimes(): Readonly<Record<"idle" | "all", number>> {
+	const times = cpus().map((cpu) => cpu.times);
+	const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+	return { idle: sum(times.map(({ idle }) => idle)), all: sum(times.flatMap((time) => Object.values(time))) };
 }
 
 function heading(): string {
@@ -120,7 +139,7 @@ function heading(): string {
 }
 
 function header(): readonly string[] {
-	const figures = ["calls/s", "p50 ms", "p99 ms", "CPU s/1000"];
+	const figures = ["calls/s", "p50 ms", "p99 ms", "CPU s/1000", "broker s/1000"];
 	return [
 		"server",
 		"in flight",
@@ -131,6 +150,7 @@ function header(): readonly string[] {
 		"lost",
 		"stray",
 		"generator %",
+		"idle %",
 	];
 }
 
@@ -150,12 +170,14 @@ function row(series: Series): readonly string[] {
 		typical("p50", 1),
 		typical("p99", 1),
 		typical("cpu", 3),
+		typical("broker", 3),
 		speed(isEcho ? ECHO.python : CHECK.python),
 		speed(isEcho ? ECHO.minimal : undefined),
 		sum("wrong"),
 		sum("lost"),
 		sum("stray"),
 		typical("generator", 0),
+		typical("idle", 0),
 	];
 }
 

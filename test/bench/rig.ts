@@ -32,6 +32,7 @@ export interface Server extends Verified {
 export class Rig {
 	readonly children: Children;
 	readonly load: LoadGenerator;
+	readonly brokerPid: number;
 	/** What follows the scheme in the URL of the broker. */
 	readonly #broker: string;
 
@@ -40,14 +41,15 @@ export class Rig {
 		const [port, distPort] = [await freePort(), await freePort()];
 		const script = join(ROOT, "test/support/rabbitmq.sh");
 		const directory = join(children.directory, "rabbitmq");
-		await children.start("rabbitmq", ["sh", script, directory, String(port), String(distPort)]);
+		const { pid } = await children.start("rabbitmq", ["sh", script, directory, String(port), String(distPort)]);
 		const broker = `${GUEST}@127.0.0.1:${port}/`;
-		return new Rig(children, await LoadGenerator.start(`amqp://${broker}`), broker);
+		return new Rig(children, await LoadGenerator.start(`amqp://${broker}`), pid, broker);
 	}
 
-	private constructor(children: Children, load: LoadGenerator, broker: string) {
+	private constructor(children: Children, load: LoadGenerator, brokerPid: number, broker: string) {
 		this.children = children;
 		this.load = load;
+		this.brokerPid = brokerPid;
 		this.#broker = broker;
 	}
 
