@@ -261,3 +261,50 @@ describe("what is there and says nothing is no declaration", () => {
 		expect(decided({ ...both, ...blocks("SELF:\n") }, { ...both, ...blocks("COMPATIBLE:\n") })).toEqual(["accept"]);
 	});
 });
+
+/** 2.2: `both` asks each side for its own declaration, and is no word for either. */
+describe("where both sides are asked, what one of them does not declare is judged as without a declaration", () => {
+	const blocks = (self: string, accepts: string) => ({
+		migration_compatible: `SELF:\n${self}\nCOMPATIBLE:\n${accepts}\n`,
+	});
+	const listed = (self: object, accepts: object) => ({
+		migration_version: json({ self: [self], compatible: [accepts] }),
+	});
+	const version = { software_version: "1.0.0" };
+	const [plain, typed] = [{ agg: "1" }, { agg: "1", mdev_type: "b" }];
+	const BY_ONE: readonly (readonly [what: string, source: Texts, target: Texts])[] = [
+		[
+			"a version by the source's list (format E)",
+			{ interface_version: "2.7.0", interface_version_compatible: "2.1.0-" },
+			{ interface_version: "2.1.3" },
+		],
+		[
+			"a version by the target's list (format E)",
+			{ interface_version: "2.7.0" },
+			{ interface_version: "2.1.3", interface_version_compatible: "2.1.0-" },
+		],
+		[
+			"a type by the source's list",
+			{ ...version, mdev_type: "a", mdev_type_compatible: "b" },
+			{ ...version, mdev_type: "b" },
+		],
+		[
+			"a type by the target's list",
+			{ ...version, mdev_type: "a" },
+			{ ...version, mdev_type: "b", mdev_type_compatible: "a" },
+		],
+		[
+			"a type by the source's block (format D)",
+			{ mdev_type: "a", ...blocks("agg=1", "agg=1\nmdev_type=b") },
+			{ mdev_type: "b", ...blocks("agg=1\nmdev_type=b", "agg=1") },
+		],
+		[
+			"a type by the source's list of objects (format C)",
+			{ mdev_type: "a", ...listed(plain, typed) },
+			{ mdev_type: "b", ...listed(typed, plain) },
+		],
+	];
+	test.fails.each(BY_ONE)("%s", (_what, source, target) => {
+		expect(decided(source, target, { direction: "both" })[0]).toBe("reject");
+	});
+});

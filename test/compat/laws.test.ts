@@ -131,3 +131,51 @@ test.each(STRICTER)("a policy with %j allows nothing that the one without refuse
 		{ numRuns: 50 },
 	);
 });
+
+/** What both sides declare, in each format that has a direction. */
+const [SELVES, ACCEPTED] = [
+	["", "x=1\n", "x=1\nmdev_type=a\n"],
+	["x=1\n", "x=1\nmdev_type=a\n", "x=1\nmdev_type=b\n"],
+];
+const [OBJECTS, LISTED] = [
+	[{}, { x: "1" }, { x: "1", mdev_type: "a" }],
+	[{ x: "1" }, { x: "1", mdev_type: "a" }],
+];
+const typed = { software_version: fc.constant("1.0.0"), mdev_type: fc.constantFrom("a", "b") };
+const DECLARATIONS = [
+	fc.record({ ...typed, mdev_type_compatible: fc.constantFrom("a", "b") }, { requiredKeys: ["mdev_type"] }),
+	fc.record(
+		{
+			interface_version: fc.constantFrom("1.0", "2.0", "2.1"),
+			interface_version_compatible: fc.constantFrom("", "1.0", "2.0-"),
+		},
+		{ requiredKeys: ["interface_version"] },
+	),
+	fc.record({
+		...typed,
+		migration_compatible: fc
+			.tuple(fc.constantFrom(...SELVES), fc.subarray(ACCEPTED))
+			.map(([self, blocks]) => [`SELF:\n${self}`, ...blocks].join("COMPATIBLE:\n")),
+	}),
+	fc.record({
+		...typed,
+		migration_version: fc
+			.tuple(fc.constantFrom(...OBJECTS), fc.subarray(LISTED))
+			.map(([self, compatible]) => JSON.stringify({ self: [self], compatible })),
+	}),
+] as readonly fc.Arbitrary<Readonly<Record<string, string>>>[];
+const declarations = fc.oneof(...DECLARATIONS.map((one) => fc.tuple(one, one)));
+
+test.fails.each(["target-accepts", "source-declares"] as const)(
+	"where both are asked nothing passes that %s alone refuses",
+	(direction) => {
+		fc.assert(
+			fc.property(declarations, ([source, target]) => {
+				const [devices, candidates] = [[mdev("s", source)], [mdev("t", target)]];
+				if (!ask(devices, candidates, { ...DEFAULT_POLICY, direction: "both" }).allowed) return;
+				expect(ask(devices, candidates, { ...DEFAULT_POLICY, direction }).allowed).toBe(true);
+			}),
+			{ numRuns: 1000 },
+		);
+	},
+);
