@@ -24,6 +24,21 @@ export interface Judgement {
 	readonly idle?: boolean;
 }
 
+/**
+ * The judgements of both sides' declarations as one: covered is what both cover, or one side would speak for the other. Of what has
+ * been told nobody shall tell again.
+ */
+export function together(judgements: readonly Judgement[]): Judgement {
+	const reasons = judgements.flatMap((one) => one.reasons);
+	const isCovered = (name: string) =>
+		judgements.every(({ covers }) => covers.includes(name)) || reasons.some(({ attribute }) => attribute === name);
+	return {
+		covers: judgements.flatMap(({ covers }) => covers).filter(isCovered),
+		reasons,
+		idle: judgements.some(({ idle }) => idle),
+	};
+}
+
 export function sourceName({ source_host, source }: Pair): string {
 	return `${source_host} ${source.id}`;
 }

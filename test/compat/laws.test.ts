@@ -135,15 +135,19 @@ test.each(STRICTER)("a policy with %j allows nothing that the one without refuse
 /** What both sides declare, in each format that has a direction. */
 const [SELVES, ACCEPTED] = [
 	["", "x=1\n", "x=1\nmdev_type=a\n"],
-	["x=1\n", "x=1\nmdev_type=a\n", "x=1\nmdev_type=b\n"],
+	["", "x=1\n", "x=1\nmdev_type=a\n", "x=1\nmdev_type=b\n"],
 ];
 const [OBJECTS, LISTED] = [
 	[{}, { x: "1" }, { x: "1", mdev_type: "a" }],
-	[{ x: "1" }, { x: "1", mdev_type: "a" }],
+	[{}, { x: "1" }, { x: "1", mdev_type: "a" }],
 ];
-const typed = { software_version: fc.constant("1.0.0"), mdev_type: fc.constantFrom("a", "b") };
+const mdev_type = fc.constantFrom("a", "b");
+const software_version = fc.constant("1.0.0");
 const DECLARATIONS = [
-	fc.record({ ...typed, mdev_type_compatible: fc.constantFrom("a", "b") }, { requiredKeys: ["mdev_type"] }),
+	fc.record(
+		{ mdev_type, mdev_type_compatible: fc.constantFrom("a", "b"), software_version },
+		{ requiredKeys: ["mdev_type"] },
+	),
 	fc.record(
 		{
 			interface_version: fc.constantFrom("1.0", "2.0", "2.1"),
@@ -152,13 +156,13 @@ const DECLARATIONS = [
 		{ requiredKeys: ["interface_version"] },
 	),
 	fc.record({
-		...typed,
+		mdev_type,
 		migration_compatible: fc
 			.tuple(fc.constantFrom(...SELVES), fc.subarray(ACCEPTED))
 			.map(([self, blocks]) => [`SELF:\n${self}`, ...blocks].join("COMPATIBLE:\n")),
 	}),
 	fc.record({
-		...typed,
+		mdev_type,
 		migration_version: fc
 			.tuple(fc.constantFrom(...OBJECTS), fc.subarray(LISTED))
 			.map(([self, compatible]) => JSON.stringify({ self: [self], compatible })),
@@ -166,7 +170,7 @@ const DECLARATIONS = [
 ] as readonly fc.Arbitrary<Readonly<Record<string, string>>>[];
 const declarations = fc.oneof(...DECLARATIONS.map((one) => fc.tuple(one, one)));
 
-test.fails.each(["target-accepts", "source-declares"] as const)(
+test.each(["target-accepts", "source-declares"] as const)(
 	"where both are asked nothing passes that %s alone refuses",
 	(direction) => {
 		fc.assert(
@@ -175,7 +179,7 @@ test.fails.each(["target-accepts", "source-declares"] as const)(
 				if (!ask(devices, candidates, { ...DEFAULT_POLICY, direction: "both" }).allowed) return;
 				expect(ask(devices, candidates, { ...DEFAULT_POLICY, direction }).allowed).toBe(true);
 			}),
-			{ numRuns: 1000 },
+			{ numRuns: 400 },
 		);
 	},
 );

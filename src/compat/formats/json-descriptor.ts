@@ -1,5 +1,5 @@
 import { attributeOf } from "../device.ts";
-import { attributeReason, type Judgement, type Pair, show, sourceName, targetName } from "../pair.ts";
+import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, together } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
 import { isJson } from "./migration-version.ts";
 
@@ -110,24 +110,18 @@ function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonl
 /** C: one side's list must have an object equal to the other side's `self`. */
 function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAndCompatible): Judgement {
 	const { direction } = pair.policy;
-	const findings = [
-		...(direction !== "source-declares"
-			? listed(source.self, target.compatible, sourceName(pair), targetName(pair))
-			: []),
-		...(direction !== "target-accepts"
-			? listed(target.self, source.compatible, targetName(pair), sourceName(pair))
-			: []),
-	];
-	const judged = [
-		...(direction !== "source-declares" ? Object.keys(source.self) : []),
-		...(direction !== "target-accepts" ? Object.keys(target.self) : []),
-	];
-	return {
-		covers: [ATTRIBUTE, ...judged.map((key) => key.replaceAll("-", "_"))],
-		reasons: toReasons(pair, findings),
+	const [ours, theirs] = [sourceName(pair), targetName(pair)];
+	const judge = (self: Fields, list: readonly Fields[], selfName: string, ownerName: string): Judgement => {
+		const reasons = toReasons(pair, listed(self, list, selfName, ownerName));
+		const covers = Object.keys(self).map((key) => key.replaceAll("-", "_"));
 		// A self without fields says nothing, and an object without fields is equal to it.
-		idle: judged.length === 0 && findings.length === 0,
+		return { covers, reasons, idle: covers.length === 0 && reasons.length === 0 };
 	};
+	const judgement = together([
+		...(direction !== "source-declares" ? [judge(source.self, target.compatible, ours, theirs)] : []),
+		...(direction !== "target-accepts" ? [judge(target.self, source.compatible, theirs, ours)] : []),
+	]);
+	return { ...judgement, covers: [ATTRIBUTE, ...judgement.covers] };
 }
 
 function listed(self: Fields, list: readonly Fields[], selfName: string, ownerName: string): readonly Finding[] {

@@ -18,6 +18,7 @@ import {
 	show,
 	sourceName,
 	targetName,
+	together,
 	unreadableReason,
 } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
@@ -51,15 +52,11 @@ export function textBlocks(pair: Pair): Judgement {
 	const files = [...new Set([...source.files, ...target.files])];
 	if (files.length === 0) return { covers: [], reasons: [] };
 	const { direction } = pair.policy;
-	const judgements = [
+	const judgement = together([
 		...(direction !== "source-declares" ? [judge(pair, target, source, "target")] : []),
 		...(direction !== "target-accepts" ? [judge(pair, source, target, "source")] : []),
-	];
-	return {
-		covers: [...files, ...judgements.flatMap(({ covers }) => covers)],
-		reasons: judgements.flatMap(({ reasons }) => reasons),
-		idle: judgements.every(({ idle }) => idle),
-	};
+	]);
+	return { ...judgement, covers: [...files, ...judgement.covers] };
 }
 
 function readDeclaration(device: Device): Declaration {

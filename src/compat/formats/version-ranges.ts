@@ -38,10 +38,11 @@ export function versionRanges(pair: Pair): Judgement {
 		const { direction } = pair.policy;
 		if (direction !== "source-declares" && target) reasons.push(...judge(pair, attribute, "target"));
 		if (direction !== "target-accepts" && source) reasons.push(...judge(pair, attribute, "source"));
-		const consulted = { "target-accepts": target, "source-declares": source, both: true };
-		if (consulted[direction]) covers.push(attribute);
-		else reasons.push(notConsulted(pair, attribute, list));
-		idle &&= !consulted[direction] || ![attribute, list].some((name) => isSaid(pair, name));
+		// The list of one side is no word for the other side, where both are asked: it is judged as without a list (E12).
+		const isDeclared = { "target-accepts": target, "source-declares": source, both: target && source }[direction];
+		if (isDeclared) covers.push(attribute);
+		else if (direction !== "both") reasons.push(notConsulted(pair, attribute, list));
+		idle &&= !isDeclared || ![attribute, list].some((name) => isSaid(pair, name));
 	}
 	return { covers, reasons, ...(idle && { idle }) };
 }
