@@ -99,6 +99,41 @@ test("a device less never turns what is allowed into what is not", () => {
 	);
 });
 
+/** What fits, what must be set first, what nobody can tell and the policy lets pass or does not, what is refused. */
+const OFFERS = [
+	mdev("", { software_version: "1.0.0", agg: "4" }),
+	mdev("", { software_version: "1.0.0", agg: "2" }),
+	mdev("", { agg: "4" }, { unreadable: { software_version: "EIO" } }),
+	mdev("", { software_version: "1.0.0", agg: "4", migration_version: "2" }),
+	mdev("", { software_version: "0.9.0", agg: "4" }),
+];
+test.fails("a candidate more never turns what is allowed into what is not", () => {
+	const device = (id: string, capable: boolean) =>
+		mdev(id, {
+			software_version: "1.0.0",
+			dynamic_resources: "agg",
+			agg: "4",
+			...(capable && { migration_version: "1" }),
+		});
+	fc.assert(
+		fc.property(
+			fc.array(fc.boolean(), { minLength: 1, maxLength: 3 }),
+			fc.array(fc.constantFrom(...OFFERS), { maxLength: 4 }),
+			(capable, offers) => {
+				const policy = { ...DEFAULT_POLICY, unknown: { "attribute.unreadable": "accept" } } as const;
+				const devices = capable.map((one, index) => device(`s${index}`, one));
+				const candidates = offers.map((offer, index) => ({ ...offer, id: `t${index}` }));
+				if (ask(devices, candidates, policy).allowed) return;
+				for (const one of candidates) {
+					const rest = candidates.filter((other) => other !== one);
+					expect(ask(devices, rest, policy).allowed).toBe(false);
+				}
+			},
+		),
+		{ numRuns: 300 },
+	);
+});
+
 test("what is allowed is allowed pair by pair", () => {
 	fc.assert(
 		fc.property(world, ({ devices, candidates, unknown }) => {

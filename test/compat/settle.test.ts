@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
+import { DEFAULT_POLICY, type Policy } from "../../src/compat/policy.ts";
 import { type ReasonCode, reason, type Verdict } from "../../src/compat/reason.ts";
 import { fitOf, type Option, settle } from "../../src/compat/settle.ts";
 
@@ -11,11 +11,13 @@ interface Seat {
 
 const seat = (id: string, capacity = 1): Seat => ({ id, capacity });
 const [W, X, Y, Z] = [seat("W"), seat("X"), seat("Y"), seat("Z")];
+/** `opaque.differs` is unknown; so is `declaration.none`, and let pass. */
+const POLICY: Policy = { ...DEFAULT_POLICY, unknown: { "declaration.none": "accept" } };
 const option = (candidate: Seat, codes: readonly ReasonCode[] = [], bugfix = 0): Option<Seat> => ({
 	candidate,
 	fit: fitOf(
 		codes.map((code) => reason(code, "r", "m")),
-		DEFAULT_POLICY,
+		POLICY,
 	),
 	bugfix,
 });
@@ -63,6 +65,22 @@ describe("one device takes the best that there is", () => {
 			left_out: [],
 		});
 	});
+});
+
+test.fails("what the policy lets pass goes before what must be provisioned, which nobody may do", () => {
+	const tolerated = option(X, ["declaration.none"]);
+	const conditional = option(Y, ["dynamic.set"]);
+	expect(settled({ s: [conditional, tolerated] })).toEqual({ verdict: "unknown", taken: { s: "X" }, left_out: [] });
+	const two = { s: [conditional, tolerated], t: [option(Z, ["declaration.none"]), conditional] };
+	expect(settled(two)).toEqual({ verdict: "unknown", taken: { s: "X", t: "Z" }, left_out: [] });
+});
+
+test("of what neither lets pass, what is known is the better verdict", () => {
+	const [tolerated, conditional] = [option(X, ["declaration.none"]), option(Y, ["dynamic.set"])];
+	const one = { s: [conditional, tolerated], t: [tolerated, option(Z, ["dynamic.set"])], u: [tolerated] };
+	expect(settled(one)).toEqual({ verdict: "unknown", taken: { s: "Y", t: "Z", u: "X" }, left_out: [] });
+	const two = { s: [tolerated, conditional], t: [option(Z, ["dynamic.set"])] };
+	expect(settled({ ...two, u: [option(W), tolerated] })).toMatchObject({ taken: { t: "Z" } });
 });
 
 /** `a` goes from X to Y or Z to make room for `c`; `b` could leave Y for W, which is worse for it, and need not. */
