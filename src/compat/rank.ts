@@ -71,9 +71,10 @@ export function unplaced([host, { verdict, allowed }]: readonly [string, Decisio
 	return { host, verdict, allowed, bugfix: null, free_capacity: 0 };
 }
 
-/** Accept first; then the most bugfixes, the most room, the name. A total order: no host moves because another one is added. */
+/** What is allowed first, then by verdict, bugfixes, room, name. A total order: no host moves because another one is added. */
 export function byStanding(a: Standing, b: Standing): number {
 	return (
+		Number(b.allowed) - Number(a.allowed) ||
 		VERDICT_ORDER.indexOf(a.verdict) - VERDICT_ORDER.indexOf(b.verdict) ||
 		(b.bugfix ?? -1) - (a.bugfix ?? -1) ||
 		b.free_capacity - a.free_capacity ||

@@ -10,21 +10,23 @@ const TIERS = {
 	clean: 0,
 	with_warnings: 1,
 	overridden: 2,
-	conditional: 3,
-	tolerated: 4,
+	tolerated: 3,
+	conditional: 4,
 	unknown: 5,
 	impossible: 6,
 } as const;
 
-/** What it comes to when every device has something of this tier or a better one. */
-const VERDICTS = [
-	[TIERS.clean, "accept"],
-	[TIERS.with_warnings, "accept"],
-	[TIERS.overridden, "accept"],
-	[TIERS.conditional, "conditional"],
-	[TIERS.tolerated, "unknown"],
-	[TIERS.unknown, "unknown"],
-] as const satisfies readonly (readonly [number, Verdict])[];
+const { clean, with_warnings, overridden, tolerated, conditional, unknown } = TIERS;
+
+/** What it comes to when every device has something of one of these tiers: first what may go on, then what may not and is known. */
+const VERDICTS: readonly (readonly [tiers: ReadonlySet<number>, Verdict])[] = [
+	[new Set([clean]), "accept"],
+	[new Set([clean, with_warnings]), "accept"],
+	[new Set([clean, with_warnings, overridden]), "accept"],
+	[new Set([clean, with_warnings, overridden, tolerated]), "unknown"],
+	[new Set([clean, with_warnings, overridden, conditional]), "conditional"],
+	[new Set([clean, with_warnings, overridden, tolerated, conditional, unknown]), "unknown"],
+];
 
 const LANDS_ON: Readonly<Record<DeviceKind, readonly string[]>> = {
 	pci: ["pci"],
@@ -46,11 +48,10 @@ export interface Fit {
 
 export function fitOf(reasons: readonly Reason[], policy: Policy): Fit {
 	if (reasons.length === 0) return { reasons, tier: TIERS.clean };
-	const { conditional, impossible: reject } = TIERS;
 	// What somebody took upon himself is not as good as what the hosts say.
-	const accept = reasons.some(({ code }) => code === "override.used") ? TIERS.overridden : TIERS.with_warnings;
-	const unknown = allows(policy, "unknown", reasons) ? TIERS.tolerated : TIERS.unknown;
-	return { reasons, tier: { accept, conditional, unknown, reject }[outcome(reasons)] };
+	const accept = reasons.some(({ code }) => code === "override.used") ? overridden : with_warnings;
+	const untold = allows(policy, "unknown", reasons) ? tolerated : unknown;
+	return { reasons, tier: { accept, conditional, unknown: untold, reject: TIERS.impossible }[outcome(reasons)] };
 }
 
 export function isPossible({ tier }: Fit): boolean {
@@ -109,7 +110,7 @@ export function worst(parts: readonly { readonly verdict: Verdict }[]): Verdict 
 /** The usual case: nobody is in its way. */
 function settleAlone<D, C extends { readonly capacity: number }>({ device, options }: Wish<D, C>): Settlement<D, C> {
 	const best = options.find(({ candidate }) => candidate.capacity > 0);
-	const [, verdict] = VERDICTS.find(([tier]) => best !== undefined && best.fit.tier <= tier) ?? [];
+	const [, verdict] = VERDICTS.find(([tiers]) => best !== undefined && tiers.has(best.fit.tier)) ?? [];
 	if (best !== undefined && verdict !== undefined)
 		return { verdict, assigned: new Map([[device, best.candidate]]), contested: [] };
 	const candidates = options.map(({ candidate }) => candidate);
@@ -119,19 +120,19 @@ function settleAlone<D, C extends { readonly capacity: number }>({ device, optio
 function settleTogether<D, C extends { readonly capacity: number }>(wishes: readonly Wish<D, C>[]): Settlement<D, C> {
 	const [only, ...others] = wishes;
 	if (only && others.length === 0) return settleAlone(only);
-	const upTo = (tier: number) =>
+	const among = (isGood: (tier: number) => boolean) =>
 		match(
 			wishes.map(({ device, options }) => ({
 				device,
-				candidates: options.filter(({ fit }) => fit.tier <= tier).map(({ candidate }) => candidate),
+				candidates: options.filter(({ fit }) => isGood(fit.tier)).map(({ candidate }) => candidate),
 			})),
 		);
 	const isHopeless = wishes.some(({ options }) => options.length === 0);
-	for (const [tier, verdict] of isHopeless ? [] : VERDICTS) {
-		const matching = upTo(tier);
+	for (const [tiers, verdict] of isHopeless ? [] : VERDICTS) {
+		const matching = among((tier) => tiers.has(tier));
 		if (matching.contested.length === 0) return { ...matching, verdict };
 	}
-	return { ...upTo(TIERS.unknown), verdict: "reject" };
+	return { ...among(() => true), verdict: "reject" };
 }
 
 /** The best fit, of equal ones the target with more bugfixes; the order of the options decides the rest. */

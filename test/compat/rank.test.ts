@@ -131,6 +131,8 @@ describe("order", () => {
 			{ ...best, host: "a", bugfix: 0, free_capacity: 9 },
 			{ ...best, host: "a", bugfix: null, free_capacity: 9 },
 			{ ...best, host: "a", verdict: "conditional", bugfix: 9, free_capacity: 9 },
+			{ ...best, host: "a", verdict: "unknown", bugfix: 9, free_capacity: 9 },
+			{ ...best, host: "a", verdict: "conditional", allowed: false, bugfix: 9, free_capacity: 9 },
 		] as const;
 		const sorted = [best, ...worse];
 		for (const [index, one] of sorted.entries()) {
