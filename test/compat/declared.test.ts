@@ -104,6 +104,20 @@ describe("values in JSON (formats B and C)", () => {
 		const target = { migration_version: json({ self: [{}], compatible: [accepted] }) };
 		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);
 	});
+
+	test.fails.each([
+		["0x10", "10"],
+		["None", "none"],
+	])("are no ids: %s is not %s", (ours, theirs) => {
+		const source = { migration_version: json({ self: [{ k: ours }], compatible: [] }) };
+		const target = { migration_version: json({ self: [{}], compatible: [{ k: theirs }] }) };
+		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);
+	});
+
+	test.fails("are the same objects in whatever order their names stand", () => {
+		const fields = (k: object) => ({ migration_version: json([{ vendor: "a", vendor_fields: { k } }]) });
+		expect(decided(fields({ a: 1, b: [{ c: 2, d: 3 }] }), fields({ b: [{ d: 3, c: 2 }], a: 1 }))).toEqual(["accept"]);
+	});
 });
 
 /** 2.4: ids are hexadecimal texts or integers. */
@@ -118,6 +132,12 @@ describe("ids in descriptors (format B)", () => {
 
 	test("are not the same for having the same digits", () => {
 		expect(decided(device("0x8086"), device(8086))).toEqual(["reject", "attribute.differs"]);
+	});
+
+	test.fails("are hexadecimal as a text, without 0x too", () => {
+		expect(decided(device("8086"), device(8086))).toEqual(["reject", "attribute.differs"]);
+		expect(decided(device("8086"), device(0x8086))).toEqual(["accept"]);
+		expect(decided(device("0x00A2"), device("a2"))).toEqual(["accept"]);
 	});
 });
 
@@ -147,6 +167,18 @@ describe("a descriptor (format B) is not accepted", () => {
 		],
 	])("%s", (_what, source, target, code) => {
 		expect(decided(descriptor(source), descriptor(target))).toEqual(["reject", code]);
+	});
+
+	test.fails.each([
+		["another value in a field of the vendor's own", { slices: 4 }, { slices: 2 }],
+		["a field of the vendor's own that one side lacks", { slices: { size: 4 } }, {}],
+		["another value in a section of another name", { "vfio-mdev": { type: "a" } }, { "vfio-mdev": { type: "b" } }],
+	])("with %s", (_what, source, target) => {
+		for (const [one, other] of [
+			[source, target],
+			[target, source],
+		] as const)
+			expect(decided(descriptor(one), descriptor(other))).toEqual(["reject", "attribute.differs"]);
 	});
 
 	test("whose provisioning is told otherwise: it is a condition", () => {
