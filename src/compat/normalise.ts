@@ -11,13 +11,18 @@ const HEX = new Set([
 	"revision",
 	"device_id",
 	"pci_id",
+	"pciid",
 ]);
 /** Names in which `_` and `-` are the same: the mails and the kernel have both `vfio_pci` and `vfio-pci`. */
 const DASHED = new Set(["device_api"]);
 
+export function isHexadecimal(attribute: string): boolean {
+	return HEX.has(attribute);
+}
+
 /** A value as it is compared: two spellings of one thing become one text. */
 export function normalise(attribute: string, value: string): string {
-	if (HEX.has(attribute)) return value.trim().toLowerCase().replace(/^0x/, "");
+	if (isHexadecimal(attribute)) return value.trim().toLowerCase().replace(/^0x/, "");
 	return DASHED.has(attribute) ? value.trim().replaceAll("_", "-") : value;
 }
 

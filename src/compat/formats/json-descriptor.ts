@@ -1,4 +1,6 @@
 import { attributeOf } from "../device.ts";
+import { canonicalJson } from "../digest.ts";
+import { isHexadecimal } from "../normalise.ts";
 import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, together } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
 import { isJson } from "./migration-version.ts";
@@ -15,6 +17,9 @@ const MAX_DESCRIPTORS = 32;
 
 /** A descriptor without any of these does not say what it describes. */
 const COMPARED = ["device_api", "vendor", "version", "vendor_fields"] as const;
+
+/** What has a rule of its own; every other field of a descriptor must be the same: nobody vouches for what is not compared. */
+const JUDGED: ReadonlySet<string> = new Set(["device_api", "vendor", "version", "mdev_attrs"]);
 
 /** A string, in which nothing is a number, or a number. One that does not end is taken to the end, or each quote in it would be looked at. */
 const TOKEN = /"(?:[^"\\]|\\.)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
@@ -89,19 +94,21 @@ function compareDescriptors(pair: Pair, source: Fields, target: Fields): readonl
 		const message = `${name} ${text(a)} of ${sourceName(pair)} differs from ${text(b)} of ${targetName(pair)}`;
 		findings.push([code, name, message]);
 	};
-	if (!same(api, target["device_api"])) differs("device_api.mismatch", "device_api", api, target["device_api"]);
-	if (!same(source["vendor"], target["vendor"]))
+	if (!same("device_api", api, target["device_api"]))
+		differs("device_api.mismatch", "device_api", api, target["device_api"]);
+	if (!same("vendor", source["vendor"], target["vendor"]))
 		differs("attribute.differs", "vendor", source["vendor"], target["vendor"]);
 	for (const finding of versionFindings(source["version"], target["version"])) differs(...finding);
-	for (const section of [...(typeof api === "string" ? [api] : []), "vendor_fields"]) {
+	const sections = [...Object.keys(source), ...Object.keys(target)].filter((name) => !JUDGED.has(name));
+	for (const section of new Set(sections)) {
 		const [a, b] = [flat(source, section, `${section}.`), flat(target, section, `${section}.`)];
 		for (const name of new Set([...a.keys(), ...b.keys()])) {
-			if (!same(a.get(name), b.get(name))) differs("attribute.differs", name, a.get(name), b.get(name));
+			if (!same(name, a.get(name), b.get(name))) differs("attribute.differs", name, a.get(name), b.get(name));
 		}
 	}
 	const [wanted, has] = [flat(source, "mdev_attrs"), flat(target, "mdev_attrs")];
 	for (const [name, value] of wanted) {
-		if (same(value, has.get(name))) continue;
+		if (same(name, value, has.get(name))) continue;
 		findings.push(["dynamic.set", name, `set ${name}=${text(value)} when creating the mdev on ${targetName(pair)}`]);
 	}
 	return findings;
@@ -127,7 +134,7 @@ function selfAndCompatible(pair: Pair, source: SelfAndCompatible, target: SelfAn
 function listed(self: Fields, list: readonly Fields[], selfName: string, ownerName: string): readonly Finding[] {
 	const differences = list.map((entry) =>
 		[...new Set([...Object.keys(self), ...Object.keys(entry)])]
-			.filter((key) => !same(self[key], entry[key]))
+			.filter((key) => !same(key, self[key], entry[key]))
 			.map((key) => [key, entry[key]] as const),
 	);
 	const [closest] = differences.sort((a, b) => a.length - b.length);
@@ -156,7 +163,8 @@ function versionFindings(
 	if (source === undefined) return [["attribute.missing_source", "version", source, target]];
 	if (target === undefined) return [["attribute.missing_target", "version", source, target]];
 	const [want, have] = [versionOf(source), versionOf(target)];
-	if (!want || !have) return same(source, target) ? [] : [["version.unparseable", "version", source, target]];
+	if (!want || !have)
+		return same("version", source, target) ? [] : [["version.unparseable", "version", source, target]];
 	if (have.major !== want.major) return [["version.major_mismatch", "version.major", want.major, have.major]];
 	if (have.minor < want.minor) return [["version.minor_downgrade", "version.minor", want.minor, have.minor]];
 	return [];
@@ -184,18 +192,29 @@ function flat(fields: Fields, field: string, prefix = ""): ReadonlyMap<string, u
 	return values;
 }
 
-/** Ids come as text, in any case and with or without `0x`, or as numbers, of which `0x1234` is one and `1234` another. */
-function same(a: unknown, b: unknown): boolean {
-	const read = typeof a === typeof b ? plain : numeral;
+/**
+ * An id is hexadecimal as a text, in any case and with or without `0x`, or a number; everything else is what it is, but that
+ * `0x10` is the number 16, too. `name`: of the field, with its section or without.
+ */
+function same(name: string, a: unknown, b: unknown): boolean {
+	const isMixed = typeof a !== typeof b;
+	const read = isHexadecimal(name.slice(name.lastIndexOf(".") + 1))
+		? idOf
+		: (value: unknown) => (isMixed && isHex(value) ? String(Number(value)) : plain(value));
 	return read(a) === read(b);
 }
 
-function plain(value: unknown): string | undefined {
-	return typeof value === "string" ? value.toLowerCase().replace(/^0x/, "") : JSON.stringify(value);
+function idOf(value: unknown): string | undefined {
+	if (typeof value === "number") return value.toString(16);
+	return typeof value === "string" ? value.toLowerCase().replace(/^(?:0x)?0*(?=[0-9a-f]+$)/, "") : plain(value);
 }
 
-function numeral(value: unknown): string | undefined {
-	return typeof value === "string" && /^0x[0-9a-f]{1,13}$/i.test(value) ? String(Number(value)) : plain(value);
+function isHex(value: unknown): boolean {
+	return typeof value === "string" && /^0x[0-9a-f]{1,13}$/i.test(value);
+}
+
+function plain(value: unknown): string | undefined {
+	return typeof value === "string" || value === undefined ? value : canonicalJson(value);
 }
 
 /** A value in a sentence. */
