@@ -33,3 +33,23 @@ describe("what Nova knows of is a PCI function or an mdev, and one is not taken 
 		expect(outset({ "resources:VGPU": "1" }, [port], VF)).toEqual(["device.unaccounted"]);
 	});
 });
+
+describe("what a request names", () => {
+	const OTHER = "66d19c9b-a157-42ee-8b0f-90544f9de658";
+	const named = (devices: readonly string[], ...told: readonly SnapshotDevice[]) => {
+		const snapshot = { schema_version: "1.2", host: "cmp-01", devices: [...told] };
+		const found = outsetOf({ snapshot, notes: [] }, { ...REQUEST, devices });
+		return "devices" in found ? found.devices : found.reasons.map(({ code }) => code);
+	};
+	const [ours, theirs] = [INSTANCE, OTHER].map((instance) => ({ ...VF, instance }));
+	if (!ours || !theirs) throw new Error("there are two");
+
+	test("is one device, however often it is named", () => {
+		expect(named([VF.id, VF.id], VF, MDEV)).toEqual([VF]);
+	});
+
+	test.fails("is one device, also where several instances keep it: that of the instance", () => {
+		expect(named([VF.id], theirs, ours)).toEqual([ours]);
+		expect(named([VF.id], theirs, { ...theirs, instance: "0b0a6c1e-1111-4a5c-9d35-0c5d2c5a0001" })).toEqual([theirs]);
+	});
+});

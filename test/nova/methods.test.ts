@@ -157,6 +157,13 @@ describe("check_live_migration", () => {
 		expect(await call("check_live_migration", { request, devices: ["0000:3b:10.2"] })).toMatchObject(reject);
 	});
 
+	test.fails("no device named is none left out: those of the instance count", async () => {
+		const devices = { request: { ...request, devices: [] } };
+		expect(await call("check_live_migration", devices)).toMatchObject({
+			mapping: { "0000:3b:10.0": "0000:3b:10.0" },
+		});
+	});
+
 	test("two mdevs of one instance compete for one free instance of a type", async () => {
 		const decision = await call("check_live_migration", {
 			request: { instance_uuid: await instanceOf("cmp-01", "nvidia-558"), source_host: "cmp-01", dest_host: "cmp-02" },

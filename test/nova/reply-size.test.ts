@@ -43,6 +43,11 @@ describe("SEC-05: a reply about one check", () => {
 		expect(failure(toldText(decision)).length).toBeGreaterThan(MAX_REPLY_BYTES * 0.3);
 	});
 
+	test.fails("Nova's failure is one line, whatever hosts have for names and values", () => {
+		const differing = ["agg\n\u001b[31m", "\u2028"].map(differs);
+		expect(toldText(rejected(differing))).toBe(String.raw`a agg\u000a\u001b[31m 0; a \u2028 1`);
+	});
+
 	test("whatever is in the texts", () => {
 		const unit = fc.constantFrom("a", '"', "\\", "\u0001", "\u2028", "é", "😀", "\ud800", "\n");
 		const text = fc.string({ unit, maxLength: 300 }).map((part) => part.repeat(10));
