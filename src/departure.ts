@@ -68,7 +68,12 @@ function isUnseen({ instances }: Snapshot, { devices, instance_uuid }: Departure
 /** What an instance uses and keeps: a Neutron port is unplugged before the migration and plugged in again after it. */
 function devicesThatStay(source: Snapshot, departure: Departure): readonly SnapshotDevice[] {
 	const { instance_uuid, devices, ports } = departure;
-	if (devices) return source.devices.filter(({ id }) => devices.includes(id));
+	if (devices) {
+		const named = source.devices.filter(({ id }) => devices.includes(id));
+		// One that several instances keep is there for each of them.
+		const own = named.filter(({ instance }) => instance === instance_uuid);
+		return [...new Map([...named, ...own].map((device) => [device.id, device])).values()];
+	}
 	// What is kept for one that was shut off a moment ago need not be what it runs with.
 	if (isUnseen(source, departure)) return [];
 	const isPort = (id: string) => ports.some(({ address }) => address === id);

@@ -48,9 +48,9 @@ function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departu
 	};
 }
 
-/** Ids are looked up among those of a snapshot; what can be none of them is a mistake. */
+/** Ids are looked up among those of a snapshot; what can be none of them is a mistake. Who names none has not said that there is none. */
 function readDevices(devices: unknown): readonly string[] | undefined {
-	if (devices === undefined) return undefined;
+	if (devices === undefined || (Array.isArray(devices) && devices.length === 0)) return undefined;
 	if (!isTextList(devices) || devices.length > MAX_DEVICES) {
 		throw new InvalidRequest(`request.devices is not a list of at most ${MAX_DEVICES} device ids`);
 	}

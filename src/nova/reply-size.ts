@@ -1,5 +1,6 @@
 import type { Decision } from "../compat/decision.ts";
 import { reasonText } from "../compat/summary.ts";
+import { printable } from "../log/printable.ts";
 import { toJson } from "../messaging/json.ts";
 
 /**
@@ -32,13 +33,14 @@ export function told<T extends Decision>(decision: T): Told<T> {
 	return { ...decision, reasons: reasons.slice(0, enough), left_out: { reasons: reasons.length - enough } };
 }
 
-/** The messages of the errors, as many as there is room for in a failure, and how many more there are. */
+/** The messages of the errors on one line, as many as there is room for in a failure, and how many more there are. */
 export function toldText(decision: Decision): string {
-	const text = reasonText(decision);
+	const text = printable(reasonText(decision));
 	if (text.length * LONGEST_IN_FAILURE <= ROOM || fitsFailure(text)) return text;
 	const errors = decision.reasons.filter(({ severity }) => severity === "error");
 	for (let count = errors.length >> 1; count > 0; count >>= 1) {
-		const shorter = `${reasonText({ ...decision, reasons: errors.slice(0, count) })} (+${errors.length - count} more)`;
+		const first = printable(reasonText({ ...decision, reasons: errors.slice(0, count) }));
+		const shorter = `${first} (+${errors.length - count} more)`;
 		if (fitsFailure(shorter)) return shorter;
 	}
 	return decision.text;
