@@ -64,6 +64,41 @@ describe("the policy judges an attribute that", () => {
 	});
 });
 
+/** Format G itself compares device_api, type and software_version, whatever is listed. */
+describe("a list compatible_<x> of the target (format G) that has the source's <x> judges <x>", () => {
+	const DIFFERENT: readonly (readonly [what: string, source: Texts, target: Texts])[] = [
+		["an id", { device: "0x591B", compatible_device: "591b" }, { device: "5931", compatible_device: "5931, 591b" }],
+		["a text", { mode: "a", compatible_mode: "a" }, { mode: "b", compatible_mode: "a,b" }],
+	];
+	const REFUSED: typeof DIFFERENT = [
+		["the target's list alone", { device: "591b" }, { device: "5931", compatible_device: "5931,591b" }],
+		[
+			"it has another one",
+			{ device: "5912", compatible_device: "591b" },
+			{ device: "5931", compatible_device: "591b" },
+		],
+		["the source has none", { compatible_device: "591b" }, { device: "5931", compatible_device: "591b" }],
+		["it has not all", { device: "a", compatible_device: "a,b" }, { device: "c", compatible_device: "a" }],
+		[
+			"device_api",
+			{ device_api: "vfio-ccw", compatible_device_api: "vfio-ccw" },
+			{ compatible_device_api: "vfio-ccw" },
+		],
+		["the type", { mdev_type: "a", compatible_mdev_type: "a" }, { mdev_type: "b", compatible_mdev_type: "a" }],
+		[
+			"software_version",
+			{ software_version: "2.0.0", compatible_software_version: "2.0.0" },
+			{ software_version: "1.0.0", compatible_software_version: "2.0.0" },
+		],
+	];
+	test.fails.each(DIFFERENT)("%s", (_what, source, target) => {
+		expect(decided(source, target, { other_attributes: "equal" })).toEqual(["accept"]);
+	});
+	test.each(REFUSED)("but not where %s", (_what, source, target) => {
+		expect(decided(source, target)[0]).toBe("reject");
+	});
+});
+
 describe("half a declaration is none", () => {
 	test.each([{ base_type: "x" }, { aggregation_ratio: "2" }])("%o (format F4)", (half) => {
 		expect(decided(half, half)).toEqual(["unknown", "declaration.none"]);
