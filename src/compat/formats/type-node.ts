@@ -1,4 +1,5 @@
 import { attributeOf, errnoOf } from "../device.ts";
+import { normalise } from "../normalise.ts";
 import {
 	attributeNames,
 	attributeReason,
@@ -21,6 +22,8 @@ const RULE = "type-node";
 const PREFIX = "compatible_";
 const TYPE = "compatible_type";
 const DYNAMIC = "dynamic_resources";
+/** What the proposal compares by itself, before any list. */
+const EXACT: ReadonlySet<string> = new Set(["device_api", "mdev_type", "software_version"]);
 
 export function typeNode(pair: Pair): Judgement {
 	const names = attributeNames(pair);
@@ -35,7 +38,13 @@ export function typeNode(pair: Pair): Judgement {
 	);
 	return {
 		idle: !isAsked && !(typeAllowed && isSaid(pair, TYPE)) && resources.length === 0,
-		covers: [...lists, TYPE, ...(dynamic ? [DYNAMIC, ...resources] : []), ...(typeAllowed ? ["mdev_type"] : [])],
+		covers: [
+			...lists,
+			...lists.map((list) => list.slice(PREFIX.length)).filter((attribute) => isListed(pair, attribute)),
+			TYPE,
+			...(dynamic ? [DYNAMIC, ...resources] : []),
+			...(typeAllowed ? ["mdev_type"] : []),
+		],
 		reasons: [
 			...lists.flatMap((list) => judgeList(pair, list)),
 			...(typeAllowed ? judgeType(pair) : []),
@@ -52,6 +61,18 @@ function items(text: string | undefined): ReadonlySet<string> {
 			.map((item) => item.trim().toLowerCase())
 			.filter((item) => item !== ""),
 	);
+}
+
+/** Both sides have a list about the attribute, and the target's has what the source has of it. */
+function isListed(pair: Pair, attribute: string): boolean {
+	const [value, ours, theirs] = [
+		attributeOf(pair.source, attribute),
+		attributeOf(pair.source, PREFIX + attribute),
+		attributeOf(pair.target, PREFIX + attribute),
+	];
+	if (EXACT.has(attribute) || value === undefined || ours === undefined) return false;
+	const accepted = [...items(theirs)].map((item) => normalise(attribute, item));
+	return accepted.includes(normalise(attribute, value.trim().toLowerCase()));
 }
 
 function unreadable(pair: Pair, attribute: string): readonly Reason[] {
