@@ -1,4 +1,5 @@
 import { attributeOf, type Device } from "./device.ts";
+import { normalise } from "./normalise.ts";
 import type { DeviceClass, Policy } from "./policy.ts";
 
 /** The class of a device, and the policy for it: the class's rules in place of the general ones for the same attributes. */
@@ -29,7 +30,9 @@ function isOf(device: Device, match: DeviceClass["match"]): boolean {
 
 function isLike(device: Device, name: string, patterns: readonly string[]): boolean {
 	const value = name === "kind" ? device.kind : attributeOf(device, name);
-	return value !== undefined && patterns.some((pattern) => fits(pattern, value));
+	if (value === undefined) return false;
+	const compared = normalise(name, value);
+	return patterns.some((pattern) => fits(normalise(name, pattern), compared));
 }
 
 /** What must be read to know that the device is of none of the classes before its own. */

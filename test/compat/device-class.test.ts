@@ -53,7 +53,7 @@ describe("the first class that matches is the device's class", () => {
 		expect(classify(pci("1", attributes, { unreadable }), policy).doubtful).toEqual(doubtful);
 	});
 
-	test.fails.each(["0x10de", "10DE", "0x10*"])("an id is the same in any spelling: %s", (vendor) => {
+	test.each(["0x10de", "10DE", "0x10*"])("an id is the same in any spelling: %s", (vendor) => {
 		const one = { ...policy, classes: [named("nvidia", { vendor: [vendor] })] };
 		for (const spelled of ["10de", "0x10DE\n"])
 			expect(classify(pci("1", { vendor: spelled }), one).device_class?.name).toBe("nvidia");
