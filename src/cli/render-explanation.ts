@@ -32,7 +32,7 @@ function renderDevice(
 	const shown = own.find((comparison) => comparison.candidate === candidate);
 	const word = mapping[device] !== undefined ? "->" : verdict === "reject" ? "comes closest to" : "fits";
 	const place = candidate === undefined ? "has nothing of its kind there" : `${word} ${candidate}`;
-	const rivals = contest === undefined ? "" : ` (${contest.devices.length} devices want it, ${contest.capacity} free)`;
+	const rivals = contest === undefined ? "" : ` (${wanted(contest.devices.length)}, ${contest.capacity} free)`;
 	const others = own.filter((comparison) => comparison !== shown);
 	return [
 		`  ${paint(verdict, verdict, colour)}  ${printable(`${device} ${place}${rivals}`)}`,
@@ -42,24 +42,31 @@ function renderDevice(
 	];
 }
 
-/** Attribute by attribute, with both values; what has no attribute is said in its own words. */
+function wanted(devices: number): string {
+	return devices === 1 ? "1 device wants it" : `${devices} devices want it`;
+}
+
+/** Of which two values do not tell whose it is, or what is wrong with it. */
+const IN_WORDS: ReadonlySet<string> = new Set(["attribute.unreadable", "attribute.malformed", "rule.malformed"]);
+
+/** Attribute by attribute, with both values; what has no attribute, or says more than they do, in its own words. */
 function reasonRows(reasons: readonly Reason[]): readonly string[] {
 	const told = reasons.filter(({ code }) => REASON_CODES[code] !== "obligation");
-	const compared = told.filter(({ attribute }) => attribute !== undefined);
-	const rows = compared.map(({ severity, code, attribute, source, target, source_overlay, target_overlay }) => [
-		severity,
-		code,
-		attribute ?? "",
-		value(source, source_overlay),
-		value(target, target_overlay),
-	]);
+	const isCompared = ({ attribute, code }: Reason) => attribute !== undefined && !IN_WORDS.has(code);
+	const rows = told
+		.filter(isCompared)
+		.map(({ severity, code, attribute, source, target, source_overlay, target_overlay }) => [
+			severity,
+			code,
+			attribute ?? "",
+			value(source, source_overlay),
+			value(target, target_overlay),
+		]);
 	const header = ["", "", "ATTRIBUTE", "SOURCE HAS", "TARGET HAS"];
 	return [
 		...(rows.length > 0 ? table([header, ...rows], "    ") : []),
 		...table(
-			told.flatMap(({ attribute, severity, code, message }) =>
-				attribute === undefined ? [[severity, code, message]] : [],
-			),
+			told.filter((one) => !isCompared(one)).map(({ severity, code, message }) => [severity, code, message]),
 			"    ",
 		),
 	];

@@ -29,6 +29,27 @@ test("verdicts are coloured when asked for, and everything else stays as it is",
 	expect(renderRanking(hosts, { colour: true })).toContain("1  accept  \u001b[32maccept ");
 });
 
+test("what cannot be read, or is malformed, is told in words: two columns do not say whose it is, and what is wrong", () => {
+	const versions = { software_version: "1.0.0", interface_version: "2.0.1" };
+	const target = mdev("t", { ...versions, interface_version_compatible: "2.0.2,,2.1" }, { unreadable: { agg: "EIO" } });
+	const devices = [mdev("s", { ...versions, agg: "1" })];
+	const policy = { ...DEFAULT_POLICY, other_attributes: "equal" } as const;
+	const text = renderExplanation(explain({ ...asker, policy, devices, target_host: "cmp-02", candidates: [target] }), {
+		colour: false,
+	});
+	expect(text).toContain("attribute.unreadable  agg of cmp-02 t cannot be read (EIO)");
+	expect(text).toContain("2.0.2,,2.1 of cmp-02 t is malformed at column 7: an item is empty");
+	expect(text).not.toContain("SOURCE HAS");
+});
+
+test("one device wants what is not free", () => {
+	const text = renderExplanation(
+		explain({ ...asker, target_host: "cmp-02", candidates: candidates.map((one) => ({ ...one, capacity: 0 })) }),
+		{ colour: false },
+	);
+	expect(text).toContain("s fits t (1 device wants it, 0 free)");
+});
+
 test("a terminal has colour unless the environment says no", () => {
 	const stream = (isTTY: boolean, colours: boolean) =>
 		({ isTTY, hasColors: () => colours }) as unknown as NodeJS.WriteStream;
