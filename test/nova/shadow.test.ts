@@ -32,11 +32,12 @@ const start = (
 	dest = "test_compute1",
 	mapping: Fields = { "0000:81:00.1": "0000:82:00.1" },
 	field = "pci_dev_map_src_dst",
+	changes: Fields = {},
 ) => {
 	const args = START.message["args"] as Fields;
 	const data = args["migrate_data"] as Fields;
 	const migrate_data = { ...data, "nova_object.data": { [field]: mapping } };
-	const fields = { ...START.message, args: { ...args, dest, migrate_data }, _unique_id: newId() };
+	const fields = { ...START.message, args: { ...args, dest, migrate_data }, _unique_id: newId(), ...changes };
 	return scripted(sealEnvelope(fields).toString(), { routingKey: "compute.test_compute0" });
 };
 
@@ -187,6 +188,29 @@ describe("what Nova has chosen", () => {
 		const { take, told } = watch({ lookAgain: 0.01 });
 		await take(check(), start("test_compute1", { "0000:81:00.1": "0000:99:00.1" }));
 		expect((await told(1))[0]).toContain('test_compute1 has no device "0000:99:00.1", which Nova has chosen');
+	});
+
+	test("is not compared beside a thousand others that are not told yet", async () => {
+		let compared = 0;
+		let answer = () => {};
+		const answered = new Promise<undefined>((resolve) => {
+			answer = () => resolve(undefined);
+		});
+		const checkPlacement: ShadowOptions["checkPlacement"] = async () => {
+			compared++;
+			await answered;
+			throw new Error("nobody knows");
+		};
+		const { shadow, take } = watch({ checkPlacement });
+		const count = () => shadow.agreement.samples()[0]?.count;
+		for (let index = 0; index < 1_002; index++) {
+			const changes = { _context_request_id: `req-00000000-0000-0000-0000-${String(index).padStart(12, "0")}` };
+			await take(check("test_compute1", changes));
+			await take(start("test_compute1", { "0000:81:00.1": "0000:82:00.1" }, "pci_dev_map_src_dst", changes));
+		}
+		await expect.poll(count).toBe(1_002);
+		expect(compared).toBe(1_000);
+		answer();
 	});
 
 	test("is not waited for at the end", async () => {
