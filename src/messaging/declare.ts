@@ -60,6 +60,14 @@ export async function declare(
 	return channel;
 }
 
+/** The same where nothing is done on the channel. */
+export async function declareOnly(...args: Parameters<typeof declare>): Promise<void> {
+	const channel = await declare(...args);
+	// A connection that ends meanwhile ends the channel too, and amqplib's promise of `close` is never kept.
+	const closed = new Promise((resolve) => channel.once("close", resolve));
+	await Promise.race([channel.close(), closed]);
+}
+
 /** That a user may not declare an exchange is as it should be, and stays so. */
 function isDue({ why, seenAt }: Other): boolean {
 	return why === "inequivalent" && performance.now() - seenAt >= LOOK_AGAIN_MS;

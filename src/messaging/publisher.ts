@@ -1,4 +1,4 @@
-import { declare, isRefused } from "./declare.ts";
+import { declareOnly, isRefused } from "./declare.ts";
 import { MessageRefused, MessageTooLarge } from "./errors.ts";
 import { hinted, largestTaken } from "./faults.ts";
 import type { Log } from "./log.ts";
@@ -68,8 +68,7 @@ export class Publisher {
 		const exchange = exchangeFor(to, this.#options);
 		if (exchange === undefined) return;
 		const { name, type } = exchange;
-		const declared =
-			this.#declared.get(name) ?? declare(this.#connection, [exchange], this.#log).then((channel) => channel.close());
+		const declared = this.#declared.get(name) ?? declareOnly(this.#connection, [exchange], this.#log);
 		if (type === "topic") this.#declared.set(name, declared);
 		await declared.catch((error: unknown) => {
 			this.#declared.delete(name);

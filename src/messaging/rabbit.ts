@@ -130,17 +130,27 @@ export class RabbitTransport implements Transport {
 		});
 	}
 
+	/**
+	 * Published again, as in Python (Connection.ensure of impl_rabbit.py), when the connection breaks before the broker has said that it
+	 * has the message: servers know a request by its `_unique_id`, and a caller takes one reply.
+	 */
 	async #send(
 		to: Destination,
 		body: Buffer,
 		options: PublishOptions,
 		waiting: { readonly still: boolean },
 	): Promise<"routed" | "unroutable"> {
-		const { publisher } = this.#session ?? (await this.#connected.promise);
-		await publisher.declareFor(to);
-		// Nothing is sent that nobody waits for any more.
-		if (!waiting.still) throw new Error("too late");
-		return publisher.send(to, body, options);
+		for (;;) {
+			const { publisher, lost } = this.#session ?? (await this.#connected.promise);
+			try {
+				await publisher.declareFor(to);
+				// Nothing is sent that nobody waits for any more.
+				if (!waiting.still) throw new Error("too late");
+				return await publisher.send(to, body, options);
+			} catch (error) {
+				if (!lost.signal.aborted || !waiting.still) throw error;
+			}
+		}
 	}
 
 	async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { limitBodies } from "./body-limit.ts";
-import { declare, type Foreign, isDenied } from "./declare.ts";
+import { declare, declareOnly, type Foreign, isDenied } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { explain, hinted } from "./faults.ts";
 import type { Log } from "./log.ts";
@@ -150,7 +150,7 @@ export class Subscription {
 		const { topology, log } = this.#options;
 		const again = async () => {
 			if (lost.signal.aborted || this.#cancelled.signal.aborted) return;
-			this.#declaring = declare(session.consuming, topology, log, this.#foreign).then((channel) => channel.close());
+			this.#declaring = declareOnly(session.consuming, topology, log, this.#foreign);
 			await this.#declaring;
 		};
 		const failed = (error: unknown) => {
