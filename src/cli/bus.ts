@@ -51,13 +51,14 @@ const CONNECTING: Log = {
 };
 
 /**
- * Connects in the background; what waits for it has a time of its own. The queues of the queue manager are those of one process of a
- * host, and a command is another one each time; so its own expire when a server of oslo.messaging looks no longer for one that is gone.
+ * Connects in the background; what waits for it has a time of its own, or ends with what the broker refuses. The queues of the queue
+ * manager are those of one process of a host, and a command is another one each time; so its own expire when a server of oslo.messaging
+ * looks no longer for one that is gone.
  */
 export function connectTo({ url, options: ofServices }: Bus, connectionName: string): RabbitTransport {
 	if (url.driver === "memory") throw new UsageError("memory:// is a bus inside one process, expected rabbit://");
 	const options = { ...ofServices, use_queue_manager: false, rabbit_transient_queues_ttl: REPLY_QUEUE_TTL };
-	return new RabbitTransport({ url, options, connectionName, log: CONNECTING });
+	return new RabbitTransport({ url, options, connectionName, log: CONNECTING, isImpatient: true });
 }
 
 /** A client of the services on the bus, for as long as `work` takes; it also gets the exchange. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
+import { MessageDeliveryFailure } from "../messaging/errors.ts";
 import type { RabbitTransport } from "../messaging/rabbit.ts";
 import { OWN_METHODS } from "../nova/methods.ts";
 import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
@@ -44,11 +45,11 @@ export async function recordBus({ output, ...options }: RecordBusOptions): Promi
 			written++;
 		};
 		file.write(`${JSON.stringify(header(false))}\n`);
-		// What goes wrong with the broker is told and tried again; a disk that is full ends it.
+		// What goes wrong with the broker is told and tried again, unless it refuses us; a disk that is full ends it.
 		const listening = () => {
 			isListening = true;
 		};
-		await Promise.race([failed, untilSignal(), listen(transport, bus.exchange, write, listening)]);
+		await Promise.race([failed, untilSignal(), listen(transport, bus.exchange, write, listening)]).catch(refused);
 		await transport.close();
 		// Also for what was on its way to the disk.
 		if (output !== undefined) await Promise.race([failed, ended(file)]);
@@ -58,6 +59,11 @@ export async function recordBus({ output, ...options }: RecordBusOptions): Promi
 	} finally {
 		await transport.close();
 	}
+}
+
+function refused(error: unknown): void {
+	if (!(error instanceof MessageDeliveryFailure)) throw error;
+	complain(error.message);
 }
 
 /** Never resolves. */

@@ -39,6 +39,7 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 	[/ \(NOT-FOUND\) .* no exchange /, "nobody has declared it yet: check control_exchange and the virtual host", false],
 	[/ \(RESOURCE-LOCKED\) /, "another program uses it alone", true],
 	[/transient_nonexcl_queues/, "set rabbit_quorum_queue and rabbit_transient_quorum_queue, in nova.conf too", true],
+	[/^ENOTFOUND/, "check transport_url", true],
 	[/SASL mechanism/, "check rabbit_login_method", true],
 	[/^CERT_HAS_EXPIRED/, "renew the certificate of the broker, or of its CA", true],
 	[/^CERT_NOT_YET_VALID/, "check the clocks", true],

@@ -40,6 +40,8 @@ export interface RabbitTransportOptions {
 	/** What operators see in the list of connections, before the process id and the role. */
 	readonly connectionName: string;
 	readonly log: Log;
+	/** For a command that somebody waits for: what every broker refuses at first - a password, a virtual host - is not tried again. */
+	readonly isImpatient?: boolean;
 }
 
 /** RabbitMQ as oslo.messaging uses it (oslo_messaging/_drivers/impl_rabbit.py); see topology.ts for what is declared. */
@@ -59,7 +61,7 @@ export class RabbitTransport implements Transport {
 	/** Resolves with the session, or with the next one. */
 	#connected = deferred<Session>();
 
-	constructor({ url, options, connectionName, log }: RabbitTransportOptions) {
+	constructor({ url, options, connectionName, log, isImpatient = false }: RabbitTransportOptions) {
 		this.#url = url;
 		this.#options = options;
 		this.#connectionName = connectionName;
@@ -70,6 +72,9 @@ export class RabbitTransport implements Transport {
 			nameOf,
 			open: (host) => this.#open(host),
 			explain: (error, host) => explain(error, host, url.vhost),
+			onRefused: (text) => {
+				if (isImpatient && this.#connections === 0) this.#end(new MessageDeliveryFailure(text));
+			},
 			log,
 			stop: this.#closing.signal,
 		});
@@ -154,7 +159,8 @@ export class RabbitTransport implements Transport {
 	}
 
 	async close(): Promise<void> {
-		this.#closing.abort();
+		const why = new MessageDeliveryFailure("the transport is closed");
+		this.#closing.abort(why);
 		await this.#supervised;
 		if (this.#session) {
 			const { consuming, publishing, lost } = this.#session;
@@ -162,7 +168,12 @@ export class RabbitTransport implements Transport {
 			await Promise.race([Promise.all(closed), until([lost.signal], GOODBYE_TIMEOUT_MS)]);
 			lost.abort(new Error("closed"));
 		}
-		const why = new MessageDeliveryFailure("the transport is closed");
+		this.#end(why);
+	}
+
+	/** Whatever waits for a connection, or is begun later, fails. */
+	#end(why: MessageDeliveryFailure): void {
+		this.#closing.abort(why);
 		this.#connected.reject(why);
 		for (const subscription of this.#subscriptions) subscription.established.reject(why);
 	}
@@ -173,7 +184,7 @@ export class RabbitTransport implements Transport {
 		onDelivery: OnDelivery,
 		onResumed?: () => void,
 	): Promise<Consumer> {
-		if (this.#closing.signal.aborted) throw new Error("the transport is closed");
+		this.#closing.signal.throwIfAborted();
 		const subscription = new Subscription({
 			topology,
 			prefetch: this.#options.rabbit_qos_prefetch_count || prefetch,

@@ -16,6 +16,8 @@ export interface Supervised<Place> {
 	/** Sets everything up. The signal aborts when it is lost, and its reason says why. */
 	readonly open: (place: Place) => Promise<AbortSignal>;
 	readonly explain: (error: unknown, place: Place) => Fault;
+	/** Told when each place has refused in turn, with what the last one said; whoever is not willing to wait for a change stops it. */
+	readonly onRefused?: (text: string) => void;
 	readonly log: Log;
 	readonly stop: AbortSignal;
 }
@@ -37,7 +39,7 @@ const LASTING_MS = 10_000;
  * off. Ends when `stop` aborts; what is open then is for the caller to close.
  */
 export async function supervise<Place>(supervised: Supervised<Place>): Promise<void> {
-	const { strategy, nameOf, explain, log, stop } = supervised;
+	const { strategy, nameOf, explain, onRefused, log, stop } = supervised;
 	const places = shuffled(supervised.places);
 	let faults: Fault[] = [];
 	for (let turn = 0, failures = 0; !stop.aborted; turn++) {
@@ -49,6 +51,9 @@ export async function supervise<Place>(supervised: Supervised<Place>): Promise<v
 
 		const fault = explain(error, place);
 		faults.push(fault);
+		if (faults.length === places.length && isRefused(faults)) onRefused?.(`${nameOf(place)}: ${fault.text}`);
+		if (stop.aborted) return;
+
 		let delay = BETWEEN_ATTEMPTS_MS - (performance.now() - began);
 		if (lasted !== undefined || faults.length === places.length) {
 			if (lasted !== undefined && lasted >= LASTING_MS) failures = 0;
@@ -79,8 +84,12 @@ async function hold<Place>(
 }
 
 function backOff(failures: number, faults: readonly Fault[]): number {
-	const { shortest, first, longest } = faults.every(({ refused }) => refused) ? PACE_REFUSED : PACE;
+	const { shortest, first, longest } = isRefused(faults) ? PACE_REFUSED : PACE;
 	return shortest + Math.random() * (Math.min(longest, first * 2 ** failures) - shortest);
+}
+
+function isRefused(faults: readonly Fault[]): boolean {
+	return faults.every(({ refused }) => refused);
 }
 
 /** Until one of the signals aborts, or the time is over. */
