@@ -4,7 +4,7 @@ import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration, Queue } from "./topology.ts";
 
 /** Between looks at whether what has other arguments than ours was made anew as ours is: each is an error in RabbitMQ's log. */
-const LOOK_AGAIN_MS = 300_000;
+export const LOOK_AGAIN_MS = 300_000;
 
 interface Other {
 	readonly what: string;
@@ -140,6 +140,11 @@ export function isRefused(error: unknown): boolean {
 /** Which says nothing of what is there: this user may not declare it, or no channel is left for that. */
 export function isDenied(error: unknown): boolean {
 	return isRefused(error) || /No channels left/.test(String(error));
+}
+
+/** The broker has closed the connection because of it, unlike where `channel_max` is reached. */
+export function hasTooManyChannels(error: unknown): boolean {
+	return / number of channels opened /.test(String(error));
 }
 
 /** An exchange of another type would take our messages elsewhere: that one is not for us. */

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import amqp, { type ChannelModel } from "amqplib";
 import { coalesceWrites } from "./coalesced-writes.ts";
+import { hasTooManyChannels, LOOK_AGAIN_MS } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
 import { explain } from "./faults.ts";
@@ -8,7 +9,7 @@ import { limitHeaders } from "./header-limit.ts";
 import type { Log } from "./log.ts";
 import { Publisher } from "./publisher.ts";
 import type { RabbitOptions } from "./rabbit-options.ts";
-import { nameOf, type Session, watch } from "./session.ts";
+import { type Looks, nameOf, type Session, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
@@ -55,6 +56,7 @@ export class RabbitTransport implements Transport {
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
 	#connections = 0;
+	readonly #looks: Looks = { notBefore: 0 };
 	#resumedAt: number | undefined;
 	/** Roles of connections that the broker takes no messages on. */
 	readonly #blocked = new Set<string>();
@@ -212,7 +214,15 @@ export class RabbitTransport implements Transport {
 			const consuming = await this.#connect(host, "consume", lost);
 			const publishing = await this.#connect(host, "publish", lost);
 			const publisher = new Publisher(publishing, this.#options, this.#log, lost.signal);
-			this.#adopt({ host, consuming, publishing, publisher, lost, declaredAgain: Promise.resolve() });
+			this.#adopt({
+				host,
+				consuming,
+				publishing,
+				publisher,
+				lost,
+				declaredAgain: Promise.resolve(),
+				looks: this.#looks,
+			});
 			return lost.signal;
 		} catch (error) {
 			lost.abort(error);
@@ -231,6 +241,8 @@ export class RabbitTransport implements Transport {
 			this.#session = undefined;
 			this.#blocked.clear();
 			this.#connected = deferred();
+			// A look takes one channel more than the work.
+			if (hasTooManyChannels(signal.reason)) this.#looks.notBefore = performance.now() + LOOK_AGAIN_MS;
 		};
 		signal.addEventListener("abort", dropped, { once: true });
 		this.#log.info(`connected to ${nameOf(session.host)}`);

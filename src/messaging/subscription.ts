@@ -150,6 +150,7 @@ export class Subscription {
 		const { topology, log } = this.#options;
 		const again = async () => {
 			if (lost.signal.aborted || this.#cancelled.signal.aborted) return;
+			if (performance.now() < session.looks.notBefore) return;
 			this.#declaring = declareOnly(session.consuming, topology, log, this.#foreign);
 			await this.#declaring;
 		};
