@@ -1,5 +1,4 @@
 import type { Fault } from "./supervisor.ts";
-import type { TransportHost } from "./transport-url.ts";
 
 /** What exchanges and queues are declared with, by its name in AMQP and, if need be, where: what it follows from, see topology.ts. */
 const OPTIONS_OF: Readonly<Record<string, string>> = {
@@ -17,11 +16,17 @@ const TOO_LARGE = / larger than (?:configured )?max size (\d+)/;
 
 /** What amqplib, Node or OpenSSL say; what an operator should look at; whether only a change of something will help. */
 const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[] = [
-	[/Handshake terminated by server: 403/, "check user name and password", true],
+	[/^refused: 403 /, "check user name and password", true],
 	[/ \(ACCESS-REFUSED\) /, "check the permissions of the user (rabbitmqctl set_permissions)", true],
 	[/^No channels left to allocate/, "raise channel_max (rabbitmq.conf)", true],
 	[TOO_LARGE, "raise max_message_size (rabbitmq.conf)", true],
-	[/ limit (in|of) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
+	[/ limit (in|of|\(\d+\) is) /, "raise it (rabbitmqctl set_vhost_limits, set_user_limits, or rabbitmq.conf)", true],
+	[/^refused: \d+ .* vhost .* not found/, "check the virtual host in transport_url", true],
+	[
+		/^refused: \d+ .* access to vhost .* refused for user '[^']*'\)$/,
+		"check the permissions of the user (rabbitmqctl set_permissions)",
+		true,
+	],
 	...Object.entries(OPTIONS_OF).map(([arg, options]) => {
 		const says = new RegExp(` \\(PRECONDITION-FAILED\\) .* inequivalent arg '${arg}`);
 		return [says, `${options} must be as in nova.conf`, true] as const;
@@ -58,15 +63,10 @@ const HINTS: readonly (readonly [says: RegExp, hint: string, refused: boolean])[
 ];
 
 /** What an error of a connection or a channel means. Neither amqplib nor Node puts a password into one. */
-export function explain(error: unknown, { username }: TransportHost, vhost: string): Fault {
+export function explain(error: unknown): Fault {
 	const cause = reasonOf(error);
 	if (!(cause instanceof Error)) return { text: String(cause), refused: false };
 	const message = messageOf(cause);
-	// The one refusal of which amqplib hands over neither code nor text.
-	if (message.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) {
-		const text = `the virtual host "${vhost}" does not exist, ${username} may not use it, or a limit of connections is reached`;
-		return { text, refused: true };
-	}
 	if (isTlsAlert(message)) return { text: "this is a TLS port: set ssl", refused: true };
 	const code = "code" in cause ? String(cause.code) : "";
 	const [, hint, refused = false] = HINTS.find(([says]) => says.test(code) || says.test(message)) ?? [];

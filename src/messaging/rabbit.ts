@@ -1,10 +1,10 @@
-import type { EventEmitter } from "node:events";
 import amqp, { type ChannelModel } from "amqplib";
 import { coalesceWrites } from "./coalesced-writes.ts";
 import { hasTooManyChannels, LOOK_AGAIN_MS } from "./declare.ts";
 import { deferred } from "./deferred.ts";
 import { MessageDeliveryFailure } from "./errors.ts";
 import { explain } from "./faults.ts";
+import { endOf, listenFromTheBeginning } from "./handshake.ts";
 import { limitHeaders } from "./header-limit.ts";
 import type { Log } from "./log.ts";
 import { Publisher } from "./publisher.ts";
@@ -73,7 +73,7 @@ export class RabbitTransport implements Transport {
 			strategy: options.kombu_failover_strategy,
 			nameOf,
 			open: (host) => this.#open(host),
-			explain: (error, host) => explain(error, host, url.vhost),
+			explain,
 			onRefused: (text) => {
 				if (isImpatient && this.#connections === 0) this.#end(new MessageDeliveryFailure(text));
 			},
@@ -192,7 +192,6 @@ export class RabbitTransport implements Transport {
 			prefetch: this.#options.rabbit_qos_prefetch_count || prefetch,
 			onDelivery,
 			onResumed,
-			vhost: this.#url.vhost,
 			log: this.#log,
 		});
 		this.#subscriptions.add(subscription);
@@ -272,7 +271,7 @@ export class RabbitTransport implements Transport {
 			socket,
 		);
 		watch(connection, lost);
-		const end = ends.get(connection.connection);
+		const end = endOf(connection.connection);
 		if (end) throw end;
 		coalesceWrites(connection);
 		limitHeaders(connection, this.#log);
@@ -288,25 +287,9 @@ export class RabbitTransport implements Transport {
 	}
 }
 
-/** Why a connection of amqplib has ended. */
-const ends = new WeakMap<object, Error>();
-
-/**
- * With the welcome amqplib reads what came with it, before anybody can listen: of a goodbye in it nobody was told, and a fault was an
- * exception that ends the process. Its class, which it does not export, listens to itself from the beginning.
- */
-async function listenFromTheBeginning(): Promise<void> {
-	const { Connection } = await import(new URL("lib/connection.js", import.meta.resolve("amqplib")).href);
-	const { open } = Connection.prototype;
-	Connection.prototype.open = function (this: EventEmitter, ...args: unknown[]) {
-		for (const event of ["error", "close"]) {
-			this.on(event, (error?: Error) => ends.set(this, error ?? new Error("closed by the broker")));
-		}
-		return open.apply(this, args);
-	};
-}
-
-await listenFromTheBeginning();
+// amqplib does not export the class of its connections.
+const { Connection } = await import(new URL("lib/connection.js", import.meta.resolve("amqplib")).href);
+listenFromTheBeginning(Connection);
 
 const CREDENTIALS = {
 	AMQPLAIN: amqp.credentials.amqplain,

@@ -27,7 +27,6 @@ export interface SubscriptionOptions {
 	readonly onDelivery: (delivery: Delivery) => void;
 	/** Called when it consumes again after it was lost: what was sent meanwhile may never come. */
 	readonly onResumed?: (() => void) | undefined;
-	readonly vhost: string;
 	readonly log: Log;
 }
 
@@ -63,7 +62,7 @@ export class Subscription {
 
 	/** Keeps consuming for as long as the session lasts. */
 	serve(session: Session): void {
-		const { vhost, log } = this.#options;
+		const { log } = this.#options;
 		this.#session = session;
 		const attend = () =>
 			supervise({
@@ -71,7 +70,7 @@ export class Subscription {
 				strategy: "round-robin",
 				nameOf: ({ host }) => this.#nameAt(host),
 				open: () => this.#consume(session),
-				explain: (error, { host }) => explain(error, host, vhost),
+				explain,
 				log,
 				stop: AbortSignal.any([session.lost.signal, this.#cancelled.signal]),
 			});

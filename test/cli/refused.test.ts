@@ -30,7 +30,11 @@ const REFUSED: readonly (readonly [what: string, url: (port: number) => string, 
 		(port) => `rabbit://guest:s3cr3t@127.0.0.1:${port}/`,
 		/ACCESS_REFUSED.*: check user name and password/,
 	],
-	["a virtual host", (port) => `rabbit://${GUEST}@127.0.0.1:${port}/nova`, /the virtual host "nova" does not exist/],
+	[
+		"a virtual host",
+		(port) => `rabbit://${GUEST}@127.0.0.1:${port}/nova`,
+		/vhost nova not found.*: check the virtual host/,
+	],
 	["TLS", (port) => `rabbit://${GUEST}@127.0.0.1:${port}/?ssl=true`, /this is not a TLS port: check ssl and the port/],
 	["a host", (port) => `rabbit://${GUEST}@nobody.invalid:${port}/`, /ENOTFOUND nobody\.invalid: check transport_url/],
 ];

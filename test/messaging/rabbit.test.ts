@@ -929,7 +929,7 @@ describe("a broker that refuses", () => {
 		[
 			"the virtual host",
 			(port) => `rabbit://${GUEST}@127.0.0.1:${port}/s3cr3tless`,
-			/the virtual host "s3cr3tless" does not exist, guest may not use it, or/,
+			/NOT_ALLOWED - vhost s3cr3tless not found.*: check the virtual host in transport_url/,
 		],
 	];
 	test.each(REFUSALS)("row 16: %s is wrong: the log says so, and shows no password", async (_what, url, says) => {
@@ -943,7 +943,7 @@ describe("a broker that refuses", () => {
 
 	/** which limit of a virtual host, what the log says */
 	const LIMITS = [
-		["max-connections", / ERROR .* or a limit of connections is reached; next attempt/],
+		["max-connections", / ERROR .* connection limit \(1\) is reached.*: raise it \(rabbitmqctl .*\); next attempt/],
 		[
 			"max-queues",
 			/ ERROR .* \(PRECONDITION-FAILED\) .* queue limit .* is reached": raise it \(rabbitmqctl .*\); next attempt/,
