@@ -14,7 +14,7 @@ export interface Attachment {
 	/** Uuid of the domain, which Nova makes equal to the uuid of the instance. */
 	readonly instance: string;
 	readonly kind: "pci" | "mdev" | "vdpa";
-	/** In use, but not among what must continue: Nova or QEMU unplugs it before the migration, or moves what is in front of it. */
+	/** In use, but not among what must continue: Nova or QEMU unplugs it before the migration, or moves what is in front of it, or no guest sees it. */
 	readonly port: boolean;
 	readonly guest: GuestDevice;
 }

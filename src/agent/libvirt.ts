@@ -17,7 +17,7 @@ export interface DomainDevice {
 	readonly kind: "pci" | "mdev" | "vdpa" | "direct";
 	/** PCI address, mdev uuid, `/dev/vhost-vdpa-0`, or the network interface below a macvtap that has it for itself. */
 	readonly source: string;
-	/** What the guest has of it moves without the state of the host's device, as an `<interface>` or one with `<teaming>` does. */
+	/** What the guest has of it moves without the state of the host's device, as an `<interface>` or one with `<teaming>` does, or it has nothing of it. */
 	readonly port: boolean;
 	readonly guest: GuestDevice;
 }
@@ -140,7 +140,7 @@ function hostDevicesOf(element: Element): readonly HostDevice[] {
 
 function devicesOfHostdev(element: Element): readonly HostDevice[] {
 	const type = element.getAttribute("type");
-	if (type === "pci") return pciDevices(element, isUnpluggedByQemu(element));
+	if (type === "pci") return pciDevices(element, isUnpluggedByQemu(element) || isHidden(element));
 	if (type !== "mdev") return [];
 	return addressesIn(element).map((address) => {
 		const uuid = address.getAttribute("uuid")?.toLowerCase() ?? "";
@@ -152,6 +152,11 @@ function devicesOfHostdev(element: Element): readonly HostDevice[] {
 /** A network device with a virtio interface beside it, which serves the guest while it is migrated. */
 function isUnpluggedByQemu(element: Element): boolean {
 	return children(element, "teaming").some((teaming) => teaming.getAttribute("type") === "transient");
+}
+
+/** For the sake of its IOMMU group libvirt takes it from the host, and QEMU gets none of it: it has no state that could move. */
+function isHidden(element: Element): boolean {
+	return children(element, "address").some((address) => address.getAttribute("type") === "unassigned");
 }
 
 function devicesOfInterface(element: Element): readonly HostDevice[] {
