@@ -293,6 +293,22 @@ describe("novacompat config check --agent", () => {
 		expect(checkAgent({ metrics_listen: "127.0.0.1:9302" }).status).toBe(0);
 	});
 
+	test.fails("two servers cannot listen at one place", () => {
+		for (const metrics_listen of ["127.0.0.1:9301", "0.0.0.0:9301", "'[::]:9301'"])
+			expect(checkAgent({ metrics_listen })).toEqual({
+				status: 78,
+				said: `novacompat: agent.yaml:3:17: metrics_listen is ${metrics_listen.replaceAll("'", "")}, where listen is too (127.0.0.1:9301): expected another port\n`,
+			});
+	});
+
+	test.each(["127.0.0.2:9301", "'[::1]:9301'", "127.0.0.1:9302"])("%s is another place", (metrics_listen) => {
+		expect(checkAgent({ metrics_listen }).status).toBe(0);
+	});
+
+	test.fails("a list is no address", () => {
+		expect(checkAgent({ listen: "[127.0.0.1:0]" })).toMatchObject({ status: 78 });
+	});
+
 	test("the sample that is shipped", () => {
 		const sample = "config/agent.yaml.sample";
 		expect(novacompat("config", "check", "--agent", sample)).toMatchObject({ status: 0, stdout: `${sample}: ok\n` });
