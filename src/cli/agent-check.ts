@@ -7,7 +7,7 @@ import { lintTlsFiles, TlsError, type TlsFiles } from "../agent/tls.ts";
 import { isLoopback } from "../http/listen.ts";
 import { USUAL_STALE_AFTER_S } from "../snapshot/limits.ts";
 import { ConfigError } from "../yaml.ts";
-import { type AgentOptions, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
+import { type AgentOptions, metricsListenOf, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
 
 type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
@@ -16,7 +16,8 @@ type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 export async function lintAgent(files: readonly string[]): Promise<readonly string[]> {
 	const { options, placeOf } = readAgentFiles(files);
 	const tls = tlsOf(options, placeOf);
-	checkSysfs(options, placeOf);
+	placed(placeOf(["sysfs_root"]), () => openSysfs(options.sysfs_root));
+	placed(placeOf(["metrics_listen"]), () => metricsListenOf(options));
 	const warnings = [
 		...insecure(options, tls, placeOf),
 		...openMetrics(options, placeOf),
@@ -30,21 +31,16 @@ export async function lintAgent(files: readonly string[]): Promise<readonly stri
 }
 
 function tlsOf(options: AgentOptions, placeOf: PlaceOf): TlsFiles | undefined {
-	try {
-		return tlsFilesOf(options);
-	} catch (error) {
-		if (!(error instanceof UsageError)) throw error;
-		const named = (["tls_cert", "tls_key", "tls_client_ca"] as const).find((name) => options[name] !== undefined);
-		throw new ConfigError(`${placeOf([named ?? "listen"])}: ${error.message}`, { cause: error });
-	}
+	const named = (["tls_cert", "tls_key", "tls_client_ca"] as const).find((name) => options[name] !== undefined);
+	return placed(placeOf([named ?? "listen"]), () => tlsFilesOf(options));
 }
 
-function checkSysfs({ sysfs_root }: AgentOptions, placeOf: PlaceOf): void {
+function placed<T>(place: string, operation: () => T): T {
 	try {
-		openSysfs(sysfs_root);
+		return operation();
 	} catch (error) {
-		if (!(error instanceof SysfsError)) throw error;
-		throw new ConfigError(`${placeOf(["sysfs_root"])}: ${error.message}`, { cause: error });
+		if (!(error instanceof UsageError || error instanceof SysfsError)) throw error;
+		throw new ConfigError(`${place}: ${error.message}`, { cause: error });
 	}
 }
 

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR, DEFAULT_OVERLAY_DIR } from "../agent/places.ts";
 import type { TlsFiles } from "../agent/tls.ts";
-import { isLoopback, type Listen, parseListen } from "../http/listen.ts";
+import { isLoopback, isSamePlace, type Listen, parseListen } from "../http/listen.ts";
 import { type LogOptions, problemOfFormat } from "../log/format.ts";
 import { problemOfDateFormat } from "../log/strftime.ts";
 import { DEFAULT_DATE_FORMAT } from "../log/time.ts";
@@ -172,6 +172,18 @@ export function tlsFilesOf(options: AgentOptions): TlsFiles | undefined {
 /** Paths of the files that these words name, as they are now. Throws ConfigError. */
 export function agentConfigFiles(words: readonly string[]): readonly string[] {
 	return filesOf(parseWords(words));
+}
+
+/** Where the second server of an agent listens. Throws UsageError for what the first one has taken. */
+export function metricsListenOf({ listen, metrics_listen: metrics }: AgentOptions): Listen | undefined {
+	if (metrics === undefined || !isSamePlace(metrics, listen)) return metrics;
+	throw new UsageError(
+		`metrics_listen is ${textOfListen(metrics)}, where listen is too (${textOfListen(listen)}): expected another port`,
+	);
+}
+
+function textOfListen({ address, port }: Listen): string {
+	return `${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
 function filesOf(values: Words): readonly string[] {

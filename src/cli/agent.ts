@@ -8,7 +8,14 @@ import { isLoopback } from "../http/listen.ts";
 import { logFormat } from "../log/format.ts";
 import { createLogger, type LevelledLogger } from "../log/logger.ts";
 import { ConfigError } from "../yaml.ts";
-import { type AgentOptions, agentConfigFiles, agentHelp, readAgentOptions, tlsFilesOf } from "./agent-options.ts";
+import {
+	type AgentOptions,
+	agentConfigFiles,
+	agentHelp,
+	metricsListenOf,
+	readAgentOptions,
+	tlsFilesOf,
+} from "./agent-options.ts";
 import { standardError } from "./agent-writer.ts";
 import { UsageError } from "./exit-codes.ts";
 import { endOnCrash } from "./life.ts";
@@ -27,7 +34,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 		process.stdout.write(options === "help" ? agentHelp() : `${build().version}\n`);
 		return;
 	}
-	const { host, listen, metrics_listen: metricsListen, debug, detailed, scan_interval: interval } = options;
+	const { host, listen, debug, detailed, scan_interval: interval } = options;
 	const { sysfs_root: sysfsRoot, libvirt_dir: libvirtDir, overlay_dir: overlayDir } = options;
 	const { libvirt_config_dir: libvirtConfigDir } = options;
 	const write = standardError((dropped) => log.warning(`${dropped} lines of this log were lost since the start`));
@@ -35,6 +42,7 @@ export async function agent(words: readonly string[]): Promise<void> {
 	// A root that is no sysfs and an overlay with a mistake are mistakes of the start, not of every scan.
 	asConfigured(words, () => openSysfs(sysfsRoot));
 	await readOverlays(overlayDir);
+	const metricsListen = asConfigured(words, () => metricsListenOf(options));
 	const files = asConfigured(words, () => tlsFilesOf(options));
 	const tls = files && new AgentTls(files, host, log);
 	if (!tls && !isLoopback(listen.address))

@@ -325,6 +325,14 @@ describe("the running agent", () => {
 		child.kill();
 	});
 
+	test("--metrics-listen where --listen is ends it at once", () => {
+		const words = ["--listen", "127.0.0.1:9", "--metrics-listen", "127.0.0.1:9"];
+		expect(novacompatWith({ timeout: 30_000 }, "agent", ...words, ...SCAN)).toMatchObject({
+			status: 64,
+			stderr: "novacompat: metrics_listen is 127.0.0.1:9, where listen is too (127.0.0.1:9): expected another port\n",
+		});
+	});
+
 	test("SEC-36: metrics and health are elsewhere too, for whoever has no certificate, and nothing of the host is", async () => {
 		const { cert, key } = ca.issue("cmp-01", "DNS:cmp-01");
 		const tls = ["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", ca.ca];

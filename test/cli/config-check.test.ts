@@ -293,7 +293,7 @@ describe("novacompat config check --agent", () => {
 		expect(checkAgent({ metrics_listen: "127.0.0.1:9302" }).status).toBe(0);
 	});
 
-	test.fails("two servers cannot listen at one place", () => {
+	test("two servers cannot listen at one place", () => {
 		for (const metrics_listen of ["127.0.0.1:9301", "0.0.0.0:9301", "'[::]:9301'"])
 			expect(checkAgent({ metrics_listen })).toEqual({
 				status: 78,
@@ -305,7 +305,7 @@ describe("novacompat config check --agent", () => {
 		expect(checkAgent({ metrics_listen }).status).toBe(0);
 	});
 
-	test.fails("a list is no address", () => {
+	test("a list is no address", () => {
 		expect(checkAgent({ listen: "[127.0.0.1:0]" })).toMatchObject({ status: 78 });
 	});
 
