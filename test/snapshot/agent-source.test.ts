@@ -357,6 +357,21 @@ describe("what is known already", () => {
 		expectAge(second, 2, again);
 	});
 
+	test.fails("is not taken for as it was by an answer about something else", async () => {
+		for (const [etag, message] of [
+			['W/"1"', undefined],
+			['"2"', `the agent of cmp-01 answered with status 304 for ETag "\\"2\\"", expected "\\"1\\""`],
+		] as const) {
+			const url = await serve((request, response) => {
+				if (request.headers["if-none-match"] === undefined) conditional(request, response);
+				else response.writeHead(304, { "Collected-Age-Ms": "2000", ETag: etag }).end();
+			});
+			const known = await ask(url);
+			if (message === undefined) expect((await ask(url, { known })).snapshot).toBe(known.snapshot);
+			else expect(await failure(url, { known })).toMatchObject({ code: "agent.bad_reply", message });
+		}
+	});
+
 	test("is not taken for as it was where nobody says an age", async () => {
 		let asked = 0;
 		const url = await serve((request, response) => {
