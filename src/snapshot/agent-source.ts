@@ -212,6 +212,9 @@ function read(host: string, { reply, sentAt }: Asked, known: Collected | undefin
 	if (status === 304) {
 		if (known === undefined) throw badReply("status 304, although it was asked for everything");
 		const { snapshot, etag, bytes } = known;
+		const about = headers["etag"];
+		if (typeof about === "string" && weak(about) !== weak(etag ?? ""))
+			throw badReply(`status 304 for ETag ${JSON.stringify(about)}, expected ${JSON.stringify(etag)}`);
 		const collectedAt = sentAt - readAge(age, badReply);
 		// Not spread: that has a hidden class of its own, and what checks do with it would be compiled anew for each answer.
 		return { snapshot, etag, bytes, collectedAt };
@@ -227,6 +230,11 @@ function read(host: string, { reply, sentAt }: Asked, known: Collected | undefin
 	if (snapshot.host === host) return { snapshot, etag, bytes: body.length, collectedAt };
 	const name = JSON.stringify(snapshot.host);
 	throw new SnapshotError("agent.identity", `the agent of ${host} says that it is ${name}`);
+}
+
+/** As RFC 9110, 8.8.3.2 compares them for If-None-Match: what stands in between may have made it weak. */
+function weak(etag: string): string {
+	return etag.replace(/^W\//, "");
 }
 
 /** Milliseconds. Without it an agent that is stuck would be fresh for ever. */
