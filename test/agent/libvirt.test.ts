@@ -177,6 +177,23 @@ describe("a hostdev that is half of a team", () => {
 	});
 });
 
+describe("what libvirt knows of QEMU", () => {
+	const flags = Array.from({ length: 300 }, (_, index) => `    <flag name='virtio-blk-pci.x${index}_y'/>\n`).join("");
+	const status = (end: string) =>
+		`<domstatus state='running'>\n  <qemuCaps>\n${flags}  </qemuCaps>\n  <domain>\n<uuid>${UUID}</uuid>\n<devices>${end}`;
+	const read = (text: string) => {
+		const { libvirt } = temporaryHost();
+		writeFileSync(join(libvirt, "a.xml"), text);
+		return readDomains(libvirt).get(UUID);
+	};
+
+	test("is passed over, and lines keep their numbers", () => {
+		const hostdev = `<hostdev type='mdev'><source><address uuid='${MDEV}'/></source></hostdev>`;
+		expect(read(status(`${hostdev}</devices></domain></domstatus>`))).toMatchObject([{ source: MDEV }]);
+		expect(() => read(status("</domain>"))).toThrow(/line 306, column \d+: no well-formed XML$/);
+	});
+});
+
 describe("a hostdev that the guest does not see", () => {
 	const SOURCE = "<source><address domain='0' bus='0x3b' slot='0x10' function='0x2'/></source>";
 
