@@ -252,6 +252,18 @@ describe("novacompat config check --agent", () => {
 		expect({ status, said }).toEqual({ status: 78, said: expect.stringContaining(`${overlays}/x.yaml`) });
 	});
 
+	test.fails("an overlay whose date is still to come is warned of", () => {
+		const overlays = temporaryDirectory();
+		const device = "devices: [{ match: { kind: pci }, attributes: { a: 1 } }]\n";
+		const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+		writeFileSync(join(overlays, "a.yaml"), `source: x\ndate: 2099-02\n${device}`);
+		writeFileSync(join(overlays, "b.yaml"), `source: x\ndate: ${tomorrow}\n${device}`);
+		expect(checkAgent({ overlay_dir: overlays })).toEqual({
+			status: 1,
+			said: `${overlays}/a.yaml: date is 2099-02, which is still to come: expected when the values were looked at\n`,
+		});
+	});
+
 	test("a directory of overlays that is not there is warned of, but not the default one", () => {
 		const { status, said } = checkAgent({ overlay_dir: `${directory}/nowhere` });
 		expect({ status, said }).toEqual({
