@@ -1,5 +1,7 @@
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { attempt } from "../agent/bounded-file.ts";
+import type { Overlay } from "../agent/overlay.ts";
 import { isOverlayDirMissing, readOverlays } from "../agent/overlay-file.ts";
 import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR } from "../agent/places.ts";
 import { openSysfs, SysfsError } from "../agent/sysfs.ts";
@@ -9,6 +11,8 @@ import { USUAL_STALE_AFTER_S } from "../snapshot/limits.ts";
 import { ConfigError } from "../yaml.ts";
 import { type AgentOptions, metricsListenOf, readAgentFiles, tlsFilesOf } from "./agent-options.ts";
 import { UsageError } from "./exit-codes.ts";
+
+const DAY_MS = 86_400_000;
 
 type PlaceOf = ReturnType<typeof readAgentFiles>["placeOf"];
 
@@ -26,8 +30,8 @@ export async function lintAgent(files: readonly string[]): Promise<readonly stri
 		...overlays(options, placeOf),
 		...interval(options, placeOf),
 	];
-	await readOverlays(options.overlay_dir);
-	return warnings;
+	const read = await readOverlays(options.overlay_dir);
+	return [...warnings, ...read.flatMap((overlay) => stillToCome(overlay, options))];
 }
 
 function tlsOf(options: AgentOptions, placeOf: PlaceOf): TlsFiles | undefined {
@@ -93,6 +97,14 @@ function isNoDirectory(path: string): boolean {
 function overlays({ overlay_dir }: AgentOptions, placeOf: PlaceOf): readonly string[] {
 	if (!isOverlayDirMissing(overlay_dir)) return [];
 	return [`${placeOf(["overlay_dir"])}: overlay_dir ${overlay_dir} is not there: expected a directory of *.yaml`];
+}
+
+/** No mistake for a scan, which would give no snapshot where the clock is wrong. Somewhere it is tomorrow already. */
+function stillToCome({ file, date }: Overlay, { overlay_dir }: AgentOptions): readonly string[] {
+	if (Date.parse(date) <= Date.now() + DAY_MS) return [];
+	return [
+		`${join(overlay_dir, file)}: date is ${date}, which is still to come: expected when the values were looked at`,
+	];
 }
 
 /** The service has an option for it, and another file. */
