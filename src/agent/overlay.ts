@@ -45,21 +45,44 @@ export interface Overlaid {
 export function applyOverlays(devices: readonly SnapshotDevice[], overlays: readonly Overlay[]): Overlaid {
 	const ignored: Ignored[] = [];
 	if (overlays.length === 0) return { devices, ignored };
-	const entries = overlays.flatMap((by) =>
-		by.devices.map(({ match, attributes }) => ({
-			by,
-			match: Object.entries(match),
-			attributes: Object.entries(attributes),
-		})),
-	);
-	return { devices: devices.map((device) => overlay(device, entries, ignored)), ignored };
+	const entries = overlays
+		.flatMap((by) => by.devices.map((entry) => ({ by, ...entry })))
+		.map(({ by, match, attributes }, order) => {
+			return { by, order, match: Object.entries(match), attributes: Object.entries(attributes) };
+		});
+	const entriesFor = entriesById(entries);
+	return { devices: devices.map((device) => overlay(device, entriesFor(device.id), ignored)), ignored };
 }
 
 /** Taken apart once, not for each device: there may be thousands of both. */
 interface Entry {
 	readonly by: Overlay;
+	/** Among all. */
+	readonly order: number;
 	readonly match: readonly (readonly [name: string, patterns: readonly string[]])[];
 	readonly attributes: readonly (readonly [name: string, value: string])[];
+}
+
+/** Those that may be for a device, in their order. An entry that names its devices is looked at for no other: each VF may have one. */
+function entriesById(entries: readonly Entry[]): (id: string) => readonly Entry[] {
+	const named = new Map<string, Entry[]>();
+	const others: Entry[] = [];
+	for (const entry of entries) {
+		const [, ids = ["*"]] = entry.match.find(([name]) => name === "id") ?? [];
+		if (ids.some((id) => id.includes("*"))) {
+			others.push(entry);
+			continue;
+		}
+		for (const id of new Set(ids)) {
+			const own = named.get(id);
+			if (own) own.push(entry);
+			else named.set(id, [entry]);
+		}
+	}
+	return (id) => {
+		const own = named.get(id);
+		return own === undefined ? others : [...others, ...own].sort((a, b) => a.order - b.order);
+	};
 }
 
 function overlay(device: SnapshotDevice, entries: readonly Entry[], ignored: Ignored[]): SnapshotDevice {

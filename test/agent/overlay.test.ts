@@ -66,6 +66,21 @@ describe("it never overwrites", () => {
 	});
 });
 
+test("entries that name a device keep their place among those that do not", () => {
+	const named = { id: [VF.id, "0000:3b:10.7", VF.id] };
+	const all = overlay("a.yaml", adds({ a: "1" }, named), adds({ a: "2", b: "2" }), adds({ b: "3", c: "3" }, named));
+	const another = { ...VF, id: "0000:3b:11.0" };
+	const { devices, ignored } = applyOverlays([VF, another], [all]);
+	expect(devices.map(({ attributes: { a, b, c } }) => [a, b, c])).toEqual([
+		["1", "2", "3"],
+		["2", "2", undefined],
+	]);
+	expect(ignored.map(({ device, attribute }) => [device, attribute])).toEqual([
+		[VF.id, "a"],
+		[VF.id, "b"],
+	]);
+});
+
 describe("a device matches", () => {
 	const MATCHES: readonly (readonly [match: OverlayEntry["match"], fits: boolean])[] = [
 		[{ kind: ["pci"] }, true],
