@@ -24,6 +24,7 @@ const ZONE: Readonly<Record<string, readonly (readonly string[] | undefined)[]>>
 	"both.test": [[FORBIDDEN, AGENT]],
 	"many.test": [Array.from({ length: 20 }, (_value, index) => `127.0.1.${index + 1}`)],
 	"second.test": [["127.0.1.1", AGENT]],
+	"beside.test": [[AGENT]],
 };
 const TYPE_A = 1;
 const NXDOMAIN = 3;
@@ -102,6 +103,8 @@ const [both, many, second] = [await ask("both"), await ask("many"), await ask("s
 const stuck = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => ask(`silent.${name}`));
 await sleep(100);
 const address = await ask("address");
-process.stdout.write(JSON.stringify({ good, absent, silent, bound, rebound, both, many, second, address, forbidden }));
+const beside = await ask("beside");
+const cases = { good, absent, silent, bound, rebound, both, many, second, address, beside };
+process.stdout.write(JSON.stringify({ ...cases, forbidden }));
 await Promise.all(stuck);
 process.exit();
