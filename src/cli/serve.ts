@@ -200,8 +200,8 @@ function createRecorder({ recording }: Config, log: Logger): Recorder | undefine
 }
 
 /**
- * A look-up of a name that nobody answers holds one of the two threads that libuv has for them: no longer than a connection has
- * time, resolv.conf(5), unless the operator says otherwise. For glibc, before the first look-up.
+ * A look-up of a name that nobody answers holds one of the threads that libuv has for them, 32 by the unit and two without it: no
+ * longer than a connection has time, resolv.conf(5), unless the operator says otherwise. For glibc, before the first look-up.
  */
 export function boundLookups(): void {
 	process.env["RES_OPTIONS"] ??= "timeout:1 attempts:1";

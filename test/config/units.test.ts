@@ -62,6 +62,12 @@ describe("options of Node.js", () => {
 		expect(ofImage.split(" ")).toEqual(unitOptions("serve"));
 	});
 
+	test("the image has the threads of the service", () => {
+		const unit = readFileSync(`${REPOSITORY}config/novacompat-serve.service`, "utf8");
+		const [, threads] = /^Environment=(UV_THREADPOOL_SIZE=\d+)$/m.exec(unit) ?? [];
+		expect(image).toContain(`\nENV ${threads}\n`);
+	});
+
 	/** Whose, options, program: a scan has the unit's only if it is given them. */
 	const processes: readonly [whose: string, options: readonly string[]][] = [
 		["serve", unitOptions("serve")],
