@@ -177,6 +177,17 @@ describe("a hostdev that is half of a team", () => {
 	});
 });
 
+test.fails("an NVMe drive that has the data of an image is taken, too", () => {
+	const nvme =
+		"<source type='pci' managed='yes' namespace='1'><address domain='0x0000' bus='0x3b' slot='0x10' function='0x2'/></source>";
+	const image = `<source file='/a'><dataStore type='nvme'><format type='raw'/>${nvme}</dataStore></source>`;
+	const below = `<backingStore type='file'><format type='qcow2'/>${image}</backingStore>`;
+	for (const parts of [image, `<source file='/b'/>${below}`])
+		expect(devicesIn(`<disk type='file' device='disk'>${parts}</disk>`)).toMatchObject([
+			{ source: "0000:3b:10.2", port: false },
+		]);
+});
+
 describe("what libvirt knows of QEMU", () => {
 	const flags = Array.from({ length: 300 }, (_, index) => `    <flag name='virtio-blk-pci.x${index}_y'/>\n`).join("");
 	const status = (end: string) =>
