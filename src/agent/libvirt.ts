@@ -190,9 +190,11 @@ function isUsb(element: Element): boolean {
 	});
 }
 
-/** Of the images below a disk too, and of one that it is being copied to: libvirt takes the device of each. */
+/** Of the images below a disk too, of what has their data, and of one that it is being copied to: libvirt takes the device of each. */
 function devicesOfDisk(image: Element): readonly HostDevice[] {
-	const others = ["backingStore", "mirror"].flatMap((name) => children(image, name)).flatMap(devicesOfDisk);
+	const stores = children(image, "source").flatMap((source) => children(source, "dataStore"));
+	const images = ["backingStore", "mirror"].flatMap((name) => children(image, name));
+	const others = [...stores, ...images].flatMap(devicesOfDisk);
 	const type = image.getAttribute("type");
 	if (type === "nvme") return [...pciDevices(image, false), ...others];
 	if (type !== "vhostvdpa") return others;

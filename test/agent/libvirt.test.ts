@@ -177,7 +177,7 @@ describe("a hostdev that is half of a team", () => {
 	});
 });
 
-test.fails("an NVMe drive that has the data of an image is taken, too", () => {
+test("an NVMe drive that has the data of an image is taken, too", () => {
 	const nvme =
 		"<source type='pci' managed='yes' namespace='1'><address domain='0x0000' bus='0x3b' slot='0x10' function='0x2'/></source>";
 	const image = `<source file='/a'><dataStore type='nvme'><format type='raw'/>${nvme}</dataStore></source>`;
