@@ -241,6 +241,16 @@ describe("the running agent", () => {
 		await expect.poll(log).toMatch(/ DEBUG novacompat\.agent .*GET "\/livez" 200/);
 	});
 
+	test.fails("SIGHUP takes nothing of a file that an agent would not start with", async () => {
+		const file = join(temporaryDirectory(), "agent.yaml");
+		writeFileSync(file, "listen: 127.0.0.1:0\n");
+		const { child, log } = await start([process.execPath, AGENT_MAIN, "--config-file", file, ...SCAN]);
+		writeFileSync(file, "listen: 127.0.0.1:9\nmetrics_listen: 127.0.0.1:9\n");
+		child.kill("SIGHUP");
+		await expect.poll(log).toMatch(/configuration (not )?reloaded.*\n/);
+		expect(log()).toContain("everything stays as it was: metrics_listen is 127.0.0.1:9, where listen is too");
+	});
+
 	test("SIGUSR2 reports, and SIGHUP without a configuration ends nothing", async () => {
 		const { child, log } = await start([process.execPath, AGENT_MAIN, "--listen", "127.0.0.1:0", ...SCAN]);
 		child.kill("SIGHUP");
