@@ -103,6 +103,7 @@ function reloadsOf(words: readonly string[], options: AgentOptions, log: Levelle
 		prepare: [
 			(next) => {
 				tlsFilesOf(next);
+				metricsListenOf(next);
 				return () => {
 					log.level = next.debug ? "debug" : "info";
 				};
