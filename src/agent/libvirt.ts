@@ -109,9 +109,7 @@ function parseDomain(path: string, content: Uint8Array): Domain {
  * scan spends most of its time in the parser where many guests run. Lines keep their numbers.
  */
 function withoutFlags(status: string): string {
-	return status.replace(/(?:\n *<flag name='[\w.+-]+'\/>)+(?=\n *<\/qemuCaps>)/, (flags) =>
-		flags.replace(/[^\n]+/g, ""),
-	);
+	return status.replace(/(?<=<qemuCaps>)(?:\n *<flag name='[\w.+-]+'\/>)+/, (flags) => flags.replace(/[^\n]+/g, ""));
 }
 
 /** The parser quotes what it cannot read, and there are passwords of consoles in such a file. */
