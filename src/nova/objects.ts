@@ -79,8 +79,10 @@ export function announcedDevices(extraSpecs: unknown, pciRequests: unknown): Dep
 		? pciRequests.map((primitive) => fieldsOf(primitive, "InstancePCIRequest"))
 		: undefined;
 	const aliases = (requests ?? []).flatMap((request) => {
-		const alias = optionalText(request, "alias_name");
-		return alias === undefined ? [] : [{ name: `alias ${alias}`, count: countOf(request?.["count"]) }];
+		const alias = request?.["alias_name"] ?? undefined;
+		if (alias === undefined) return [];
+		const name = optionalText(request, "alias_name") ?? shown(alias);
+		return [{ name: `alias ${name}`, count: countOf(request?.["count"]) }];
 	});
 	const resources = Object.entries(flavorExtraSpecs ?? {})
 		.filter(([key]) => /^resources[^:]*:VGPU$/.test(key))
@@ -100,8 +102,8 @@ function sumOf(announced: readonly { readonly count: number }[]): number {
 
 /** What is no number of devices stands for one: Infinity would be null in a journal. */
 function countOf(value: unknown): number {
-	const count = typeof value === "string" ? Number(value) : value;
-	return Number.isSafeInteger(count) ? Number(count) : 1;
+	const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+	return Number.isSafeInteger(count) && Number(count) >= 0 ? Number(count) : 1;
 }
 
 /** Whether there can be no device beside those that are announced. What is not in the message may be anything. */

@@ -44,12 +44,12 @@ describe("the devices of an instance, as its flavor and PCI requests tell", () =
 		expect(announcedDevices(extraSpecs, pciRequests)).toMatchObject({ count, complete });
 	});
 
-	test.fails.each(["", " ", "-3", -3])("%j is no number of devices either", (count) => {
+	test.each(["", " ", "-3", -3])("%j is no number of devices either", (count) => {
 		expect(announcedDevices({ "resources:VGPU": count }, [])).toMatchObject({ count: 1 });
 		expect(announcedDevices({}, [{ ...alias, count }])).toMatchObject({ count: 1 });
 	});
 
-	test.fails.each(["a".repeat(256), "", 7])("the alias %j is one, whatever it is called", (alias_name) => {
+	test.each(["a".repeat(256), "", 7])("the alias %j is one, whatever it is called", (alias_name) => {
 		expect(announcedDevices({}, [{ ...alias, alias_name }])).toMatchObject({ count: 2, pci: 2, complete: false });
 	});
 
