@@ -68,6 +68,8 @@ describe("the policy judges an attribute that", () => {
 describe("a list compatible_<x> of the target (format G) that has the source's <x> judges <x>", () => {
 	const DIFFERENT: readonly (readonly [what: string, source: Texts, target: Texts])[] = [
 		["an id", { device: "0x591B", compatible_device: "591b" }, { device: "5931", compatible_device: "5931, 591b" }],
+		["an id with 0x", { device: "591b", compatible_device: "0x591B" }, { device: "5931", compatible_device: "0x591B" }],
+		["a text in any case", { mode: "A\n", compatible_mode: "a" }, { mode: "b", compatible_mode: "a,b" }],
 		["a text", { mode: "a", compatible_mode: "a" }, { mode: "b", compatible_mode: "a,b" }],
 	];
 	const REFUSED: typeof DIFFERENT = [
@@ -134,6 +136,7 @@ describe("values in JSON (formats B and C)", () => {
 	test.each([
 		["differ after more characters than a message has room for", { k: `${long}1` }, { k: `${long}2` }],
 		["differ from what is absent, whatever they are", { k: "(absent)" }, {}],
+		["differ from what is absent, null too", { k: null }, {}],
 	])("%s", (_what, self, accepted) => {
 		const source = { migration_version: json({ self: [self], compatible: [] }) };
 		const target = { migration_version: json({ self: [{}], compatible: [accepted] }) };
@@ -142,11 +145,18 @@ describe("values in JSON (formats B and C)", () => {
 
 	test.each([
 		["0x10", "10"],
+		["0x10", "16"],
 		["None", "none"],
 	])("are no ids: %s is not %s", (ours, theirs) => {
 		const source = { migration_version: json({ self: [{ k: ours }], compatible: [] }) };
 		const target = { migration_version: json({ self: [{}], compatible: [{ k: theirs }] }) };
 		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);
+	});
+
+	test("are the same number as text with 0x", () => {
+		const fields = (k: unknown) => ({ migration_version: json([{ vendor: "a", vendor_fields: { k } }]) });
+		expect(decided(fields("0x10"), fields(16))).toEqual(["accept"]);
+		expect(decided(fields("10"), fields(16))).toEqual(["reject", "attribute.differs"]);
 	});
 
 	test("are the same objects in whatever order their names stand", () => {
@@ -173,6 +183,7 @@ describe("ids in descriptors (format B)", () => {
 		expect(decided(device("8086"), device(8086))).toEqual(["reject", "attribute.differs"]);
 		expect(decided(device("8086"), device(0x8086))).toEqual(["accept"]);
 		expect(decided(device("0x00A2"), device("a2"))).toEqual(["accept"]);
+		expect(decided(device("00zz"), device("zz"))).toEqual(["reject", "attribute.differs"]);
 	});
 });
 
@@ -371,6 +382,12 @@ describe("where both sides are asked, what one of them does not declare is judge
 			{ mdev_type: "b", ...listed(typed, plain) },
 		],
 	];
+	test("what one of them refuses is told by nobody else", () => {
+		const source = { mdev_type: "a", ...blocks("agg=1\nmdev_type=a", "agg=1") };
+		const target = { mdev_type: "b", ...blocks("agg=1", "agg=1\nmdev_type=c") };
+		expect(decided(source, target, { direction: "both" })).toEqual(["reject", "attribute.differs", "type.cross_type"]);
+	});
+
 	test.each(BY_ONE)("%s", (_what, source, target) => {
 		expect(decided(source, target, { direction: "both" })[0]).toBe("reject");
 	});

@@ -73,6 +73,8 @@ test("what the policy lets pass goes before what must be provisioned, which nobo
 	expect(settled({ s: [conditional, tolerated] })).toEqual({ verdict: "unknown", taken: { s: "X" }, left_out: [] });
 	const two = { s: [conditional, tolerated], t: [option(Z, ["declaration.none"]), conditional] };
 	expect(settled(two)).toEqual({ verdict: "unknown", taken: { s: "X", t: "Z" }, left_out: [] });
+	const overridden = { s: [conditional, tolerated], t: [option(Z, ["override.used"]), tolerated] };
+	expect(settled(overridden)).toEqual({ verdict: "unknown", taken: { s: "X", t: "Z" }, left_out: [] });
 });
 
 test("of what neither lets pass, what is known is the better verdict", () => {
