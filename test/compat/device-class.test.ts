@@ -59,6 +59,12 @@ describe("the first class that matches is the device's class", () => {
 			expect(classify(pci("1", { vendor: spelled }), one).device_class?.name).toBe("nvidia");
 	});
 
+	test("a device of no class may be of any, the last one too", () => {
+		const one = { ...policy, classes: [named("a", { driver: ["x"] }), named("d", { other: ["*"] })] };
+		const unreadable = { other: "EIO", another: "EIO" };
+		expect(classify(pci("1", {}, { unreadable }), one)).toMatchObject({ device_class: undefined, doubtful: ["other"] });
+	});
+
 	test("a policy without classes is the policy", () => {
 		const none = { ...DEFAULT_POLICY, classes: [] };
 		expect(classify(pci("1", {}), none)).toEqual({ device_class: undefined, policy: none, doubtful: [] });
