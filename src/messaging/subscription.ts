@@ -20,6 +20,8 @@ const CANCEL_TIMEOUT_MS = 2_000;
 const REDECLARE_MS = 8_000;
 /** After each, for the broker's sake: with a thousand subscriptions a round takes half a minute and more. */
 const REDECLARE_PAUSE_MS = 30;
+/** A broker takes a moment to answer such a look, a busy one a second: after so long it keeps the connection and does nothing for us. */
+const REDECLARE_TIMEOUT_MS = 10_000;
 
 export interface SubscriptionOptions {
 	readonly topology: readonly Declaration[];
@@ -46,13 +48,16 @@ export class Subscription {
 	readonly #stream = new StreamReader();
 	/** Settles when it is not being declared again. */
 	#declaring: Promise<void> = Promise.resolve();
+	/** Since when, if it is, on the clock of `performance.now()`. */
+	#declaringSince = Number.POSITIVE_INFINITY;
 
 	constructor(options: SubscriptionOptions) {
 		this.#options = options;
 	}
 
 	get isConsuming(): boolean {
-		return this.#lost?.aborted === false && !this.#cancelled.signal.aborted;
+		const isAnswered = performance.now() - this.#declaringSince < REDECLARE_TIMEOUT_MS;
+		return isAnswered && this.#lost?.aborted === false && !this.#cancelled.signal.aborted;
 	}
 
 	/** What is there with other arguments than ours: `queue migration_compat`. */
@@ -150,7 +155,10 @@ export class Subscription {
 		const again = async () => {
 			if (lost.signal.aborted || this.#cancelled.signal.aborted) return;
 			if (performance.now() < session.looks.notBefore) return;
-			this.#declaring = declareOnly(session.consuming, topology, log, this.#foreign);
+			this.#declaringSince = performance.now();
+			this.#declaring = declareOnly(session.consuming, topology, log, this.#foreign).finally(() => {
+				this.#declaringSince = Number.POSITIVE_INFINITY;
+			});
 			await this.#declaring;
 		};
 		const failed = (error: unknown) => {
