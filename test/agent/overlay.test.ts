@@ -101,6 +101,11 @@ describe("a device matches", () => {
 		expect(devices[0]?.attributes["x"]).toBe(fits ? "1" : undefined);
 	});
 
+	test.fails("by an id in any spelling, as a class of the policy does", () => {
+		const entry = adds({ x: "1" }, { vendor: ["0x15B3", "0x8086"] });
+		expect(applyOverlays([VF], [overlay("a.yaml", entry)]).devices[0]?.attributes["x"]).toBe("1");
+	});
+
 	test("by what the host says only: what was overlaid decides nothing", () => {
 		const chain = [overlay("10.yaml", adds({ a: "1" })), overlay("20.yaml", adds({ b: "1" }, { a: ["*"] }))];
 		expect(applyOverlays([VF], chain).devices[0]?.attributes).not.toHaveProperty("b");
