@@ -1,4 +1,4 @@
-import { fits } from "../compat/device-class.ts";
+import { fitsOne } from "../compat/device-class.ts";
 import type { SnapshotDevice } from "../snapshot/snapshot.ts";
 
 /** What one file adds to which devices, and who says so. */
@@ -107,7 +107,7 @@ function overlay(device: SnapshotDevice, entries: readonly Entry[], ignored: Ign
 function matches(device: SnapshotDevice, match: Entry["match"]): boolean {
 	return match.every(([name, patterns]) => {
 		const text = textOf(device, name);
-		return text !== undefined && patterns.some((pattern) => fits(pattern, text));
+		return text !== undefined && fitsOne(name, text, patterns);
 	});
 }
 

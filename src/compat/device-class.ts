@@ -30,9 +30,7 @@ function isOf(device: Device, match: DeviceClass["match"]): boolean {
 
 function isLike(device: Device, name: string, patterns: readonly string[]): boolean {
 	const value = name === "kind" ? device.kind : attributeOf(device, name);
-	if (value === undefined) return false;
-	const compared = normalise(name, value);
-	return patterns.some((pattern) => fits(normalise(name, pattern), compared));
+	return value !== undefined && fitsOne(name, value, patterns);
 }
 
 /** What must be read to know that the device is of none of the classes before its own. */
@@ -44,6 +42,12 @@ function doubtsAbout(device: Device, { classes }: Policy, own: DeviceClass | und
 		Object.entries(match).every(([name, patterns]) => hidden.includes(name) || isLike(device, name, patterns)),
 	);
 	return hidden.filter((name) => possible.some(({ match }) => Object.hasOwn(match, name)));
+}
+
+/** Whether what is said of an attribute fits one of the patterns, an id in any spelling (specification 2.1). */
+export function fitsOne(name: string, text: string, patterns: readonly string[]): boolean {
+	const compared = normalise(name, text);
+	return patterns.some((pattern) => fits(normalise(name, pattern), compared));
 }
 
 /** Whether a text fits a pattern in which `*` stands for any text, also none; everything else stands for itself. */

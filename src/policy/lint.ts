@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { fits } from "../compat/device-class.ts";
+import { fits, fitsOne } from "../compat/device-class.ts";
 import { expiredText, hasExpired } from "../compat/override.ts";
 import type { DeviceClass, Policy, Rule, UnknownPolicy } from "../compat/policy.ts";
 import { isClosed, readYamlWithPlaces } from "../yaml.ts";
@@ -90,7 +90,7 @@ function unreachable({ match: later }: DeviceClass, before: readonly DeviceClass
 		Object.entries(match).every(([name, patterns]) => {
 			const narrower = Object.hasOwn(later, name) ? later[name] : undefined;
 			// A pattern that fits another pattern's text fits all that the other one fits.
-			return narrower?.every((pattern) => patterns.some((wider) => fits(wider, pattern)));
+			return narrower?.every((pattern) => fitsOne(name, pattern, patterns));
 		}),
 	);
 	if (earlier === undefined) return [];
