@@ -37,9 +37,16 @@ function renderDevice(
 	return [
 		`  ${paint(verdict, verdict, colour)}  ${printable(`${device} ${place}${rivals}`)}`,
 		...reasonRows(shown?.reasons.filter(({ severity }) => verdict !== "reject" || severity === "error") ?? []),
+		...declaredRow(shown),
 		...obligations.map(({ message }) => `    to do first: ${printable(message)}`),
 		...otherRows(others),
 	];
+}
+
+/** What the operator has a rule for that was not asked. */
+function declaredRow(comparison: Comparison | undefined): readonly string[] {
+	if (comparison === undefined || comparison.declared.length === 0) return [];
+	return [printable(`    judged by what the devices declare, not by the policy: ${comparison.declared.join(", ")}`)];
 }
 
 function wanted(devices: number): string {

@@ -15,15 +15,7 @@ import { applyRule, attributesOf } from "./rules/index.ts";
 
 /** Whether this device can continue as that candidate: every reason, without stopping at the first. */
 export function compare(pair: Pair): readonly Reason[] {
-	const covered = new Set<string>();
-	const reasons: Reason[] = [];
-	let isDeclared = false;
-	for (const format of FORMATS) {
-		const judgement = format(pair, covered);
-		for (const attribute of judgement.covers) covered.add(attribute);
-		reasons.push(...judgement.reasons);
-		isDeclared ||= judgement.covers.length > 0 && !judgement.idle;
-	}
+	const { covered, reasons, isDeclared } = declarations(pair);
 	if (!isDeclared) reasons.push(...undeclared(pair));
 	reasons.push(...crossType(pair, covered));
 	for (const attribute of pair.doubtful ?? []) {
@@ -40,6 +32,33 @@ export function compare(pair: Pair): readonly Reason[] {
 	reasons.push(...others(pair, (attribute) => !covered.has(attribute) && !ruled.has(attribute)));
 	const { device_class } = pair;
 	return ranked(device_class ? reasons.map((one) => ({ ...one, device_class: device_class.name })) : reasons);
+}
+
+/** Attributes with a rule of the policy that steps aside: what the devices declare judges them. */
+export function judgedByDeclaration(pair: Pair): readonly string[] {
+	const { covered } = declarations(pair);
+	const ruled = new Set(pair.policy.rules.map(({ attribute }) => attribute));
+	return [...ruled].filter((attribute) => covered.has(attribute));
+}
+
+interface Declarations {
+	/** Attributes that are judged, and those that say how. */
+	readonly covered: Set<string>;
+	readonly reasons: Reason[];
+	readonly isDeclared: boolean;
+}
+
+function declarations(pair: Pair): Declarations {
+	const covered = new Set<string>();
+	const reasons: Reason[] = [];
+	let isDeclared = false;
+	for (const format of FORMATS) {
+		const judgement = format(pair, covered);
+		for (const attribute of judgement.covers) covered.add(attribute);
+		reasons.push(...judgement.reasons);
+		isDeclared ||= judgement.covers.length > 0 && !judgement.idle;
+	}
+	return { covered, reasons, isDeclared };
 }
 
 /** A device's own declaration goes before what its class is known for; without either, nobody can tell. */

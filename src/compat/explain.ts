@@ -1,6 +1,8 @@
+import { judgedByDeclaration } from "./compare.ts";
 import { type Answer, answer, type Question, seatsOf } from "./decide.ts";
 import type { Decision } from "./decision.ts";
 import type { Device } from "./device.ts";
+import { classify } from "./device-class.ts";
 import { nearestOf } from "./nearest.ts";
 import { byId, capacityOf } from "./pool.ts";
 import { outcome, REASON_CODES, type Reason, type ReasonCode, type Verdict } from "./reason.ts";
@@ -11,6 +13,8 @@ export interface Comparison {
 	readonly candidate: string;
 	readonly verdict: Verdict;
 	readonly reasons: readonly Reason[];
+	/** Attributes that the devices' own declarations judge, so that the policy's rules for them were not asked. */
+	readonly declared: readonly string[];
 }
 
 /** What would have to be different, or must be provisioned, so that a device can land on a candidate. */
@@ -63,17 +67,23 @@ export function explain(question: Question): ExplainedDecision {
 		target_host,
 		...found.decision,
 		devices: explainDevices(found),
-		comparisons: found.devices.flatMap((device) => comparisonsOf(device, found)),
+		comparisons: found.devices.flatMap((device) => comparisonsOf(device, found, question)),
 	};
 }
 
-function comparisonsOf(device: Device, { optionsOf, reasonsOf }: Answer): readonly Comparison[] {
+function comparisonsOf(
+	device: Device,
+	{ optionsOf, reasonsOf }: Answer,
+	{ source_host, target_host, policy }: Question,
+): readonly Comparison[] {
+	const from = { source: device, source_host, target_host, ...classify(device, policy) };
 	const pairs = optionsOf(device).flatMap(({ candidate: pool }) =>
 		pool.candidates.map((candidate) => ({ id: candidate.id, candidate, pool })),
 	);
 	return byId(pairs).map(({ candidate, pool }) => {
 		const reasons = reasonsOf(device, candidate, pool);
-		return { device: device.id, candidate: candidate.id, verdict: outcome(reasons), reasons };
+		const declared = judgedByDeclaration({ ...from, target: candidate });
+		return { device: device.id, candidate: candidate.id, verdict: outcome(reasons), reasons, declared };
 	});
 }
 

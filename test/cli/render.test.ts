@@ -42,6 +42,15 @@ test("what cannot be read, or is malformed, is told in words: two columns do not
 	expect(text).not.toContain("SOURCE HAS");
 });
 
+test("a rule that steps aside for what the devices declare is named", () => {
+	const devices = [mdev("s", { software_version: "1.0.0", vendor: "8086" })];
+	const target = mdev("t", { software_version: "1.0.0", vendor: "15b3", vendor_compatible: "8086" });
+	const decision = explain({ ...asker, devices, target_host: "cmp-02", candidates: [target] });
+	expect(renderExplanation(decision, { colour: false })).toContain(
+		"  accept  s -> t\n    judged by what the devices declare, not by the policy: vendor\n",
+	);
+});
+
 test("one device wants what is not free", () => {
 	const text = renderExplanation(
 		explain({ ...asker, target_host: "cmp-02", candidates: candidates.map((one) => ({ ...one, capacity: 0 })) }),

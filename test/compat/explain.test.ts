@@ -17,6 +17,26 @@ const question = (devices: readonly Candidate[], candidates: readonly Candidate[
 const ask = (devices: readonly Candidate[], candidates: readonly Candidate[]) => explain(question(devices, candidates));
 const v1 = { software_version: "1.0.0" };
 
+describe("which rules of the policy stepped aside", () => {
+	const v = { ...v1, vendor: "8086" };
+	const list = { ...v1, vendor: "15b3", vendor_compatible: "8086,15b3" };
+	const both = { ...v1, vendor: "15b3", compatible_vendor: "8086,15b3" };
+	const DECLARED: readonly (readonly [
+		what: string,
+		source: typeof v,
+		target: typeof v,
+		declared: readonly string[],
+	])[] = [
+		["the target's list of an attribute with a rule", v, list, ["vendor"]],
+		["the source's list, which nobody asks", { ...v, ...list }, v, []],
+		["lists of both hosts (format G)", { ...v, ...both, vendor: "8086" }, both, ["vendor"]],
+		["a version, for which there is no rule", v, v, []],
+	];
+	test.each(DECLARED)("%s", (_, source, target, declared) => {
+		expect(ask([mdev("s", source)], [mdev("t", target)]).comparisons).toMatchObject([{ declared }]);
+	});
+});
+
 describe("the nearest candidate", () => {
 	test("says what would have to change: what is needed, and what there is", () => {
 		const { devices } = ask([mdev("s", { software_version: "1.2.0" })], [mdev("t", v1)]);
