@@ -1,6 +1,6 @@
 import { InvalidTransportUrl } from "./messaging/errors.ts";
-import { OsloBoolean, problemOfOption, RabbitOptions } from "./messaging/rabbit-options.ts";
-import { parseTransportUrl } from "./messaging/transport-url.ts";
+import { OsloBoolean, problemOfOption, RabbitOptions } from "./messaging/rabbit/options.ts";
+import { parseTransportUrl } from "./messaging/rabbit/transport-url.ts";
 import { OsloConfig, type Place } from "./oslo-config.ts";
 import { ConfigError } from "./yaml.ts";
 

@@ -8,7 +8,7 @@ import { AGENT_OPTIONS, readAgentOptions } from "../src/cli/agent-options.ts";
 import { DEFAULT_POLICY } from "../src/compat/policy.ts";
 import { REASON_CODES } from "../src/compat/reason.ts";
 import { Config, readConfig } from "../src/config.ts";
-import { RabbitOptions } from "../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../src/messaging/rabbit/options.ts";
 import { readNovaConf } from "../src/nova-conf.ts";
 import { PolicyFile, readPolicy } from "../src/policy/policy.ts";
 import { Snapshot } from "../src/snapshot/snapshot.ts";

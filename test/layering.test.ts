@@ -29,10 +29,15 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	["src/snapshot/agent-http.ts", ["amqplib", "../nova/objects.ts"], ["axios", "./snapshot.ts"]],
 	[
 		"src/messaging/x.ts",
-		["amqplib", "axios", "../log/logger.ts", "../precheck.ts", "../compat/device.ts"],
+		["amqplib", "axios", "../log/logger.ts", "../precheck.ts", "../compat/device.ts", "./rabbit/topology.ts"],
 		["./target.ts", "../zod.ts", "node:zlib"],
 	],
-	["src/messaging/rabbit.ts", ["axios", "../nova/methods.ts"], ["amqplib", "./target.ts"]],
+	[
+		"src/messaging/rabbit/x.ts",
+		["amqplib", "axios", "../../log/logger.ts", "../../precheck.ts"],
+		["../target.ts", "../../zod.ts", "./topology.ts"],
+	],
+	["src/messaging/rabbit/rabbit.ts", ["axios", "../../nova/methods.ts"], ["amqplib", "../target.ts"]],
 	[
 		"src/agent/x.ts",
 		["axios", "amqplib", "../precheck.ts", "../cli/main.ts"],

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { rabbitOptions } from "../src/messaging/rabbit-options.ts";
+import { rabbitOptions } from "../src/messaging/rabbit/options.ts";
 import { type NovaConf, readNovaConf } from "../src/nova-conf.ts";
 import { OsloConfig } from "../src/oslo-config.ts";
 import { ConfigError } from "../src/yaml.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { InvalidRabbitOptions } from "../messaging/errors.ts";
-import { rabbitOptions } from "../messaging/rabbit-options.ts";
-import { checkTlsFiles, tlsFiles } from "../messaging/tls.ts";
+import { rabbitOptions } from "../messaging/rabbit/options.ts";
+import { checkTlsFiles, tlsFiles } from "../messaging/rabbit/tls.ts";
 import { openKeyMode } from "../snapshot/agent-tls.ts";
 import { ConfigError } from "../yaml.ts";
 

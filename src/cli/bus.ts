@@ -10,10 +10,10 @@ import {
 	RemoteError,
 } from "../messaging/errors.ts";
 import type { Log } from "../messaging/log.ts";
-import { RabbitTransport } from "../messaging/rabbit.ts";
-import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit-options.ts";
+import { type RabbitOptions, rabbitOptions } from "../messaging/rabbit/options.ts";
+import { RabbitTransport } from "../messaging/rabbit/rabbit.ts";
+import { parseTransportUrl, type TransportUrl } from "../messaging/rabbit/transport-url.ts";
 import type { ClientTarget } from "../messaging/target.ts";
-import { parseTransportUrl, type TransportUrl } from "../messaging/transport-url.ts";
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { complain } from "./complain.ts";
 import { type ConfigFileOptions, configFiles } from "./config-files.ts";

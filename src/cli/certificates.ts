@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
-import { rabbitOptions } from "../messaging/rabbit-options.ts";
+import { rabbitOptions } from "../messaging/rabbit/options.ts";
 import { certificatesIn, validityProblemOfAll } from "../snapshot/validity.ts";
 import { busesOf } from "./broker-tls.ts";
 import type { Finding } from "./config-lint.ts";

@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { isLoopback } from "../http/listen.ts";
-import { rabbitOptions } from "../messaging/rabbit-options.ts";
-import type { TransportUrl } from "../messaging/transport-url.ts";
+import { rabbitOptions } from "../messaging/rabbit/options.ts";
+import type { TransportUrl } from "../messaging/rabbit/transport-url.ts";
 import { insecureAgents } from "../snapshot/agent-options.ts";
 import { busesOf } from "./broker-tls.ts";
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import { MessageDeliveryFailure } from "../messaging/errors.ts";
-import type { RabbitTransport } from "../messaging/rabbit.ts";
+import type { RabbitTransport } from "../messaging/rabbit/rabbit.ts";
 import { OWN_METHODS } from "../nova/methods.ts";
 import { COMPUTE_TOPICS } from "../nova/nova-requests.ts";
 import { OBSERVED_METHODS } from "../nova/observed.ts";

@@ -1,7 +1,7 @@
 import type { Policy } from "../compat/policy.ts";
 import type { Config } from "../config.ts";
 import type { Logger } from "../log/logger.ts";
-import { rabbitOptions } from "../messaging/rabbit-options.ts";
+import { rabbitOptions } from "../messaging/rabbit/options.ts";
 import { RpcServer } from "../messaging/server.ts";
 import type { ServerTarget } from "../messaging/target.ts";
 import type { Transport } from "../messaging/transport.ts";

@@ -1,9 +1,9 @@
 import { createLogger } from "../../src/log/logger.ts";
 import type { Method } from "../../src/messaging/endpoint.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 
 // `echo-server.js URL TOPIC`: our messaging alone, as `novacompat serve` runs it. What the service needs beyond this goes
 // into snapshots, comparing and its log.

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp, { type Channel, type ChannelModel } from "amqplib";
-import { coalesceWrites } from "../../src/messaging/coalesced-writes.ts";
+import { coalesceWrites } from "../../src/messaging/rabbit/coalesced-writes.ts";
 import { ClosedLoop, type Load, type Run, TIMEOUT_S } from "./closed-loop.ts";
 import { fill, newId, type ReplyTemplate, readReply, requestTemplate, type Template } from "./template.ts";
 

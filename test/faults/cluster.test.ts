@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import amqp from "amqplib";
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 import { Replies } from "../../src/messaging/replies.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 import { recordingLog } from "../support/log.ts";
 import { GUEST, startRabbitMqCluster, type TestBroker } from "../support/rabbitmq.ts";
 import { Caller, envelope, newId } from "./caller.ts";

@@ -1,9 +1,9 @@
 import { createLogger } from "../../src/log/logger.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 
 // `echo-server.js '[{"url": ..., "topic": ...}, ...]'`: RPC servers of our messaging in one process, each with connections
 // of its own. What the service never does is done here: dying in a method, publishing where the broker refuses it.

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { noReplies } from "../../src/messaging/counts.ts";
 import { MessageDeliveryFailure } from "../../src/messaging/errors.ts";
 import { newId } from "../../src/messaging/message.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
 import { Replies } from "../../src/messaging/replies.ts";
 import { recordingLog } from "../support/log.ts";
 import { ownTime } from "../support/own-time.ts";

@@ -2,9 +2,9 @@ import { createInterface } from "node:readline";
 import { createLogger } from "../../src/log/logger.ts";
 import { RpcClient } from "../../src/messaging/client.ts";
 import { MessagingTimeout, RemoteError } from "../../src/messaging/errors.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 
 // `conformance-client.js URL TOPIC`: reads calls as JSON lines from stdin, {case, timeout, monitor}, makes all of them at
 // once with our client, and prints how each ended as tox-compat/tests/conformance/python_client.py does.

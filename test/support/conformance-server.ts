@@ -3,10 +3,10 @@ import { createLogger } from "../../src/log/logger.ts";
 import type { Endpoint, Method } from "../../src/messaging/endpoint.ts";
 import { RpcFailure, valueError } from "../../src/messaging/errors.ts";
 import type { RawContext } from "../../src/messaging/message.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 
 // `conformance-server.js URL TOPIC`: our RPC server with the endpoints of tox-compat/tests/conformance/python_server.py.
 const [url = "", topic = ""] = process.argv.slice(2);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLogger } from "../../src/log/logger.ts";
 import type { Method } from "../../src/messaging/endpoint.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../src/messaging/rabbit/transport-url.ts";
 import { RpcServer } from "../../src/messaging/server.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
 
 // `rpc-server.js URL TOPIC SERVER ACK`: a server that a test may kill. Its method m(x) returns its pid after x
 // milliseconds; for "abort" it ends as a crash does, with nothing between being called and that.

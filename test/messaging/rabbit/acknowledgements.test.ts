@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Acknowledgements, type Open } from "../../src/messaging/acknowledgements.ts";
-import { held } from "../support/garbage.ts";
+import { Acknowledgements, type Open } from "../../../src/messaging/rabbit/acknowledgements.ts";
+import { held } from "../../support/garbage.ts";
 
 const message = (deliveryTag: number) => ({ fields: { deliveryTag } });
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));

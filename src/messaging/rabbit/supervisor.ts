@@ -1,4 +1,4 @@
-import type { Log } from "./log.ts";
+import type { Log } from "../log.ts";
 
 /** Why something could not be set up, or was lost. */
 export interface Fault {

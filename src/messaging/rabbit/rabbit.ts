@@ -1,22 +1,22 @@
 import amqp, { type ChannelModel } from "amqplib";
+import { deferred } from "../deferred.ts";
+import { MessageDeliveryFailure } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { ServerTarget } from "../target.ts";
+import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "../transport.ts";
 import { coalesceWrites } from "./coalesced-writes.ts";
 import { hasTooManyChannels, LOOK_AGAIN_MS } from "./declare.ts";
-import { deferred } from "./deferred.ts";
-import { MessageDeliveryFailure } from "./errors.ts";
 import { explain } from "./faults.ts";
 import { endOf, listenFromTheBeginning } from "./handshake.ts";
 import { limitHeaders } from "./header-limit.ts";
-import type { Log } from "./log.ts";
+import type { RabbitOptions } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import type { RabbitOptions } from "./rabbit-options.ts";
 import { type Looks, nameOf, type Session, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
-import type { ServerTarget } from "./target.ts";
 import { tlsOptions } from "./tls.ts";
 import { type Declaration, fanoutQueueName, replyQueueName, replyTopology, serverTopology } from "./topology.ts";
-import type { Consumer, Delivery, Destination, PublishOptions, Transport, TransportState } from "./transport.ts";
 import type { TransportHost, TransportUrl } from "./transport-url.ts";
 
 /** What the rest of this directory knows of amqplib. */

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
-import { explain } from "../../src/messaging/faults.ts";
-import { freePort } from "../support/free-port.ts";
+import { explain } from "../../../src/messaging/rabbit/faults.ts";
+import { freePort } from "../../support/free-port.ts";
 
 test("a name with several addresses, none of which answers: why is told of each", async () => {
 	const addresses = ["127.0.0.1", "127.0.0.2"].map((address) => ({ address, family: 4 }));

@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
-import { InvalidRabbitOptions } from "../../src/messaging/errors.ts";
-import { problemOfOption, RabbitOptions, rabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { askPython } from "../support/python.ts";
+import { InvalidRabbitOptions } from "../../../src/messaging/errors.ts";
+import { problemOfOption, RabbitOptions, rabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { askPython } from "../../support/python.ts";
 
 const NO_QUERY = new Map<string, string>();
 

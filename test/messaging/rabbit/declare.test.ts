@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { declare } from "../../src/messaging/declare.ts";
-import type { ChannelModel } from "../../src/messaging/rabbit.ts";
-import { recordingLog } from "../support/log.ts";
+import { declare } from "../../../src/messaging/rabbit/declare.ts";
+import type { ChannelModel } from "../../../src/messaging/rabbit/rabbit.ts";
+import { recordingLog } from "../../support/log.ts";
 
 const QUEUE = {
 	kind: "queue",

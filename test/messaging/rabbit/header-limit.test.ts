@@ -3,9 +3,9 @@ import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { limitHeaders } from "../../src/messaging/header-limit.ts";
-import type { ChannelModel } from "../../src/messaging/rabbit.ts";
-import { nested } from "../support/raw-publish.ts";
+import { limitHeaders } from "../../../src/messaging/rabbit/header-limit.ts";
+import type { ChannelModel } from "../../../src/messaging/rabbit/rabbit.ts";
+import { nested } from "../../support/raw-publish.ts";
 
 interface Frame {
 	readonly size: number;
@@ -14,7 +14,7 @@ interface Frame {
 
 // The package lets nobody have its parts by name.
 const part = (name: string) =>
-	createRequire(import.meta.url)(fileURLToPath(new URL(`../../node_modules/amqplib/lib/${name}.js`, import.meta.url)));
+	createRequire(import.meta.url)(fileURLToPath(new URL(`../../../node_modules/amqplib/lib/${name}.js`, import.meta.url)));
 const { parseFrame, decodeFrame } = part("frame") as {
 	parseFrame(bytes: Buffer, max: number): unknown;
 	decodeFrame(frame: unknown): Frame;

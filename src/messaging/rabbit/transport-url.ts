@@ -1,5 +1,5 @@
-import { InvalidTransportUrl } from "./errors.ts";
-import { problemOfOption } from "./rabbit-options.ts";
+import { InvalidTransportUrl } from "../errors.ts";
+import { problemOfOption } from "./options.ts";
 
 export interface TransportHost {
 	readonly hostname: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
 import {
 	type Declaration,
 	exchangeFor,
@@ -7,7 +7,7 @@ import {
 	replyQueueName,
 	replyTopology,
 	serverTopology,
-} from "../../src/messaging/topology.ts";
+} from "../../../src/messaging/rabbit/topology.ts";
 
 const TARGET = { exchange: "nova", topic: "compute", server: "host-a" };
 const QUORUM = { "x-queue-type": "quorum" };

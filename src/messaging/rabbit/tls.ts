@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { InvalidRabbitOptions } from "./errors.ts";
-import type { RabbitOptions } from "./rabbit-options.ts";
+import { InvalidRabbitOptions } from "../errors.ts";
+import type { RabbitOptions } from "./options.ts";
 
 /**
  * Read at each attempt, so that a renewed certificate is used without a restart. Without `ssl_ca_file` the authorities are those that

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { Channel, ConsumeMessage } from "../../src/messaging/rabbit.ts";
-import { StreamReader } from "../../src/messaging/stream-reader.ts";
-import type { Consume } from "../../src/messaging/topology.ts";
+import type { Channel, ConsumeMessage } from "../../../src/messaging/rabbit/rabbit.ts";
+import { StreamReader } from "../../../src/messaging/rabbit/stream-reader.ts";
+import type { Consume } from "../../../src/messaging/rabbit/topology.ts";
 
 const STEP: Consume = {
 	kind: "consume",

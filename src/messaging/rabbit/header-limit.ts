@@ -1,6 +1,6 @@
-import type { Log } from "./log.ts";
+import type { Log } from "../log.ts";
+import { sparing } from "../sparing.ts";
 import type { ChannelModel } from "./rabbit.ts";
-import { sparing } from "./sparing.ts";
 
 /** A part of amqplib's connections: the bytes that are not read yet, and what reads a frame from their start (lib/connection.js). */
 interface Receiving {

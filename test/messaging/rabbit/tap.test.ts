@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import amqp, { type Channel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { recordingLog } from "../support/log.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
-import { addTapUser, TAP_PERMISSIONS } from "../support/tap-user.ts";
-import { Inbox } from "./inbox.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { recordingLog } from "../../support/log.ts";
+import { startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
+import { addTapUser, TAP_PERMISSIONS } from "../../support/tap-user.ts";
+import { Inbox } from "../inbox.ts";
 
 const BACK_AFTER_PORT_OPENS = 5_000;
 const TAP = { exchange: "nova", keys: ["compute.#", "compute-alt.#"], queuePrefix: "novacompat.tap.cell1" };
@@ -124,7 +124,7 @@ describe("a tap, with the permissions of its minimal user", () => {
 	});
 
 	test("config/README.md has these permissions", () => {
-		const text = readFileSync(`${import.meta.dirname}/../../config/README.md`, "utf8");
+		const text = readFileSync(`${import.meta.dirname}/../../../config/README.md`, "utf8");
 		expect(text).toContain(TAP_PERMISSIONS.map((pattern) => `'${pattern}'`).join(" "));
 	});
 

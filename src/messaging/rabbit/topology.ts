@@ -1,7 +1,7 @@
-import { newId } from "./message.ts";
-import type { RabbitOptions } from "./rabbit-options.ts";
-import { fanoutExchange, type ServerTarget, serverKey } from "./target.ts";
-import type { Destination } from "./transport.ts";
+import { newId } from "../message.ts";
+import { fanoutExchange, type ServerTarget, serverKey } from "../target.ts";
+import type { Destination } from "../transport.ts";
+import type { RabbitOptions } from "./options.ts";
 
 type Arguments = Readonly<Record<string, string | number | boolean>>;
 

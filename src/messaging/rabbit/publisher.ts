@@ -1,14 +1,14 @@
+import { MessageRefused, MessageTooLarge } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { newId } from "../message.ts";
+import { sparing } from "../sparing.ts";
+import type { Destination, PublishOptions } from "../transport.ts";
 import { declareOnly, isRefused } from "./declare.ts";
-import { MessageRefused, MessageTooLarge } from "./errors.ts";
 import { hinted, largestTaken } from "./faults.ts";
-import type { Log } from "./log.ts";
-import { newId } from "./message.ts";
+import type { RabbitOptions } from "./options.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
-import type { RabbitOptions } from "./rabbit-options.ts";
-import { sparing } from "./sparing.ts";
 import { until } from "./supervisor.ts";
 import { exchangeFor } from "./topology.ts";
-import type { Destination, PublishOptions } from "./transport.ts";
 
 /** A channel with confirms, and what it has to do yet. */
 interface Opened {

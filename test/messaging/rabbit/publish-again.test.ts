@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { RpcClient } from "../../src/messaging/client.ts";
-import { newId } from "../../src/messaging/message.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { recordingLog } from "../support/log.ts";
-import { startProxy } from "../support/proxy.ts";
-import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { RpcClient } from "../../../src/messaging/client.ts";
+import { newId } from "../../../src/messaging/message.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { recordingLog } from "../../support/log.ts";
+import { startProxy } from "../../support/proxy.ts";
+import { GUEST, startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
 
 let broker: TestBroker;
 let python: ChildProcess;
@@ -16,7 +16,7 @@ let notes = "";
 
 beforeAll(async () => {
 	broker = await startRabbitMq();
-	const server = [`${import.meta.dirname}/../cli/python_server.py`, broker.url, "cmp-01"];
+	const server = [`${import.meta.dirname}/../../cli/python_server.py`, broker.url, "cmp-01"];
 	python = spawn("/usr/bin/python3", server, { stdio: ["ignore", "pipe", "inherit"] });
 	python.stdout?.on("data", (chunk: Buffer) => {
 		notes += chunk.toString();

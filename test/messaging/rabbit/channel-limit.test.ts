@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { newId } from "../../src/messaging/message.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { recordingLog } from "../support/log.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
-import { Inbox } from "./inbox.ts";
+import { newId } from "../../../src/messaging/message.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { recordingLog } from "../../support/log.ts";
+import { startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
+import { Inbox } from "../inbox.ts";
 
 let broker: TestBroker;
 beforeAll(async () => {

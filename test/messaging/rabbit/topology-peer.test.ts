@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { recordingLog } from "../support/log.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { recordingLog } from "../../support/log.ts";
+import { startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -35,7 +35,7 @@ const OPTION_SETS: readonly (readonly [ours: Options, python?: Options])[] = [
 ];
 const CASES = OPTION_SETS.map(([ours, python = ours], number) => ({ number, ours, python }));
 
-const SERVERS = fileURLToPath(new URL("../support/python_servers.py", import.meta.url));
+const SERVERS = fileURLToPath(new URL("../../support/python_servers.py", import.meta.url));
 /** Without the option, ours asks for a bound of its own and Python for none. */
 const PREFETCH = 0;
 

@@ -1,4 +1,4 @@
-import { newId } from "./message.ts";
+import { newId } from "../message.ts";
 import type { Declaration } from "./topology.ts";
 
 /** What to listen in on, beside those whom the messages are for. */

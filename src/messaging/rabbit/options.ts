@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
-import { z } from "../zod.ts";
-import { InvalidRabbitOptions } from "./errors.ts";
-import { pythonInt } from "./python-int.ts";
+import { z } from "../../zod.ts";
+import { InvalidRabbitOptions } from "../errors.ts";
+import { pythonInt } from "../python-int.ts";
 
 /** oslo.config's words for booleans (Boolean of oslo_config/types.py); an option comes from YAML, from an ini file or from a URL. */
 const YES_NO: ReadonlyMap<unknown, boolean> = new Map([

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { newId } from "../../src/messaging/message.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { recordingLog } from "../support/log.ts";
-import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
+import { newId } from "../../../src/messaging/message.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { recordingLog } from "../../support/log.ts";
+import { startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
 
 let broker: TestBroker;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type Supervised, supervise } from "../../src/messaging/supervisor.ts";
-import { recordingLog } from "../support/log.ts";
+import { type Supervised, supervise } from "../../../src/messaging/rabbit/supervisor.ts";
+import { recordingLog } from "../../support/log.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.restoreAllMocks().useRealTimers());

@@ -1,5 +1,5 @@
+import type { Log } from "../log.ts";
 import { hinted } from "./faults.ts";
-import type { Log } from "./log.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration, Queue } from "./topology.ts";
 

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { deferred } from "../deferred.ts";
+import type { Log } from "../log.ts";
+import { MAX_BODY_BYTES } from "../message.ts";
+import type { Delivery } from "../transport.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { limitBodies } from "./body-limit.ts";
 import { declare, declareOnly, type Foreign, isDenied } from "./declare.ts";
-import { deferred } from "./deferred.ts";
 import { explain, hinted } from "./faults.ts";
-import type { Log } from "./log.ts";
-import { MAX_BODY_BYTES } from "./message.ts";
 import type { Channel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { isStream, StreamReader } from "./stream-reader.ts";
 import { supervise, until } from "./supervisor.ts";
 import type { Declaration } from "./topology.ts";
-import type { Delivery } from "./transport.ts";
 import type { TransportHost } from "./transport-url.ts";
 
 /** Time for the broker to confirm that consumers are cancelled. */

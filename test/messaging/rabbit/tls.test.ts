@@ -3,16 +3,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { newId } from "../../src/messaging/message.ts";
-import { RabbitTransport } from "../../src/messaging/rabbit.ts";
-import { RabbitOptions } from "../../src/messaging/rabbit-options.ts";
-import { parseTransportUrl } from "../../src/messaging/transport-url.ts";
-import { type Certificate, createCa, type TestCa } from "../support/certificates.ts";
-import { freePort } from "../support/free-port.ts";
-import { recordingLog } from "../support/log.ts";
-import { askPython } from "../support/python.ts";
-import { GUEST, startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
-import { Inbox } from "./inbox.ts";
+import { newId } from "../../../src/messaging/message.ts";
+import { RabbitOptions } from "../../../src/messaging/rabbit/options.ts";
+import { RabbitTransport } from "../../../src/messaging/rabbit/rabbit.ts";
+import { parseTransportUrl } from "../../../src/messaging/rabbit/transport-url.ts";
+import { type Certificate, createCa, type TestCa } from "../../support/certificates.ts";
+import { freePort } from "../../support/free-port.ts";
+import { recordingLog } from "../../support/log.ts";
+import { askPython } from "../../support/python.ts";
+import { GUEST, startRabbitMq, type TestBroker } from "../../support/rabbitmq.ts";
+import { Inbox } from "../inbox.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { InvalidTransportUrl } from "../../src/messaging/errors.ts";
-import { parseTransportUrl, type TransportHost } from "../../src/messaging/transport-url.ts";
-import { askPython } from "../support/python.ts";
+import { InvalidTransportUrl } from "../../../src/messaging/errors.ts";
+import { parseTransportUrl, type TransportHost } from "../../../src/messaging/rabbit/transport-url.ts";
+import { askPython } from "../../support/python.ts";
 
 const HOST: TransportHost = { hostname: "h", port: 5672, username: "guest", password: "guest" };
 
