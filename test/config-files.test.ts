@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readAgentOptions } from "../src/cli/agent-options.ts";
-import { configFiles } from "../src/cli/config-files.ts";
+import { readAgentOptions } from "../src/cli/agent/options.ts";
+import { configFiles } from "../src/cli/config/files.ts";
 import { readConfig } from "../src/config.ts";
 import { novacompat } from "./support/cli.ts";
 import { temporaryDirectory } from "./support/temporary.ts";

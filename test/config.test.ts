@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { AGENT_OPTIONS, readAgentOptions } from "../src/cli/agent-options.ts";
+import { AGENT_OPTIONS, readAgentOptions } from "../src/cli/agent/options.ts";
 import { DEFAULT_POLICY } from "../src/compat/policy.ts";
 import { REASON_CODES } from "../src/compat/reason.ts";
 import { Config, readConfig } from "../src/config.ts";

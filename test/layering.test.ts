@@ -78,7 +78,9 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
 	["src/log/x.ts", ["../cli/main.ts", "../precheck.ts"], ["../traceparent.ts", "./strftime.ts", "node:os"]],
-	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts"]],
+	["src/cli/x.ts", ["amqplib", "axios"], ["../config.ts", "../nova/methods.ts", "./serve/serve.ts"]],
+	["src/cli/serve/x.ts", ["amqplib", "axios"], ["../../config.ts", "../render/html.ts", "../exit-codes.ts"]],
+	["src/cli/render/x.ts", ["axios", "../output.ts", "../serve/state.ts"], ["../../compat/matrix.ts", "./table.ts"]],
 ];
 
 test("an import against the direction of dependency is a lint error, and only such an import", () => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { agent } from "./agent.ts";
+import { agent } from "./agent/agent.ts";
 import { exitCodeOfFault } from "./faults.ts";
 
 // `novacompat agent` without the packages that only other commands need: a compute node loads xmldom and yaml.

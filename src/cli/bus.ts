@@ -16,7 +16,7 @@ import { parseTransportUrl, type TransportUrl } from "../messaging/rabbit/transp
 import type { ClientTarget } from "../messaging/target.ts";
 import { type NovaConf, readNovaConf } from "../nova-conf.ts";
 import { complain } from "./complain.ts";
-import { type ConfigFileOptions, configFiles } from "./config-files.ts";
+import { type ConfigFileOptions, configFiles } from "./config/files.ts";
 import { URL_VARIABLE } from "./environment.ts";
 import { CALL_EXIT, UsageError } from "./exit-codes.ts";
 

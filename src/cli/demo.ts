@@ -14,8 +14,8 @@ import { fieldsOf, requiredText } from "../nova/objects.ts";
 import { MIGRATION_COMPAT_TOPIC } from "../nova/topic.ts";
 import { readRecording } from "../recording/recording.ts";
 import { UsageError } from "./exit-codes.ts";
-import { renderDecision, terminalColour } from "./render.ts";
-import { createService } from "./service.ts";
+import { renderDecision, terminalColour } from "./render/decision.ts";
+import { createService } from "./serve/service.ts";
 
 const SAMPLES = fileURLToPath(new URL("../../../config/samples", import.meta.url));
 const TIMEOUT = 10;

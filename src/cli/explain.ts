@@ -4,8 +4,8 @@ import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { policyOf } from "./policy.ts";
-import { terminalColour } from "./render.ts";
-import { renderExplanation } from "./render-explanation.ts";
+import { terminalColour } from "./render/decision.ts";
+import { renderExplanation } from "./render/explanation.ts";
 
 export interface ExplainOptions extends OutputOptions {
 	/** A snapshot file, a host tree or a sysfs root each. */

@@ -15,22 +15,22 @@ export function addJournalCommands(program: Command): void {
 		.option("--instance <uuid>", "of this instance; the beginning of the uuid will do")
 		.option("--host <name>", "from or to this host")
 		.addOption(new Option("--verdict <verdict...>", "of such a verdict").choices(VERDICT_ORDER))
-		.action(async (options) => (await import("./journal.ts")).journalList(options));
+		.action(async (options) => (await import("./journal/journal.ts")).journalList(options));
 
 	readingOptions(journal.command("report"))
 		.description("how often `serve` in the shadow and Nova came to the same, and what would be refused in mode enforce")
 		.addOption(sinceOption())
 		.option("--host <name>", "from or to this host")
-		.action(async (options) => (await import("./journal.ts")).journalReport(options));
+		.action(async (options) => (await import("./journal/journal.ts")).journalReport(options));
 
 	readingOptions(journal.command("show <id>"), REPEATABLE)
 		.description("one decision with all that was looked at, by its id or request id")
-		.action(async (id, options) => (await import("./journal.ts")).journalShow(id, options));
+		.action(async (id, options) => (await import("./journal/journal.ts")).journalShow(id, options));
 
 	readingOptions(journal.command("why [instance]"), REPEATABLE)
 		.description("what was decided about an instance, or with --since about all of them, and every reason")
 		.addOption(sinceOption())
-		.action(async (instance, options) => (await import("./journal.ts")).journalWhy(instance, options));
+		.action(async (instance, options) => (await import("./journal/journal.ts")).journalWhy(instance, options));
 
 	busOptions(program.command("record [file...]"))
 		.description(
@@ -45,7 +45,7 @@ export function addJournalCommands(program: Command): void {
 Without files it listens in on the bus until SIGINT or SIGTERM, and takes nothing from anybody; nobody's replies pass there.
 Exit codes: 0 written, 1 written, but a file that was read is damaged, 64 usage, 78 configuration, 255 bug.`,
 		)
-		.action(async (files, options) => (await import("./record.ts")).record(files, options));
+		.action(async (files, options) => (await import("./record/record.ts")).record(files, options));
 
 	program
 		.command("replay <file...>")
@@ -75,7 +75,7 @@ Exit codes: 0 written, 1 written, but a file that was read is damaged, 64 usage,
 			"\nWithout a broker the service runs in this process. Exit codes: 0 everything as recorded, 1 something differs, nothing could\nbe compared, or the journal is damaged, 64 usage, 75 no connection to the broker, 78 the configuration or policy\ncannot be used, 255 bug.",
 		)
 		.action(async (files, options) => {
-			process.exitCode = await (await import("./replay.ts")).replay(files, options);
+			process.exitCode = await (await import("./replay/replay.ts")).replay(files, options);
 		});
 }
 

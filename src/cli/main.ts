@@ -38,7 +38,7 @@ program
 		"after",
 		"\nSIGHUP reads configuration, policy and certificates again, SIGUSR2 writes a report of its state to the log.\nExit codes: 0 stopped, 64 usage, 70 crashed, 78 configuration, 130 and 143 ended at once by a second SIGINT or SIGTERM,\n255 bug at the start.",
 	)
-	.action(async (options) => (await import("./serve.ts")).serve(options));
+	.action(async (options) => (await import("./serve/serve.ts")).serve(options));
 
 program
 	.command("agent")
@@ -46,7 +46,7 @@ program
 	.helpOption(false)
 	.allowUnknownOption()
 	.argument("[options...]")
-	.action(async (words) => (await import("./agent.ts")).agent(words));
+	.action(async (words) => (await import("./agent/agent.ts")).agent(words));
 
 scanOptions(program.command("snapshot"))
 	.description("print the snapshot of this compute node as JSON")
@@ -62,7 +62,7 @@ outputOptions(scanOptions(program.command("doctor")))
 		"\nExit codes: 0 good, 1 something to look at, 2 the host cannot be read, 64 usage, 78 configuration, 255 bug.",
 	)
 	.action(async (options) => {
-		process.exitCode = await (await import("./doctor.ts")).doctor(options);
+		process.exitCode = await (await import("./doctor/doctor.ts")).doctor(options);
 	});
 
 outputOptions(program.command("explain"))
@@ -119,7 +119,7 @@ program
 	.option("--config-dir <dir>", "all *.yaml in it, after the files; may be repeated", collect)
 	.addOption(repeatable("--nova-conf <file>", "nova.conf, as `serve` gets it", []))
 	.action(async (files, options) => {
-		process.exitCode = await (await import("./config-check.ts")).configCheck(files, options);
+		process.exitCode = await (await import("./config/check.ts")).configCheck(files, options);
 	});
 
 const policy = program.command("policy").description("work with policy files");

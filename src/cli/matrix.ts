@@ -1,9 +1,9 @@
 import { matrix as compute } from "../compat/matrix.ts";
 import { readHosts } from "./hosts.ts";
-import { matrixPage } from "./matrix-page.ts";
 import { type OutputOptions, print } from "./output.ts";
 import { policyOf } from "./policy.ts";
-import { renderMatrix } from "./render-matrix.ts";
+import { renderMatrix } from "./render/matrix.ts";
+import { matrixPage } from "./render/matrix-page.ts";
 
 export interface MatrixOptions extends OutputOptions {
 	readonly hosts: readonly string[];

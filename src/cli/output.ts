@@ -3,7 +3,7 @@ import type { Decision } from "../compat/decision.ts";
 import { printable } from "../log/printable.ts";
 import { parseJson, toJson } from "../messaging/json.ts";
 import { UsageError } from "./exit-codes.ts";
-import { inLines, table } from "./table.ts";
+import { inLines, table } from "./render/table.ts";
 
 export interface OutputOptions {
 	readonly format: string;

@@ -4,13 +4,13 @@ import type { JournalEntry } from "../journal/reader.ts";
 import { localTime } from "../log/time.ts";
 import { loadPolicy } from "../policy/policy.ts";
 import { type Basis, checkAgain } from "../precheck.ts";
-import { Damage } from "./basis.ts";
 import { counted } from "./counting.ts";
 import { POLICY_DIFF_EXIT } from "./exit-codes.ts";
-import { readJournals } from "./journals.ts";
+import { Damage } from "./journal/damage.ts";
+import { readJournals } from "./journal/journals.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
-import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
-import { table } from "./table.ts";
+import { leadReason, paint, type RenderOptions, terminalColour } from "./render/decision.ts";
+import { table } from "./render/table.ts";
 
 export interface PolicyDiffOptions extends OutputOptions {
 	readonly journal: readonly string[];

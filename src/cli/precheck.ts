@@ -1,7 +1,7 @@
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { DECISION_COLUMNS, decisionCells } from "./output.ts";
-import { renderDecision, terminalColour } from "./render.ts";
+import { renderDecision, terminalColour } from "./render/decision.ts";
 
 /** `novacompat precheck`: whether the instance may go there, as the service would tell Nova. */
 export function precheck(

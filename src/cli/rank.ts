@@ -6,8 +6,8 @@ import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { chosenDevices, readHost, readHosts } from "./hosts.ts";
 import { DECISION_COLUMNS, decisionCells, type Output, type OutputOptions, print } from "./output.ts";
 import { policyOf } from "./policy.ts";
-import { leadReason, paint, type RenderOptions, terminalColour } from "./render.ts";
-import { inLines, table } from "./table.ts";
+import { leadReason, paint, type RenderOptions, terminalColour } from "./render/decision.ts";
+import { inLines, table } from "./render/table.ts";
 
 export interface RankOptions extends OutputOptions {
 	readonly source: string;

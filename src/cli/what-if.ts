@@ -7,12 +7,12 @@ import { type Basis, checkAgain, questionOf } from "../precheck.ts";
 import { edited, readEdits } from "./edits.ts";
 import { exitCodeOf, UsageError } from "./exit-codes.ts";
 import { readHost } from "./hosts.ts";
-import { findDecision } from "./journal.ts";
+import { findDecision } from "./journal/journal.ts";
 import { DECISION_COLUMNS, decisionCells, type OutputOptions, print } from "./output.ts";
 import { policyOf } from "./policy.ts";
-import { heading, type RenderOptions, renderDecision, terminalColour } from "./render.ts";
-import { renderExplanation } from "./render-explanation.ts";
-import { table } from "./table.ts";
+import { heading, type RenderOptions, renderDecision, terminalColour } from "./render/decision.ts";
+import { renderExplanation } from "./render/explanation.ts";
+import { table } from "./render/table.ts";
 
 export interface WhatIfOptions extends OutputOptions {
 	/** Id of a decision, or its request id. */

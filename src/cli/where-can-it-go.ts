@@ -3,7 +3,7 @@ import { z } from "../zod.ts";
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
 import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
 import { rankingRows, renderRanking } from "./rank.ts";
-import { renderDecision, terminalColour } from "./render.ts";
+import { renderDecision, terminalColour } from "./render/decision.ts";
 
 const RankingReply = z.object({
 	hosts: z.array(

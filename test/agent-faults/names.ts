@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { boundLookups } from "../../src/cli/serve.ts";
+import { boundLookups } from "../../src/cli/serve/serve.ts";
 import { AgentOptions } from "../../src/snapshot/agent-options.ts";
 import { createSnapshots } from "../../src/snapshot/agents.ts";
 import type { SnapshotError } from "../../src/snapshot/source.ts";

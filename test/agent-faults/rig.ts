@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import { takeSnapshot } from "../../src/agent/scan.ts";
-import { createService } from "../../src/cli/service.ts";
+import { createService } from "../../src/cli/serve/service.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY, type UnknownPolicy } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";

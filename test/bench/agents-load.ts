@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createService } from "../../src/cli/service.ts";
+import { createService } from "../../src/cli/serve/service.ts";
 import type { Decision } from "../../src/compat/decision.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";

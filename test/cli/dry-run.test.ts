@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scanNow } from "../../src/agent/scan-result.ts";
 import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
-import { createService } from "../../src/cli/service.ts";
+import { createService } from "../../src/cli/serve/service.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
 import { RabbitOptions } from "../../src/messaging/rabbit/options.ts";

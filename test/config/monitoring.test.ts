@@ -26,7 +26,7 @@ const asked = new Set(
 );
 
 /** Where metrics are made: what is asked for and not there would be silent for ever. */
-const sources = ["src/cli/service-metrics.ts", "src/agent/metrics.ts", "src/http/metrics.ts"]
+const sources = ["src/cli/serve/metrics.ts", "src/agent/metrics.ts", "src/http/metrics.ts"]
 	.filter((path) => existsSync(`${REPOSITORY}${path}`))
 	.map((path) => readFileSync(`${REPOSITORY}${path}`, "utf8"))
 	.join("\n");

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { z } from "zod";
-import { createService } from "../../src/cli/service.ts";
+import { createService } from "../../src/cli/serve/service.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { REASON_CODES } from "../../src/compat/reason.ts";
 import { Config } from "../../src/config.ts";

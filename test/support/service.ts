@@ -1,6 +1,6 @@
 import { scanNow } from "../../src/agent/scan-result.ts";
 import { type AgentServer, startAgentServer } from "../../src/agent/server.ts";
-import { createService } from "../../src/cli/service.ts";
+import { createService } from "../../src/cli/serve/service.ts";
 import { DEFAULT_POLICY } from "../../src/compat/policy.ts";
 import { Config } from "../../src/config.ts";
 import { Journal } from "../../src/journal/journal.ts";

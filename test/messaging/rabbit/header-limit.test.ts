@@ -14,7 +14,9 @@ interface Frame {
 
 // The package lets nobody have its parts by name.
 const part = (name: string) =>
-	createRequire(import.meta.url)(fileURLToPath(new URL(`../../../node_modules/amqplib/lib/${name}.js`, import.meta.url)));
+	createRequire(import.meta.url)(
+		fileURLToPath(new URL(`../../../node_modules/amqplib/lib/${name}.js`, import.meta.url)),
+	);
 const { parseFrame, decodeFrame } = part("frame") as {
 	parseFrame(bytes: Buffer, max: number): unknown;
 	decodeFrame(frame: unknown): Frame;
