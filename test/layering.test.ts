@@ -55,7 +55,7 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	],
 	[
 		"src/nova/x.ts",
-		["amqplib", "../agent/scan.ts", "../cli/serve.ts"],
+		["amqplib", "../agent/scan.ts", "../cli/serve/serve.ts"],
 		["../precheck.ts", "../messaging/errors.ts", "../compat/decide.ts", "../traceparent.ts"],
 	],
 	[
@@ -74,7 +74,13 @@ const LAYERS: readonly (readonly [file: string, forbidden: readonly string[], al
 	[
 		"src/config.ts",
 		["./cli/main.ts", "./precheck.ts", "./snapshot/agents.ts"],
-		["./snapshot/agent-options.ts", "./messaging/transport-url.ts", "./http/listen.ts", "./nova-conf.ts", "./yaml.ts"],
+		[
+			"./snapshot/agent-options.ts",
+			"./messaging/rabbit/transport-url.ts",
+			"./http/listen.ts",
+			"./nova-conf.ts",
+			"./yaml.ts",
+		],
 	],
 	["src/nova-conf.ts", ["amqplib", "./config.ts", "./nova/methods.ts"], ["./oslo-config.ts", "./yaml.ts"]],
 	["src/log/x.ts", ["../cli/main.ts", "../precheck.ts"], ["../traceparent.ts", "./strftime.ts", "node:os"]],

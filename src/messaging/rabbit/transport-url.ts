@@ -13,7 +13,7 @@ export interface TransportUrl {
 	/** In the order of the URL. */
 	readonly hosts: readonly TransportHost[];
 	readonly vhost: string;
-	/** Options of `[oslo_messaging_rabbit]` that go before those of the section; rabbit-options.ts merges them. */
+	/** Options of `[oslo_messaging_rabbit]` that go before those of the section; options.ts merges them. */
 	readonly query: ReadonlyMap<string, string>;
 }
 
