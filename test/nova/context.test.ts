@@ -32,10 +32,20 @@ test.each(["00", "01", "ff"])("a request of a trace has a span of its own in it,
 	expect(other).not.toEqual(one);
 });
 
-test("a trace is in no field of the context: neither osprofiler's nor one that somebody has invented", () => {
-	const traceparent = `00-${TRACE}-00f067aa0ba902b7-01`;
-	const raw = { traceparent, trace_info: { hmac_key: "k", base_id: TRACE, parent_id: TRACE } };
-	expect(deserializeContext(new Map(Object.entries(raw)))).toEqual({});
+test.fails("oslo.messaging from 18.3 on tells the trace in the context; a header is nearer", () => {
+	const [raw, other] = [new Map([["traceparent", `00-${TRACE}-00f067aa0ba902b7-01`]]), "a".repeat(32)];
+	expect(deserializeContext(raw).traceparent).toMatch(new RegExp(`^00-${TRACE}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$`));
+	expect(deserializeContext(raw, "no trace").traceparent).toContain(TRACE);
+	expect(deserializeContext(raw, `00-${other}-00f067aa0ba902b7-01`).traceparent).toContain(other);
+});
+
+test.each([
+	["osprofiler's, which has a key", { trace_info: { hmac_key: "k", base_id: TRACE, parent_id: TRACE } }],
+	["one that is none", { traceparent: `00-${TRACE}-00f067aa0ba902b7-01\nERROR` }],
+	["a list of one", { traceparent: [`00-${TRACE}-00f067aa0ba902b7-01`] }],
+	["what comes with it", { tracestate: "vendor=secret", baggage: "user=jane" }],
+])("no trace of the context: %s", (_what, raw) => {
+	expect(deserializeContext(new Map<string, unknown>(Object.entries(raw)))).toEqual({});
 });
 
 test.each([
