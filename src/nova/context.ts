@@ -24,8 +24,9 @@ const KEPT = [
 ] as const;
 
 /**
- * A value that does not look like an id may be anything, so it is dropped too. `traceparent`: the message's header. osprofiler's
- * `trace_info` is no source of it: that has a key in it.
+ * A value that does not look like an id may be anything, so it is dropped too. `traceparent`: the message's header, which an
+ * instrumentation of the client's library writes last; without one, that of the context (trace_send of oslo_messaging/_tracing/client.py,
+ * from 18.3 on). osprofiler's `trace_info` is no source of it: that has a key in it.
  */
 export function deserializeContext(raw: Pick<RawContext, "get">, traceparent?: string): RequestContext {
 	const kept: { -readonly [key in keyof RequestContext]: string } = {};
@@ -33,7 +34,7 @@ export function deserializeContext(raw: Pick<RawContext, "get">, traceparent?: s
 		const value = raw.get(key);
 		if (typeof value === "string" && pattern.test(value)) kept[key] = value;
 	}
-	const caller = readTraceparent(traceparent);
+	const caller = readTraceparent(traceparent) ?? readTraceparent(raw.get("traceparent"));
 	if (caller !== undefined) kept.traceparent = newSpanIn(caller);
 	return kept;
 }
