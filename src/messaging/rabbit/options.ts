@@ -18,20 +18,19 @@ export const OsloBoolean = z.preprocess(
 
 const flag = (preset: boolean) => OsloBoolean.default(preset);
 
-/** Without a minimum a number below 0 means 0, as in Python, which only asks whether it is more than 0. */
-const whole = (preset: number, max: number, min = -LARGEST_INT32) => {
+const integer = (max: number, min = -LARGEST_INT32) => {
 	const expected = `expected a whole number ${min < 0 ? "" : `from ${min} `}up to ${max}`;
-	return z
-		.preprocess(
-			(value) => (typeof value === "string" ? (pythonInt(value) ?? value) : value),
-			z
-				.int(expected)
-				.min(min, expected)
-				.max(max, expected)
-				.transform((number) => Math.max(number, 0)),
-		)
-		.default(preset);
+	return z.preprocess(
+		(value) => (typeof value === "string" ? (pythonInt(value) ?? value) : value),
+		z.int(expected).min(min, expected).max(max, expected),
+	);
 };
+
+/** Without a minimum a number below 0 means 0, as in Python, which only asks whether it is more than 0. */
+const whole = (preset: number, max: number, min?: number) =>
+	integer(max, min)
+		.transform((number) => Math.max(number, 0))
+		.default(preset);
 
 const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
 	z.enum(words, `expected ${words.join(" or ")}`).default(words[0]);
@@ -72,7 +71,8 @@ export const RabbitOptions = z.strictObject({
 	rabbit_transient_quorum_queue: flag(false),
 	rabbit_stream_fanout: flag(false),
 	rabbit_ha_queues: flag(false),
-	rabbit_quorum_delivery_limit: whole(0, LARGEST_INT32),
+	/** Below 0 is something else than 0, which is not declared: no limit, in RabbitMQ 4, which has one of its own. */
+	rabbit_quorum_delivery_limit: integer(LARGEST_INT32).default(0),
 	rabbit_quorum_max_memory_length: whole(0, LARGEST_INT32),
 	rabbit_quorum_max_memory_bytes: whole(0, Number.MAX_SAFE_INTEGER),
 	/** Seconds; 0 is for ever. RabbitMQ takes 2^32 ms at most. */

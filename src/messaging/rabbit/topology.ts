@@ -151,7 +151,7 @@ function streamQueue(name: string, { rabbit_transient_queues_ttl: ttl }: RabbitO
 	};
 }
 
-/** The order is Python's (impl_rabbit.py, `_get_queue_arguments`); 0 is no limit. */
+/** The order is Python's (impl_rabbit.py, `_get_queue_arguments`); 0 is left out. */
 function queueArguments(quorum: boolean, ttl: number, options: RabbitOptions): Arguments {
 	const limits = {
 		"x-delivery-limit": options.rabbit_quorum_delivery_limit,
@@ -161,7 +161,7 @@ function queueArguments(quorum: boolean, ttl: number, options: RabbitOptions): A
 	return {
 		...(options.rabbit_ha_queues && { "x-ha-policy": "all" }),
 		...(quorum && { "x-queue-type": "quorum" }),
-		...(quorum && Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0))),
+		...(quorum && Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== 0))),
 		...(ttl > 0 && { "x-expires": ttl * 1000 }),
 	};
 }

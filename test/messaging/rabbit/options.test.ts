@@ -60,8 +60,8 @@ const VALUES: readonly (readonly [option: keyof RabbitOptions, written: unknown,
 	["ssl", 0, false],
 	["rabbit_qos_prefetch_count", 64, 64],
 	["ssl_key_file", "", undefined],
+	["rabbit_quorum_delivery_limit", "-1", -1],
 	// Less than nothing is nothing: Python only asks for more than 0.
-	["rabbit_quorum_delivery_limit", -1, 0],
 	["heartbeat_timeout_threshold", "-1", 0],
 	["rabbit_transient_queues_ttl", 0, 0],
 ];

@@ -30,6 +30,7 @@ const OPTION_SETS: readonly (readonly [ours: Options, python?: Options])[] = [
 			rabbit_quroum_max_memory_bytes: 9000,
 		},
 	],
+	[{ rabbit_quorum_queue: true, rabbit_quorum_delivery_limit: -1 }],
 	[{ rabbit_ha_queues: true, enable_cancel_on_failover: true }],
 	[{ rabbit_transient_queues_ttl: 60, rabbit_qos_prefetch_count: 5 }],
 ];
