@@ -1,9 +1,13 @@
 """novacompat-conductor: nova-conductor that asks novacompat before a live migration. Takes the options of nova-conductor."""
 
-# First: it sets up eventlet or threads, as this Nova does it, before anything else is imported.
-import nova.cmd.conductor
+import os
+import sys
 
-import sys  # noqa: E402
+# By it oslo.config finds nova-conductor.conf and nova-conductor.conf.d, and oslo.messaging names connections and queues.
+sys.argv[0] = os.path.join(os.path.dirname(sys.argv[0]), "nova-conductor")
+
+# Before anything else: it sets up eventlet or threads, as this Nova does it.
+import nova.cmd.conductor  # noqa: E402
 
 from nova import config  # noqa: E402
 import nova.conf  # noqa: E402

@@ -86,7 +86,6 @@ main()
         self.assertIn("INFO novacompat.hook [-] Live migrations are checked for device compatibility, mode shadow",
                       self.conductor())
 
-    @unittest.expectedFailure
     def test_conductor_with_the_files_of_nova_conductor(self):
         """What oslo.config reads when no --config-file is given goes by the name of the program."""
         self.addCleanup(shutil.rmtree, pathlib.Path(self.folder) / ".nova")
