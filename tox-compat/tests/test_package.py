@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 from unittest import mock
 
@@ -50,6 +51,13 @@ class ProgramsTest(unittest.TestCase):
         """It must never bring another Nova, or another oslo.messaging."""
         distribution, = importlib.metadata.distributions(name="novacompat", path=[self.folder])
         self.assertEqual([], distribution.requires or [])
+
+    @unittest.expectedFailure
+    def test_license(self):
+        """Told in the one way that every setuptools takes: pyproject.toml's table ends in February 2027, its text begins with 77."""
+        distribution, = importlib.metadata.distributions(name="novacompat", path=[self.folder])
+        self.assertEqual("Apache-2.0", distribution.metadata["License"])
+        self.assertNotIn("license", tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"])
 
     def conductor(self, before="", options="", file=None):
         """Runs novacompat-conductor, with these options of ours, up to the main() of nova-conductor; returns its log.
