@@ -52,7 +52,6 @@ class ProgramsTest(unittest.TestCase):
         distribution, = importlib.metadata.distributions(name="novacompat", path=[self.folder])
         self.assertEqual([], distribution.requires or [])
 
-    @unittest.expectedFailure
     def test_license(self):
         """Told in the one way that every setuptools takes: pyproject.toml's table ends in February 2027, its text begins with 77."""
         distribution, = importlib.metadata.distributions(name="novacompat", path=[self.folder])
