@@ -1143,6 +1143,23 @@ describe("a hung broker", () => {
 });
 
 describe("a broker that dies", () => {
+	test.fails("a call that is made without it says that it was not sent", async () => {
+		const { target } = await serve(async () => "back");
+		const { transport } = open();
+		const client = new RpcClient(transport);
+		expect(await answered(client, target)).toBe("back");
+		await broker.kill();
+		try {
+			await expect.poll(() => transport.state().connected).toBe(undefined);
+			await expect(client.call(target, "m", {}, { timeout: 0.3 })).rejects.toMatchObject({
+				message: expect.stringMatching(/ was not sent: no connection in 0\.3 s$/),
+				sent: false,
+			});
+		} finally {
+			await broker.start();
+		}
+	}, 60_000);
+
 	test("row 1, P14: kill -9 and restart: serving again, same names, one consumer per queue", async () => {
 		const target = newTarget();
 		const { lines } = await serve(async () => "back", target);
