@@ -108,8 +108,11 @@ export class RpcClient {
 			.then(() => {
 				// Nobody waits any more when the connection took longer than the call may.
 				if (!this.#waiters.has(msgId)) return "routed";
-				waiter.sent = true;
-				return this.#transport.publish(to, body, { expiration, timeout: expiration });
+				waiter.lacks = "exchange";
+				const onSent = () => {
+					waiter.sent = true;
+				};
+				return this.#transport.publish(to, body, { expiration, timeout: expiration, onSent });
 			})
 			.then(
 				(outcome) => {

@@ -62,8 +62,9 @@ export class MemoryTransport implements Transport {
 	async publish(
 		to: Destination,
 		body: Buffer,
-		{ expiration, traceparent }: PublishOptions,
+		{ expiration, traceparent, onSent }: PublishOptions,
 	): Promise<"routed" | "unroutable"> {
+		onSent?.();
 		const queues = this.#bindings.get(bindingOf(to)) ?? new Set();
 		const message = {
 			routingKey: to.kind === "topic" ? to.key : to.kind === "reply" ? to.queue : "",

@@ -34,6 +34,8 @@ export interface PublishOptions {
 	readonly expiration?: number;
 	/** Sent as a header. */
 	readonly traceparent?: string;
+	/** Called when it is given to the broker, and again when that has to be done again: from then on it may arrive. */
+	readonly onSent?: () => void;
 	/** Give up after so many milliseconds; the promise then rejects with MessageDeliveryFailure. */
 	readonly timeout: number;
 }

@@ -21,7 +21,9 @@ export interface WaiterOptions {
 /** A call that waits for its reply. */
 export interface Waiter {
 	readonly result: Promise<unknown>;
-	/** Set when the request is given away: from then on the method may run. */
+	/** What the request waits for while it is not sent, and there is a broker. */
+	lacks: "reply queue" | "exchange";
+	/** Set when the broker is given the request: from then on the method may run. */
 	sent: boolean;
 	/** Set when the broker has it in a queue. */
 	routed: boolean;
@@ -54,6 +56,7 @@ export function startWaiter(options: WaiterOptions): Waiter {
 	let early: unknown = null;
 	const waiter: Waiter = {
 		result,
+		lacks: "reply queue",
 		sent: false,
 		routed: false,
 		reject: (error) => settle(() => reject(error)),
@@ -73,10 +76,10 @@ export function startWaiter(options: WaiterOptions): Waiter {
 function timedOut(
 	{ what, isConnected }: WaiterOptions,
 	seconds: number,
-	{ sent, routed }: Pick<Waiter, "sent" | "routed">,
+	{ lacks, sent, routed }: Pick<Waiter, "lacks" | "sent" | "routed">,
 ): MessagingTimeout {
 	const happened = `the broker has not confirmed in ${seconds} s that it has the request; the method may still run`;
-	const missing = isConnected() ? "no reply queue" : "no connection";
+	const missing = isConnected() ? `no ${lacks}` : "no connection";
 	const text = routed
 		? `no reply to ${what} in ${seconds} s`
 		: `${what}${sent ? `: ${happened}` : ` was not sent: ${missing} in ${seconds} s`}`;

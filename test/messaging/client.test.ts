@@ -40,7 +40,8 @@ async function setUp(options: RpcClientOptions = {}, transport = new MemoryTrans
 describe("a call", () => {
 	test("that the broker does not confirm is none that nobody has answered", async () => {
 		class Blocked extends MemoryTransport {
-			override publish(): Promise<"routed"> {
+			override publish(...[, , { onSent }]: Parameters<MemoryTransport["publish"]>): Promise<"routed"> {
+				onSent?.();
 				return new Promise(() => undefined);
 			}
 		}
@@ -49,6 +50,21 @@ describe("a call", () => {
 			"ping of nova/compute.host-a: the broker has not confirmed in 0.05 s that it has the request; the method may still run";
 		await expect(client.call(TARGET, "ping", {}, { timeout: 0.05 })).rejects.toEqual(
 			new MessagingTimeout(text, { sent: true, routed: false }),
+		);
+	});
+
+	test("that waits for its exchange in vain was not sent", async () => {
+		class Hung extends MemoryTransport {
+			override publish(): Promise<"routed"> {
+				return new Promise(() => undefined);
+			}
+		}
+		const { client } = await setUp({}, new Hung());
+		await expect(client.call(TARGET, "ping", {}, { timeout: 0.05 })).rejects.toEqual(
+			new MessagingTimeout("ping of nova/compute.host-a was not sent: no exchange in 0.05 s", {
+				sent: false,
+				routed: false,
+			}),
 		);
 	});
 

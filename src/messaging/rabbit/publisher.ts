@@ -84,7 +84,7 @@ export class Publisher {
 	async #send(
 		to: Destination,
 		body: Buffer,
-		{ expiration, traceparent }: Omit<PublishOptions, "timeout">,
+		{ expiration, traceparent, onSent }: Omit<PublishOptions, "timeout">,
 	): Promise<"routed" | "unroutable"> {
 		if (this.#limit && body.length > this.#limit.bytes) throw new MessageTooLarge(this.#limit.why);
 		const [exchange, key] = addressOf(to);
@@ -102,6 +102,7 @@ export class Publisher {
 		const opening = this.#opened.get(exchange) ?? this.#open(exchange);
 		const opened = await opening;
 		opened.unconfirmed++;
+		onSent?.();
 		return new Promise((resolve, reject) => {
 			opened.channel.publish(exchange, key, body, options, (error: unknown) => {
 				opened.unconfirmed--;

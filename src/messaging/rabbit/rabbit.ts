@@ -121,16 +121,21 @@ export class RabbitTransport implements Transport {
 	publish(to: Destination, body: Buffer, options: PublishOptions): Promise<"routed" | "unroutable"> {
 		return new Promise((resolve, reject) => {
 			const waiting = { still: true };
+			let isSent = false;
+			const onSent = () => {
+				isSent = true;
+				options.onSent?.();
+			};
 			const timer = setTimeout(() => {
 				waiting.still = false;
 				const why = this.#session ? "not confirmed by the broker in time" : "no connection to RabbitMQ";
-				reject(new MessageDeliveryFailure(why));
+				reject(new MessageDeliveryFailure(isSent ? `${why}; it may have the message` : why));
 			}, options.timeout);
 			const settle = (finish: () => void) => {
 				clearTimeout(timer);
 				finish();
 			};
-			this.#send(to, body, options, waiting).then(
+			this.#send(to, body, { ...options, onSent }, waiting).then(
 				(outcome) => settle(() => resolve(outcome)),
 				(error: unknown) => settle(() => reject(deliveryFailure(error))),
 			);

@@ -1026,7 +1026,7 @@ describe("a broker that is short of memory", () => {
 		const send = (text: string) => transport.publish(to, Buffer.from(text), { timeout: 300 });
 		await broker.ctl("set_vm_memory_high_watermark", "absolute", "1");
 		try {
-			await expect(send("1")).rejects.toThrow("not confirmed by the broker in time");
+			await expect(send("1")).rejects.toThrow(/^not confirmed by the broker in time; it may have the message$/);
 			await expect.poll(() => lines.join("")).toMatch(/ WARNING .* takes no messages \(publish\): low on memory/);
 			// A consumer can come and go.
 			await (await transport.listenForReplies(transport.newReplyQueue(), inbox.ack)).cancel();
@@ -1143,7 +1143,7 @@ describe("a hung broker", () => {
 });
 
 describe("a broker that dies", () => {
-	test.fails("a call that is made without it says that it was not sent", async () => {
+	test("a call that is made without it says that it was not sent", async () => {
 		const { target } = await serve(async () => "back");
 		const { transport } = open();
 		const client = new RpcClient(transport);
@@ -1174,7 +1174,7 @@ describe("a broker that dies", () => {
 		const passed = ownTime();
 		const queue = `reply_${newId()}`;
 		const published = absent.transport.publish({ kind: "reply", queue }, Buffer.from("x"), { timeout: 200 });
-		await expect(published).rejects.toThrow("no connection to RabbitMQ");
+		await expect(published).rejects.toThrow(/^no connection to RabbitMQ$/);
 		const call = new RpcClient(absent.transport).call(target, "m", {}, { timeout: 0.2 });
 		await expect(call).rejects.toThrow(MessagingTimeout);
 		expect(passed()).toBeLessThan(2_000);
