@@ -56,6 +56,17 @@ describe("the devices that Nova has chosen, each with the one that it becomes", 
 		expect(decision.mapping).toEqual(mapping);
 	});
 
+	test.fails("two that become one", async () => {
+		const mapping = { "0000:3b:10.0": "0000:82:00.2", "0000:3b:10.2": "0000:82:00.2" };
+		const message = "Nova has chosen b 0000:82:00.2 for 2 devices (0000:3b:10.0, 0000:3b:10.2)";
+		expect(await check(mapping)).toMatchObject({
+			verdict: "reject",
+			allowed: false,
+			mapping,
+			reasons: [{ code: "capacity.exhausted", message, candidate: "0000:82:00.2" }],
+		});
+	});
+
 	test("a host that has not what Nova has chosen is named", async () => {
 		const { reasons } = await check({ "0000:3b:10.0": "0000:99:00.0" });
 		expect(reasons[0]?.message).toBe('b has no device "0000:99:00.0", which Nova has chosen');
