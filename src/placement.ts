@@ -44,8 +44,9 @@ function check(placement: Placement, ofSource: Attempt, ofTarget: Attempt, polic
 		if (foreign.length > 0) return conclude("unknown", foreign, policy, [placement, foreign]);
 		return decidePair(placement, from, to, policy);
 	});
-	const reasons = pairs.flatMap((pair) => pair.reasons);
-	const decision = conclude(worst(pairs), reasons, policy, [placement, pairs.map(({ id }) => id)], mapping);
+	const decisions = [...pairs, ...shared(placement, policy)];
+	const reasons = decisions.flatMap((decision) => decision.reasons);
+	const decision = conclude(worst(decisions), reasons, policy, [placement, decisions.map(({ id }) => id)], mapping);
 	return annotate(decision, [...source.notes, ...target.notes]);
 }
 
@@ -62,6 +63,17 @@ function decidePair(
 ): Decision {
 	const candidates = [{ ...candidate, capacity: 1 }];
 	return decide({ source_host, target_host, devices: [device], candidates, policy });
+}
+
+/** What several devices would become, whichever of them fits. */
+function shared({ dest_host, mapping }: Placement, policy: Policy): readonly Decision[] {
+	return [...new Set(Object.values(mapping))].flatMap((candidate) => {
+		const devices = Object.keys(mapping).filter((device) => mapping[device] === candidate);
+		if (devices.length === 1) return [];
+		const message = `Nova has chosen ${dest_host} ${candidate} for ${devices.length} devices (${devices.join(", ")})`;
+		const exhausted = reason("capacity.exhausted", "placement", message, { candidate });
+		return [conclude("reject", [exhausted], policy, [candidate, devices])];
+	});
 }
 
 function notFound(
