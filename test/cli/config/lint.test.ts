@@ -11,6 +11,7 @@ const HTTP = { "cmp-01": "http://192.0.2.11:9301" };
 const TEMPLATE = { agents: {}, agent_url_template: "https://{host}.example.org:9301" };
 const shadow = (transport_url: string, more = {}) => ({ shadow: { cell1: { transport_url, ...more } } });
 const ssl = (options = {}) => ({ oslo_messaging_rabbit: { ssl: true, ...options } });
+const anyName = (options = {}) => ssl({ ssl_enforce_hostname_verification: false, ...options });
 
 /** what differs from a sound configuration, where and what is said */
 const ROWS: readonly (readonly [Readonly<Record<string, unknown>>, ...(readonly [path: string, message: RegExp])[]])[] =
@@ -49,6 +50,25 @@ const ROWS: readonly (readonly [Readonly<Record<string, unknown>>, ...(readonly 
 			["snapshot_max_age", /more than snapshot_stale_after \(4 s\), beyond which the agent is asked again/],
 		],
 	];
+
+/** In the form of those above; nothing is said. */
+const SILENT: typeof ROWS = [
+	[
+		anyName(),
+		["transport_url", /^ssl_enforce_hostname_verification is false: .* of any authority .* gets the password$/],
+	],
+	[
+		anyName({ ssl_ca_file: "/ca.pem" }),
+		["transport_url", /is false: who has a certificate of \/ca\.pem gets the password$/],
+	],
+];
+test.fails.each(SILENT.map(([changes, ...expected]) => ({ changes, expected })))(
+	"$changes",
+	({ changes, expected }) => {
+		const findings = lintConfig(Config.parse({ ...SOUND, ...changes }));
+		expect(findings.map(({ path }) => path.join("."))).toEqual(expected.map(([path]) => path));
+	},
+);
 
 test.each(ROWS.map(([changes, ...expected]) => ({ changes, expected })))("$changes", ({ changes, expected }) => {
 	const findings = lintConfig(Config.parse({ ...SOUND, ...changes }));
