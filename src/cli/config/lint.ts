@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import { isLoopback } from "../../http/listen.ts";
-import { rabbitOptions } from "../../messaging/rabbit/options.ts";
+import { type RabbitOptions, rabbitOptions } from "../../messaging/rabbit/options.ts";
 import type { TransportUrl } from "../../messaging/rabbit/transport-url.ts";
 import { insecureAgents } from "../../snapshot/agent-options.ts";
 import { busesOf } from "./broker-tls.ts";
@@ -39,7 +39,7 @@ function weakBuses(config: Config): readonly Finding[] {
 
 function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Config["oslo_messaging_rabbit"]) {
 	if (driver === "memory") return [{ path, message: "memory:// is a bus inside the process: nobody can ask" }];
-	const { ssl, ssl_verify } = rabbitOptions(section, query);
+	const options = rabbitOptions(section, query);
 	const guests = hosts.filter(({ username, password, hostname }) => {
 		return username === "guest" && password === "guest" && !isLoopback(hostname);
 	});
@@ -48,8 +48,17 @@ function weakBus(path: Path, { driver, hosts, query }: TransportUrl, section: Co
 			path,
 			message: `${hostname} is asked as guest, whose password everybody knows`,
 		})),
-		...(ssl && !ssl_verify ? [{ path, message: "ssl_verify is false: whoever answers gets the password" }] : []),
+		...standInBrokers(options).map((message) => ({ path, message })),
 	];
+}
+
+function standInBrokers(options: RabbitOptions): readonly string[] {
+	const { ssl, ssl_verify, ssl_enforce_hostname_verification, ssl_ca_file } = options;
+	if (!ssl) return [];
+	if (!ssl_verify) return ["ssl_verify is false: whoever answers gets the password"];
+	if (ssl_enforce_hostname_verification) return [];
+	const authority = ssl_ca_file ?? "any authority that Node.js knows";
+	return [`ssl_enforce_hostname_verification is false: who has a certificate of ${authority} gets the password`];
 }
 
 function standIns({ stand_in_hosts, transport_url }: Config): readonly Finding[] {
