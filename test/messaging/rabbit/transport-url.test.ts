@@ -104,6 +104,18 @@ test.each(URLS)("P24: %j", (url, hosts, vhost) => {
 	expect(parseTransportUrl(url)).toEqual(parsed(hosts, vhost, {}));
 });
 
+/** Refused by oslo.messaging before 15.0; without brackets all of it is the address. */
+const BARE: typeof URLS = [
+	["rabbit://::1", [{ hostname: "::1" }], "/"],
+	["rabbit://u:p@FD00::1/v", [{ hostname: "fd00::1", username: "u", password: "p" }], "v"],
+	["rabbit://u:p@fd00::1:5673", [{ hostname: "fd00::1:5673", username: "u", password: "p" }], "/"],
+	["rabbit://fd00::1,[fd00::2]:1", [{ hostname: "fd00::1" }, { hostname: "fd00::2", port: 1 }], "/"],
+];
+
+test.fails.each(BARE)("an IPv6 address without brackets: %j", (url, hosts, vhost) => {
+	expect(parseTransportUrl(url)).toEqual(parsed(hosts, vhost, {}));
+});
+
 test.each(QUERIES)("P24: the options of %s", (url, query) => {
 	expect(parseTransportUrl(url).query).toEqual(new Map(Object.entries(query)));
 });
