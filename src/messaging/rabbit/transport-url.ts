@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { InvalidTransportUrl } from "../errors.ts";
 import { problemOfOption } from "./options.ts";
 
@@ -23,6 +24,7 @@ const DRIVERS: ReadonlyMap<string, TransportUrl["driver"]> = new Map([
 	["memory", "memory"],
 ]);
 const AMQP_PORT = 5672;
+const ADDRESS = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]%]*))(?::(\d*))?$/;
 
 /**
  * Reads `driver://[user[:pass]@]host[:port]{,...}[/vhost][?option=value{&...}]` as oslo.messaging does
@@ -85,7 +87,8 @@ function parseHost(item: string, oneAt: boolean): TransportHost {
 	const username = decode(colon < 0 ? credentials : credentials.slice(0, colon));
 	const password = decode(colon < 0 ? "" : credentials.slice(colon + 1));
 	const address = item.slice(at + 1);
-	const [match, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]%]*))(?::(\d*))?$/.exec(address) ?? [];
+	// Without brackets there is no port behind it (parse_host_port of oslo_utils/netutils.py).
+	const [match, bracketed, plain, port] = ADDRESS.exec(isIPv6(address) ? `[${address}]` : address) ?? [];
 	if (match === undefined || Number(port ?? 0) > 65535) {
 		const got = oneAt && at >= 0 ? `the address "${address}"` : "an address";
 		throw new InvalidTransportUrl(

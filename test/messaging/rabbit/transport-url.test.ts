@@ -112,7 +112,7 @@ const BARE: typeof URLS = [
 	["rabbit://fd00::1,[fd00::2]:1", [{ hostname: "fd00::1" }, { hostname: "fd00::2", port: 1 }], "/"],
 ];
 
-test.fails.each(BARE)("an IPv6 address without brackets: %j", (url, hosts, vhost) => {
+test.each(BARE)("an IPv6 address without brackets: %j", (url, hosts, vhost) => {
 	expect(parseTransportUrl(url)).toEqual(parsed(hosts, vhost, {}));
 });
 
@@ -146,7 +146,8 @@ const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
 	["rabbit://h:1:2", /an address, expected host:port/],
 	["rabbit://u:p%40h", /an address, expected host:port/],
 	["rabbit://u%40h", /an address, expected host:port/],
-	["rabbit://::1", /an address, expected host:port/],
+	["rabbit://::1%lo", /an address, expected host:port/],
+	["rabbit://::1::2", /an address, expected host:port/],
 	["rabbit://[::1", /an address, expected host:port/],
 	["rabbit://[::1]x", /an address, expected host:port/],
 	["rabbit://[evil]:1", /an address, expected host:port/],
