@@ -456,6 +456,24 @@ describe("options", () => {
 		await inbox.at(2);
 	});
 
+	test.fails("rabbit_qos_prefetch_count: 1, as streams have it, does not make a server work on one request at a time", async () => {
+		const [hold, begun] = [gate(), { count: 0 }];
+		const work = async () => {
+			begun.count++;
+			await hold.opened;
+			return "done";
+		};
+		const { target } = await serve(work, newTarget(), broker.url, { rabbit_qos_prefetch_count: 1 });
+		const client = new RpcClient(open().transport);
+		const calls = [1, 2, 3].map(() => client.call(target, "m", {}, { timeout: 15 }));
+		try {
+			await expect.poll(() => begun.count, { timeout: 3_000 }).toBe(3);
+		} finally {
+			hold.open();
+			await Promise.all(calls);
+		}
+	});
+
 	test("heartbeat_timeout_threshold: 0 leaves it to the kernel to notice that the broker's machine is gone", async () => {
 		const { port } = await startProxy(broker.port);
 		const { transport } = open(urlOf(port), { heartbeat_timeout_threshold: 0 });
