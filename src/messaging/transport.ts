@@ -49,7 +49,7 @@ export interface Consumer {
 export interface Transport {
 	/**
 	 * Listens as oslo's RPC server does: on the topic, on `<topic>.<server>`, and on the topic's fanout. Each of the three
-	 * queues hands out `prefetch` messages at most that have not been ended.
+	 * queues hands out `prefetch` messages at most that have not been ended, or more where `rabbit_qos_prefetch_count` is.
 	 */
 	listen(target: ServerTarget, prefetch: number, onDelivery: (delivery: Delivery) => void): Promise<Consumer>;
 	/** A name for a reply queue of one's own. */

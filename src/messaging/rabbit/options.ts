@@ -80,7 +80,7 @@ export const RabbitOptions = z.strictObject({
 	use_queue_manager: flag(false),
 	hostname: name.default(hostname),
 	processname: name.default("novacompat"),
-	/** Messages of a queue that wait for their acknowledgement at most; 0: twice as many as are worked on at once. */
+	/** Messages of a queue that wait for their acknowledgement at most; never less than twice as many as are worked on at once. */
 	rabbit_qos_prefetch_count: whole(0, 65_535),
 	/** Seconds; 0 is none. */
 	heartbeat_timeout_threshold: whole(5, 65_535),

@@ -99,7 +99,8 @@ export class RabbitTransport implements Transport {
 
 	async listen(target: ServerTarget, prefetch: number, onDelivery: OnDelivery): Promise<Consumer> {
 		const topology = serverTopology(target, fanoutQueueName(target, this.#options), this.#options);
-		return this.#subscribe(topology, prefetch, onDelivery);
+		// Python's counts what is not acknowledged, which is at once: it bounds what waits, and never what is worked on.
+		return this.#subscribe(topology, Math.max(this.#options.rabbit_qos_prefetch_count, prefetch), onDelivery);
 	}
 
 	newReplyQueue(): string {
@@ -107,7 +108,8 @@ export class RabbitTransport implements Transport {
 	}
 
 	async listenForReplies(queue: string, onDelivery: OnDelivery): Promise<Consumer> {
-		return this.#subscribe(replyTopology(queue, this.#options), 0, onDelivery);
+		const { rabbit_qos_prefetch_count: prefetch } = this.#options;
+		return this.#subscribe(replyTopology(queue, this.#options), prefetch, onDelivery);
 	}
 
 	/**
@@ -194,7 +196,7 @@ export class RabbitTransport implements Transport {
 		this.#closing.signal.throwIfAborted();
 		const subscription = new Subscription({
 			topology,
-			prefetch: this.#options.rabbit_qos_prefetch_count || prefetch,
+			prefetch,
 			onDelivery,
 			onResumed,
 			log: this.#log,
