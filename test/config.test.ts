@@ -384,6 +384,31 @@ describe("a mistake in the configuration is named with its place", () => {
 		);
 	});
 
+	test.fails("names are the text that stands there, also where YAML reads a number", () => {
+		const text = "transport_url: memory://\nagents: { 0010: 'http://127.0.0.1:1', 1e3: 'http://127.0.0.1:2' }\n";
+		expect(Object.keys(readConfig(file(text)).agents)).toEqual(["0010", "1e3"]);
+	});
+
+	test.fails.each([
+		["host: 0010\n", "1:7: host: expected a text, got 0010, which wants quotes"],
+		["host:\n", "1:6: host: expected a text, got nothing"],
+		["host: [a]\n", "1:7: host: expected a text, got a list"],
+		["agents: [a]\n", "1:9: agents: expected a mapping, got a list"],
+		["agents: { a: { b: c } }\n", "1:14: agents.a: expected a text, got a mapping"],
+		["journal: true\n", "1:10: journal: expected a mapping, got true"],
+		["agent_hosts: cmp-*\n", '1:14: agent_hosts: expected a list, got "cmp-*"'],
+		["debug: yes\n", '1:8: debug: expected true or false, got "yes"'],
+		["agent_timeout: .nan\n", "1:16: agent_timeout: expected a number, got .nan"],
+		["executor_thread_pool_size: 2.5\n", "1:28: executor_thread_pool_size: expected a whole number, got 2.5"],
+		["transport_url:rabbit://u:secret@h/\n", "1:1: expected a mapping, option: value with a blank behind the colon"],
+		["debug: true\n...\nhost: a\n", "3:1: expected nothing behind the end of the document, ... or a second ---"],
+		["host: {{ name }}\n", "1:8: expected a name before the colon: a text with braces wants quotes"],
+		["? [a]\n: b\n", "1:3: expected a name before the colon: a text with braces wants quotes"],
+	])("%j is told in words of YAML", (text, told) => {
+		expect(() => readConfig(file(text))).toThrow(`/file.yaml:${told}`);
+		expect(() => readConfig(file(text))).not.toThrow("secret");
+	});
+
 	test("a file that is not there", () => {
 		expect(() => readConfig(`${directory}/none.yaml`)).toThrow(/none.yaml: ENOENT/);
 	});
