@@ -1,5 +1,16 @@
 import { readFileSync } from "node:fs";
-import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
+import {
+	isAlias,
+	isMap,
+	isNode,
+	isScalar,
+	LineCounter,
+	type Node,
+	parseDocument,
+	visit,
+	type YAMLMap,
+	type YAMLParseError,
+} from "yaml";
 import type { z } from "./zod.ts";
 
 /** A file of the operator's that cannot be used; every problem has its place as `file:line:column`. */
@@ -73,10 +84,18 @@ function read(file: string, flavour: "core" | "failsafe"): Written {
 	};
 	if (document.errors.length > 0) {
 		throw new ConfigError(
-			document.errors.map(({ pos, message }) => `${at(pos[0])}: ${withoutText(message)}`).join("\n"),
+			document.errors.map((error) => `${at(error.pos[0])}: ${withoutText(problemOf(error))}`).join("\n"),
 		);
 	}
 	visit(document, {
+		Pair(_, { key }) {
+			if (!isScalar(key)) {
+				const problem = "expected a name before the colon: a text with braces wants quotes";
+				throw new ConfigError(`${at(startOf(key))}: ${problem}`);
+			}
+			// Host 0010 is neither 10 nor 8.
+			key.value = key.source ?? key.value;
+		},
 		Alias(_, alias) {
 			if (alias.resolve(document)) return;
 			const problem = `*${quotable(alias.source)} is an alias of nothing: a text that begins with * wants quotes`;
@@ -84,6 +103,11 @@ function read(file: string, flavour: "core" | "failsafe"): Written {
 		},
 	});
 	return { file, document, at };
+}
+
+/** What is wrong with a document, where the parser says it to programmers. */
+function problemOf({ code, message }: YAMLParseError): string {
+	return code === "MULTIPLE_DOCS" ? "expected nothing behind the end of the document, ... or a second ---" : message;
 }
 
 /** What the parser stumbles over may be a password. */
@@ -118,18 +142,41 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
 		// Our own messages name the value themselves, or keep it to themselves because it holds a password.
 		const isOurs = issue.code === "custom" || issue.path.length === 0;
-		const value = isOurs ? undefined : innermost(sourceOf(written, issue.path).document, issue.path);
-		const got = typeof value === "object" || value === undefined ? "" : `, got ${quotable(JSON.stringify(value))}`;
-		const message = issue.message.replace(/^Invalid input: (.*), received undefined$/, "is missing, $1");
-		return [`${place(issue.path, "value")}: ${name}${message}${got}`];
+		const got = isOurs ? "" : given(sourceOf(written, issue.path), issue);
+		return [`${place(issue.path, "value")}: ${name}${expectation(issue)}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
 }
 
-/** What is at a path, or where it ends before: one word may stand for a mapping. */
-function innermost(document: Written["document"], path: Path): unknown {
-	const depth = path.findLastIndex((_, last) => document.hasIn(path.slice(0, last + 1)));
-	return document.getIn(path.slice(0, depth + 1));
+/** What zod calls otherwise. */
+const WORDS: Readonly<Record<string, string>> = {
+	object: "a mapping",
+	record: "a mapping",
+	array: "a list",
+	string: "a text",
+	number: "a number",
+	int: "a whole number",
+	boolean: "true or false",
+};
+
+function expectation(issue: z.core.$ZodIssue): string {
+	const { message } = issue;
+	if (issue.code !== "invalid_type" || !message.startsWith("Invalid input: ")) return message;
+	const expected = `expected ${WORDS[issue.expected] ?? issue.expected}`;
+	if (message.endsWith(", received undefined")) return `is missing, ${expected}`;
+	return issue.path.length === 0 ? `${expected}, option: value with a blank behind the colon` : expected;
+}
+
+/** What stands at the place of an issue, as it is written; where that is missing, one word may stand for all of the mapping. */
+function given({ document }: Written, issue: z.core.$ZodIssue): string {
+	const depth = issue.path.findLastIndex((_, last) => document.hasIn(issue.path.slice(0, last + 1)));
+	const found = document.getIn(issue.path.slice(0, depth + 1), true);
+	const node = isAlias(found) ? found.resolve(document) : found;
+	const isMistyped = issue.code === "invalid_type" && depth === issue.path.length - 1;
+	if (!isScalar(node)) return isMistyped ? `, got a ${isMap(node) ? "mapping" : "list"}` : "";
+	if (typeof node.value === "string") return `, got ${quotable(JSON.stringify(node.value))}`;
+	if (!node.source) return ", got nothing";
+	return `, got ${quotable(node.source)}${isMistyped && issue.expected === "string" ? ", which wants quotes" : ""}`;
 }
 
 /** A file of comments says nothing; with the end marker, the failsafe flavour makes an empty text of that. */

@@ -240,7 +240,7 @@ describe("a mistake in the configuration is named with its place", () => {
 			/agents\.b: ::1 is outside of agent_networks, expected one in 127\.0\.0\.0\/8, 2001:db8::\/32/,
 		],
 		["transport_url: memory://\nagents:\n  -cmp: http://h:1\n", "3:3", /agents\.-cmp: .*expected a Nova host name/],
-		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: .*expected number.*, got "soon"/],
+		["transport_url: memory://\nmax_check_time: soon\n", "2:17", /max_check_time: expected a number, got "soon"/],
 		["transport_url: memory://\nmax_check_time: 0\n", "2:17", /max_check_time/],
 		["transport_url: memory://\nstand_in_hosts: [a, 5]\n", "2:21", /stand_in_hosts\.1/],
 		[
@@ -256,10 +256,10 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"transport_url: memory://\nrpc_ping_enabled: pong\n",
 			"2:19",
-			/rpc_ping_enabled: .*expected boolean.*, got "pong"/,
+			/rpc_ping_enabled: .*expected true or false.*, got "pong"/,
 		],
-		["transport_url: memory://\noslo_messaging_rabbit: [ssl]\n", "2:24", /oslo_messaging_rabbit: .*expected record/],
-		["oslo_messaging_rabbit: null\ntransport_url: memory://\n", "1:24", /oslo_messaging_rabbit: .*expected record/],
+		["transport_url: memory://\noslo_messaging_rabbit: [ssl]\n", "2:24", /oslo_messaging_rabbit: .*expected a mapping/],
+		["oslo_messaging_rabbit: null\ntransport_url: memory://\n", "1:24", /oslo_messaging_rabbit: .*expected a mapping/],
 		[
 			"transport_url: memory://\noslo_messaging_rabbit:\n  ssl: maybe\n",
 			"3:8",
@@ -327,9 +327,9 @@ describe("a mistake in the configuration is named with its place", () => {
 		[
 			"shadow: { cell1: rabbit://u:secret@h/ }\n",
 			"1:18",
-			/shadow\.cell1: .*expected object.*, got "rabbit:\/\/\*\*\*@h\/"$/m,
+			/shadow\.cell1: .*expected a mapping.*, got "rabbit:\/\/\*\*\*@h\/"$/m,
 		],
-		["oslo_messaging_rabbit: rabbit://u:s/secret@h/\n", "1:24", /expected record.*, got "rabbit:\/\/\*\*\*@h\/"$/m],
+		["oslo_messaging_rabbit: rabbit://u:s/secret@h/\n", "1:24", /expected a mapping.*, got "rabbit:\/\/\*\*\*@h\/"$/m],
 		["shadow: { c: { rabbit://u:secret@h/ } }\n", "1:16", /unknown option "rabbit:\/\/\*\*\*@h\/"$/m],
 		[
 			"oslo_messaging_rabbit: { rabbit_password: secret }\n",
@@ -354,7 +354,11 @@ describe("a mistake in the configuration is named with its place", () => {
 			"4:8",
 			/agent_tls\.key: expected the path of a file$/m,
 		],
-		["agent_tls: |\n  -----BEGIN PRIVATE KEY-----\n  secret\n", "1:12", /expected object.*, got "-----BEGIN \*\*\*"$/m],
+		[
+			"agent_tls: |\n  -----BEGIN PRIVATE KEY-----\n  secret\n",
+			"1:12",
+			/expected a mapping.*, got "-----BEGIN \*\*\*"$/m,
+		],
 		[
 			"oslo_messaging_rabbit:\n  ssl_key_file: |\n    -----BEGIN PRIVATE KEY-----\n    secret\n",
 			"2:17",
@@ -362,7 +366,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		],
 		["transport_url: [\n", "2:1", /./],
 		["a: 1\na: 2\n", "2:1", /unique/],
-		["- 1\n", "1:1", /expected object/],
+		["- 1\n", "1:1", /expected a mapping/],
 	];
 	test.each(MISTAKES)("%j at %s", (text, place, message) => {
 		const path = file(text);
@@ -380,16 +384,16 @@ describe("a mistake in the configuration is named with its place", () => {
 
 	test("what is missing is called that", () => {
 		expect(() => readConfig(file("agent_tls: { ca: a, cert: b }\n"))).toThrow(
-			/agent_tls\.key: is missing, expected string$/m,
+			/agent_tls\.key: is missing, expected a text$/m,
 		);
 	});
 
-	test.fails("names are the text that stands there, also where YAML reads a number", () => {
+	test("names are the text that stands there, also where YAML reads a number", () => {
 		const text = "transport_url: memory://\nagents: { 0010: 'http://127.0.0.1:1', 1e3: 'http://127.0.0.1:2' }\n";
 		expect(Object.keys(readConfig(file(text)).agents)).toEqual(["0010", "1e3"]);
 	});
 
-	test.fails.each([
+	test.each([
 		["host: 0010\n", "1:7: host: expected a text, got 0010, which wants quotes"],
 		["host:\n", "1:6: host: expected a text, got nothing"],
 		["host: [a]\n", "1:7: host: expected a text, got a list"],

@@ -14,7 +14,13 @@ type Form = Pick<RegExp, "test">;
 export function parseOverlay(text: string, path: string, file: string): Overlay {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, schema: "failsafe", prettyErrors: false });
-	const problems = document.errors.map(({ pos, message }) => ({ offset: pos[0], message }));
+	const problems = document.errors.map(({ code, pos, message }) => {
+		const isSecond = code === "MULTIPLE_DOCS";
+		return {
+			offset: pos[0],
+			message: isSecond ? "expected nothing behind the end of the document, ... or a second ---" : message,
+		};
+	});
 	const reader = new Reader((offset, message) => problems.push({ offset, message }));
 	const overlay = problems.length > 0 ? undefined : reader.overlay(document.contents, file);
 	if (overlay !== undefined && problems.length === 0) return overlay;

@@ -69,6 +69,7 @@ describe("a file that cannot be used is an error that names the place, what is t
 		["", "x.yaml:1:1: the file is missing, expected a map of source, date, devices"],
 		["a: [", "x.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]"],
 		["a: 1\na: 2", "x.yaml:2:1: Map keys must be unique"],
+		["a: 1\n...\na: 2", "x.yaml:3:1: expected nothing behind the end of the document, ... or a second ---"],
 		["- a", "x.yaml:1:1: the file is a list, expected a map of source, date, devices"],
 		[
 			"date: 2026-11\ndevices: [{ match: { kind: pci }, attributes: { a: 1 } }]",

@@ -263,8 +263,7 @@ const FILE: Schema<Given> = {
 			const { kind } = OPTIONS[name];
 			data[name] = kind.parse(value);
 			if (data[name] !== undefined) continue;
-			const message = `${problemOf(kind, value)}, got ${quotable(JSON.stringify(value))}`;
-			issues.push({ code: "custom", path: [name], message });
+			issues.push({ code: "invalid_value", values: [], path: [name], message: problemOf(kind, value) });
 		}
 		return issues.length > 0 ? { success: false, error: { issues } } : { success: true, data };
 	},
