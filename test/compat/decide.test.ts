@@ -61,6 +61,20 @@ describe("capacity", () => {
 		expect(decision.reasons[0]?.message).toBe("a needs cmp-02 p/t, of which 0 are free");
 	});
 
+	test.fails("however much is taken or wanted, what there is fits into what Nova keeps of a text", () => {
+		const full = Array.from({ length: 64 }, (_, n) => type(`0000:41:${10 + n}.0/nvidia-558`, 0));
+		const uuid = (n: number) => `4f9a6c1e-1111-4a5c-9d35-0c5d2c5a00${10 + n}`;
+		const devices = Array.from({ length: 16 }, (_, n) => mdev(uuid(n), v1));
+		expect(ask([mdev(uuid(0), v1)], full).reasons[0]?.message).toBe(
+			`cmp-02 has none free of what ${uuid(0)} needs (0000:41:10.0/nvidia-558, 0000:41:11.0/nvidia-558, 0000:41:12.0/nvidia-558 and 61 more)`,
+		);
+		const decision = ask(devices, [type("p/t", 15)]);
+		expect(decision.reasons[0]?.message).toBe(
+			`cmp-02 has 15 free of what 16 devices compete for (p/t): ${[0, 1, 2].map(uuid).join(", ")} and 13 more`,
+		);
+		expect(decision.text).toMatch(/^cmp-02 has 15 free of what 16 devices compete for/);
+	});
+
 	test("a device makes room for another one that has no choice", () => {
 		const picky = mdev("z-picky", { software_version: "1.1.0" });
 		const decision = ask(
