@@ -91,8 +91,9 @@ function missingDevices(source: Snapshot, request: Departure, found: readonly Sn
 			);
 	}
 	if (!isShort(announced, found)) return [];
+	const stay = announced.count === 1 ? "1 device that stays" : `${announced.count} devices that stay`;
 	const message =
-		`Nova knows of ${announced.count} device${announced.count === 1 ? "" : "s"} of instance ${instance_uuid} that stay attached (${announced.names}), ` +
+		`Nova knows of ${stay} attached to instance ${instance_uuid} (${announced.names}), ` +
 		`the agent of ${source.host} sees ${found.length} in use by it`;
 	const kinds = found.length < announced.count ? "" : `, of another kind (${found.map(({ id }) => id).join(", ")})`;
 	return [reason("device.unaccounted", "precheck", message + kinds)];

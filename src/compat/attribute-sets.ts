@@ -8,6 +8,9 @@ export function missingItems(needed: ReadonlySet<string>, offered: ReadonlySet<s
 	return [...needed].filter((item) => !offered.has(item));
 }
 
+/** What `parseMask` reads, for a message. */
+export const MASK_FORM = "a mask (such as 0x1f, or 31 in decimal)";
+
 /** A bit mask of any width: hexadecimal with `0x`, or decimal. Undefined when the text is neither. */
 export function parseMask(text: string): bigint | undefined {
 	const trimmed = text.trim();

@@ -6,6 +6,7 @@ import { refusedLookalikes } from "./lookalikes.ts";
 import { nearestOf } from "./nearest.ts";
 import { expandUevent } from "./normalise.ts";
 import { once } from "./once.ts";
+import { few } from "./pair.ts";
 import type { Policy } from "./policy.ts";
 import { bugfixOf, byId, capacityOf, type Pool, poolsOf, type Seat } from "./pool.ts";
 import { type Reason, reason } from "./reason.ts";
@@ -67,7 +68,7 @@ export function answerer({ source_host, devices: unordered, policy }: Asker): (o
 		const { verdict, assigned } = settlement;
 		const how = { settlement, devices, optionsOf, reasonsOf };
 		if (verdict === "reject") {
-			const reasons = settlement.contested.flatMap((contest) => objections(contest, target_host, how));
+			const reasons = settlement.contested.flatMap((contest) => objections(contest, { source_host, target_host }, how));
 			return { decision: conclude(verdict, reasons, policy, question), ...how };
 		}
 		const seats = seatsOf(devices, assigned);
@@ -128,27 +129,31 @@ function* seated(devices: readonly Device[], pool: Pool): Generator<readonly [De
 	}
 }
 
+/** What a sentence calls them. */
+const KINDS: Readonly<Record<string, string>> = { pci: "PCI device", mdev_type: "mdev type", vdpa: "vDPA device" };
+
 /** Why there is nothing for a device: others have it, or the one that comes closest does not do, or there is nothing of its kind. */
 function objections(
 	{ device, rivals, candidates: full }: Answer["settlement"]["contested"][number],
-	target_host: string,
+	{ source_host, target_host }: Pick<Question, "source_host" | "target_host">,
 	{ optionsOf, reasonsOf }: Pick<Answer, "optionsOf" | "reasonsOf">,
 ): readonly Reason[] {
 	if (full.length > 0) return [exhausted(target_host, device, rivals, full)];
 	const nearest = nearestOf(optionsOf(device));
 	if (nearest) return reasonsOf(device, nearest.candidate, nearest.pool);
-	const wanted = landsOn(device.kind).join(" or ");
-	const message = `${target_host} has no free ${wanted} for ${device.id}`;
+	const wanted = landsOn(device.kind).map((kind) => KINDS[kind] ?? kind);
+	const message = `${target_host} has no free ${wanted.join(" or ")} for ${source_host} ${device.id}`;
 	return [reason("candidate.none", "match", message, { device: device.id })];
 }
 
+/** First how much there is: of a long text Nova keeps the beginning. */
 function exhausted(target_host: string, device: Device, rivals: readonly Device[], pools: readonly Pool[]): Reason {
 	const full = byId(pools.flatMap(({ candidates }) => candidates));
-	const capacity = capacityOf(full);
-	const names = full.map(({ id }) => id).join(", ");
+	const names = few(full.map(({ id }) => id));
 	const all = byId([device, ...rivals]).map(({ id }) => id);
-	const demand = all.length === 1 ? `${all.join()} needs` : `${all.length} devices (${all.join(", ")}) compete for`;
-	const message = `${demand} ${target_host} ${names}, of which ${capacity} ${capacity === 1 ? "is" : "are"} free`;
+	const demand =
+		all.length === 1 ? `${device.id} needs (${names})` : `${all.length} devices compete for (${names}): ${few(all)}`;
+	const message = `${target_host} has ${capacityOf(full) || "none"} free of what ${demand}`;
 	const candidate = full.length === 1 ? full[0]?.id : undefined;
 	return reason("capacity.exhausted", "match", message, { device: device.id, ...(candidate && { candidate }) });
 }

@@ -2,6 +2,7 @@ import { allows } from "./decision.ts";
 import { attributeOf, type Device } from "./device.ts";
 import { classOf } from "./device-class.ts";
 import { normalise } from "./normalise.ts";
+import { few } from "./pair.ts";
 import type { Policy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
 import { outcome, REASON_CODES, type Reason, reason } from "./reason.ts";
@@ -12,7 +13,6 @@ import type { Option } from "./settle.ts";
  * (`consume_requests` of nova/pci/stats.py), in any order. What vfio does not have, nobody means it to take.
  */
 const CHOSEN_BY = ["device_api", "mdev_type", "vendor", "device"] as const;
-const MAX_NAMED = 3;
 
 /** What of a host would be refused and can be taken for what is not. A decision has a device in mind, but the choice is Nova's. */
 export function refusedLookalikes(
@@ -32,9 +32,8 @@ export function refusedLookalikes(
 			candidate.candidates.filter(({ capacity }) => capacity > 0).map(({ id }) => ({ id, reasons })),
 		);
 	if (free.length === 0) return [];
-	const names = free.slice(0, MAX_NAMED).map(({ id, reasons }) => `${id} (${whyNot(reasons)})`);
-	const more = free.length > MAX_NAMED ? ` and ${free.length - MAX_NAMED} more` : "";
-	const message = `Nova may give ${device.id} another free device of ${target_host}, which is not accepted: ${names.join(", ")}${more}`;
+	const names = few(free.map(({ id, reasons }) => `${id} (${whyNot(reasons)})`));
+	const message = `Nova may give ${device.id} another free device of ${target_host}, which is not accepted: ${names}`;
 	return [reason("candidate.mixed", "match", message, { device: device.id })];
 }
 

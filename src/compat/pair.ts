@@ -175,3 +175,11 @@ export function show(value: string): string {
 		? value
 		: JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
 }
+
+const MAX_NAMED = 3;
+
+/** Names in a sentence: the first ones, and how many more there are. */
+export function few(names: readonly string[]): string {
+	const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : "";
+	return names.slice(0, MAX_NAMED).join(", ") + more;
+}

@@ -480,7 +480,7 @@ describe("check_can_live_migrate_destination", () => {
 				}),
 				migration: migration("test_compute1"),
 			},
-			"Nova knows of 1 device of instance",
+			"Nova knows of 1 device that stays attached to instance 66d19c9b-a157-42ee-8b0f-90544f9de658 (alias vfs), the agent",
 		],
 	];
 	test.each(REFUSED)("%s", async (_name, args, text) => {

@@ -25,8 +25,9 @@ export function inRange(pair: Pair, { attribute, min, max, range }: Rule): reado
 			return [malformedValue(pair, attribute, "source", values.source, "an integer", "in_range")];
 		}
 		if (inIntRange(value, bound)) continue;
+		const is = { min: "is less than", max: "is more than", range: "is not within" }[end];
 		const message =
-			`${attribute} ${show(values.source)} of ${sourceName(pair)} is not within ` +
+			`${attribute} ${show(values.source)} of ${sourceName(pair)} ${is} ` +
 			`${name} ${show(values.target)} of ${targetName(pair)}`;
 		return [
 			attributeReason(pair, "attribute.out_of_range", attribute, "in_range", message, {

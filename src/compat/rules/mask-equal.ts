@@ -1,4 +1,4 @@
-import { parseMask } from "../attribute-sets.ts";
+import { MASK_FORM, parseMask } from "../attribute-sets.ts";
 import { malformedValue } from "../malformed.ts";
 import { attributeReason, bothValues, type Pair, show, sourceName, targetName } from "../pair.ts";
 import type { Rule } from "../policy.ts";
@@ -10,8 +10,8 @@ export function maskEqual(pair: Pair, { attribute }: Rule): readonly Reason[] {
 	if (values === undefined) return [];
 	if ("reason" in values) return [values.reason];
 	const [source, target] = [parseMask(values.source), parseMask(values.target)];
-	if (source === undefined) return [malformedValue(pair, attribute, "source", values.source, "a mask", "mask_equal")];
-	if (target === undefined) return [malformedValue(pair, attribute, "target", values.target, "a mask", "mask_equal")];
+	if (source === undefined) return [malformedValue(pair, attribute, "source", values.source, MASK_FORM, "mask_equal")];
+	if (target === undefined) return [malformedValue(pair, attribute, "target", values.target, MASK_FORM, "mask_equal")];
 	if (source === target) return [];
 	const message =
 		`${attribute} ${show(values.source)} of ${sourceName(pair)} differs from ` +

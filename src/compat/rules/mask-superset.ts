@@ -1,4 +1,4 @@
-import { missingBits, parseMask, showMask } from "../attribute-sets.ts";
+import { MASK_FORM, missingBits, parseMask, showMask } from "../attribute-sets.ts";
 import { malformedValue } from "../malformed.ts";
 import { attributeReason, bothValues, type Pair, show, sourceName, targetName, usedAndOffered } from "../pair.ts";
 import type { Rule } from "../policy.ts";
@@ -14,8 +14,8 @@ export function maskSuperset(pair: Pair, { attribute, target = attribute }: Rule
 	if ("reason" in values) return [values.reason];
 	const [needed, offered] = [parseMask(values.source), parseMask(values.target)];
 	if (needed === undefined)
-		return [malformedValue(pair, attribute, "source", values.source, "a mask", "mask_superset")];
-	if (offered === undefined) return [malformedValue(pair, target, "target", values.target, "a mask", "mask_superset")];
+		return [malformedValue(pair, attribute, "source", values.source, MASK_FORM, "mask_superset")];
+	if (offered === undefined) return [malformedValue(pair, target, "target", values.target, MASK_FORM, "mask_superset")];
 	const missing = missingBits(needed, offered);
 	if (missing === 0n) return [];
 	const message =

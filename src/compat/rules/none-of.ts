@@ -12,7 +12,7 @@ export function noneOf(pair: Pair, { attribute, values = [] }: Rule): readonly R
 		const value = attributeOf(device, attribute);
 		if (value === undefined || !values.includes(value.trim())) return [];
 		const name = side === "source" ? sourceName(pair) : targetName(pair);
-		const message = `${attribute} ${show(value)} of ${name} is refused`;
+		const message = `${attribute} ${show(value)} of ${name} is refused: no device with it can migrate`;
 		return [attributeReason(pair, "attribute.refused", attribute, "none_of", message)];
 	});
 }

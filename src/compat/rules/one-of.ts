@@ -28,7 +28,7 @@ function inList(
 	const source = found.source.trim();
 	if (items.includes(source)) {
 		if (list !== settable) return [];
-		const message = `set ${attribute}=${source} when claiming ${targetName(pair)}`;
+		const message = `set ${attribute}=${source} on ${targetName(pair)} before the migration`;
 		return [attributeReason(pair, "dynamic.set", attribute, "one_of", message, { beside: { target: [list] } })];
 	}
 	const message = `${attribute} ${show(found.source)} of ${sourceName(pair)} is not in ${list} of ${targetName(pair)} (${show(found.target)})`;
@@ -44,11 +44,12 @@ function amongValues(pair: Pair, attribute: string, values: readonly string[]): 
 	const found = bothValues(pair, attribute, "one_of");
 	if (found === undefined) return [];
 	if ("reason" in found) return [found.reason];
+	const expected = values.length === 1 ? values.join() : `one of ${values.join(", ")}`;
 	return (["source", "target"] as const)
 		.filter((side) => !values.includes(found[side].trim()))
 		.map((side) => {
 			const name = side === "source" ? sourceName(pair) : targetName(pair);
-			const message = `${attribute} ${show(found[side])} of ${name} is not one of ${values.join(", ")}`;
+			const message = `${attribute} ${show(found[side])} of ${name} must be ${expected}`;
 			return attributeReason(pair, "attribute.not_in_list", attribute, "one_of", message);
 		});
 }

@@ -75,7 +75,7 @@ class AnswerTest(case.Case):
         self.cloud.serve()
         self.migrate(server, "host2")
         self.assert_not_migrated(server)
-        self.assert_events(server, f"Nova knows of 1 device of instance {server['id']} that stay attached")
+        self.assert_events(server, f"Nova knows of 1 device that stays attached to instance {server['id']}")
 
     def test_unknown_accepted(self):
         """unknown, the policy accepts it"""
@@ -136,7 +136,7 @@ class AliasTest(case.PciCase):
         self.cloud.serve()
         self.migrate(server, "host2")
         self.assert_not_migrated(server)
-        self.assert_events(server, f"Nova knows of 1 device of instance {server['id']} that stay attached")
+        self.assert_events(server, f"Nova knows of 1 device that stays attached to instance {server['id']}")
 
     def test_silent(self):
         """a VF by PCI alias, no answer: refused"""
