@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { print } from "../../src/cli/output.ts";
-import { MAIN, novacompat, novacompatOnTerminal, REPOSITORY } from "../support/cli.ts";
+import { AGENT_MAIN, MAIN, novacompat, novacompatOnTerminal, REPOSITORY } from "../support/cli.ts";
 
 const HOSTS = "config/samples/hosts";
 const RANK = ["rank", "--source", `${HOSTS}/test_compute0`, "--device", "0000:3b:10.4", "--targets", HOSTS];
@@ -126,3 +126,17 @@ test.each([[REJECTED], [["matrix", "--hosts", "config/samples/hosts"]]])(
 		});
 	},
 );
+
+/** what is said, exit code, program */
+const SPEAKING: readonly (readonly [words: readonly string[], status: number, program: string])[] = [
+	[["config", "check", "nowhere.yaml"], 78, MAIN],
+	[["explain"], 64, MAIN],
+	[["--config-file", "nowhere.yaml"], 78, AGENT_MAIN],
+];
+test.fails.each(SPEAKING)("%j exits with %d, also where nobody takes what it says", (words, status, program) => {
+	const full = '"$@" 2>/dev/full; echo $?';
+	const gone = '{ "$@" 2>&1 >/dev/null; echo $? >&3; } | sleep 0';
+	const run = ["-c", `exec 3>&1; ${full}; ${gone}`, "-", process.execPath, program, ...words];
+	const { stdout } = spawnSync("bash", run, { cwd: REPOSITORY, encoding: "utf8" });
+	expect(stdout.trim().split("\n")).toEqual([`${status}`, `${status}`]);
+});

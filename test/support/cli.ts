@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 
 export const REPOSITORY = new URL("../..", import.meta.url).pathname;
 export const MAIN = `${REPOSITORY}dist/src/cli/main.js`;
+export const AGENT_MAIN = `${REPOSITORY}dist/src/cli/agent-main.js`;
 
 /** Runs the built command line as a user does. */
 export function novacompat(...args: readonly string[]) {

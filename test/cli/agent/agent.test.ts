@@ -6,12 +6,11 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readAgentOptions } from "../../../src/cli/agent/options.ts";
 import { createCa, type TestCa } from "../../support/certificates.ts";
-import { MAIN, novacompat, novacompatWith, REPOSITORY } from "../../support/cli.ts";
+import { AGENT_MAIN, MAIN, novacompat, novacompatWith, REPOSITORY } from "../../support/cli.ts";
 import { populateDomain, populatePci, temporaryHost } from "../../support/sysfs.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { unitOptions } from "../../support/units.ts";
 
-const AGENT_MAIN = join(MAIN, "../agent-main.js");
 const SAMPLE = `${REPOSITORY}config/samples/hosts/test_compute0`;
 const SCAN = ["--sysfs-root", `${SAMPLE}/sys`, "--libvirt-dir", `${SAMPLE}/libvirt`];
 
