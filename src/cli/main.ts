@@ -244,6 +244,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 	process.exit(EXIT.usage);
 });
 
+// What nobody takes is lost; Node.js would end with 1, which is a verdict.
+process.stderr.on("error", () => undefined);
+
 try {
 	await program.parseAsync();
 } catch (error) {

@@ -133,7 +133,7 @@ const SPEAKING: readonly (readonly [words: readonly string[], status: number, pr
 	[["explain"], 64, MAIN],
 	[["--config-file", "nowhere.yaml"], 78, AGENT_MAIN],
 ];
-test.fails.each(SPEAKING)("%j exits with %d, also where nobody takes what it says", (words, status, program) => {
+test.each(SPEAKING)("%j exits with %d, also where nobody takes what it says", (words, status, program) => {
 	const full = '"$@" 2>/dev/full; echo $?';
 	const gone = '{ "$@" 2>&1 >/dev/null; echo $? >&3; } | sleep 0';
 	const run = ["-c", `exec 3>&1; ${full}; ${gone}`, "-", process.execPath, program, ...words];
