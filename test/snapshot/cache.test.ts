@@ -1,5 +1,6 @@
+import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Agents, Collected } from "../../src/snapshot/agent-source.ts";
 import type { Failing } from "../../src/snapshot/breaker.ts";
 import { type CacheOptions, SnapshotCache } from "../../src/snapshot/cache.ts";
@@ -107,11 +108,82 @@ describe("SnapshotCache", () => {
 		};
 		const hasty = cache.fetch("a", { signal: AbortSignal.timeout(20) });
 		const patient = cache.fetch("a", OPTIONS);
-		await expect(hasty).rejects.toMatchObject({ code: "agent.timeout" });
+		await expect(hasty).rejects.toMatchObject({
+			code: "agent.timeout",
+			message: "the agent of a did not answer in time",
+		});
+		expect(cache.state()).toEqual({ kept: 0, bytes: 0, underway: 1 });
 		await expect(cache.fetch("a", { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "agent.timeout" });
 		arrive();
 		expect((await patient).host).toBe("a");
 		expect(source.asked).toEqual(["a"]);
+	});
+});
+
+test("an answer leaves nothing behind at who waited for it", async () => {
+	const { cache } = setUp(0);
+	const { signal } = new AbortController();
+	await cache.fetch("a", { signal });
+	expect(getEventListeners(signal, "abort")).toEqual([]);
+});
+
+test("P6: what is kept has at most 128 MiB; what was not asked for the longest goes", async () => {
+	const { source, cache } = setUp(60);
+	source.answer = async (host) => ({ ...collected(snapshotOf(host)), bytes: 50 * 1024 * 1024 });
+	for (const host of ["a", "b", "c"]) await cache.fetch(host, OPTIONS);
+	expect(cache.hosts().map(({ host, breaker }) => [host, breaker])).toEqual([
+		["b", "closed"],
+		["c", "closed"],
+	]);
+	expect(cache.state()).toEqual({ kept: 2, bytes: 100 * 1024 * 1024, underway: 0 });
+});
+
+test("a bug is none of what agents do: it is not heard of, and comes as it is", async () => {
+	const [source, heard] = [new CountingAgents(), vi.fn()];
+	const cache = new SnapshotCache(source, { maxAge: 0, staleAfter: 60, staleMax: 300 }, NO_WITNESS, heard);
+	const bug = new TypeError("bug");
+	source.answer = async () => Promise.reject(bug);
+	await expect(cache.fetch("a", OPTIONS)).rejects.toBe(bug);
+	expect(heard).not.toHaveBeenCalled();
+});
+
+describe("to the millisecond", () => {
+	beforeEach(() => {
+		vi.useFakeTimers({ toFake: ["performance"] });
+		// The process has been running for a while.
+		vi.advanceTimersByTime(1_000_000);
+	});
+	afterEach(() => void vi.useRealTimers());
+
+	test("a snapshot is fresh for less than its max age", async () => {
+		const { source, cache } = setUp(2);
+		for (const [later, asked] of [
+			[0, 1],
+			[1_999, 1],
+			[1, 2],
+		] as const) {
+			vi.advanceTimersByTime(later);
+			await cache.fetch("a", OPTIONS);
+			expect(source.asked).toHaveLength(asked);
+		}
+	});
+
+	test("one that is as old as it may be is good, and kept", async () => {
+		const { source, cache } = setUp(2);
+		source.answer = async (host) => collected(snapshotOf(host), 60);
+		for (const _ of [1, 2]) expect((await cache.fetch("a", OPTIONS)).host).toBe("a");
+		expect(source.asked).toEqual(["a"]);
+	});
+
+	test("an old one is used while it is younger than the limit", async () => {
+		const { source, cache } = setUp(0);
+		source.answer = async (host) => collected(snapshotOf(host, { boot_id: BOOT }));
+		await cache.fetch("a", OPTIONS);
+		source.answer = async () => Promise.reject(new SnapshotError("agent.timeout", "down"));
+		vi.advanceTimersByTime(299_999);
+		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject({ stale: { age: 299.999 } });
+		vi.advanceTimersByTime(1);
+		await expect(cache.fetch("a", OPTIONS)).rejects.toMatchObject({ stale: undefined });
 	});
 });
 
