@@ -64,6 +64,17 @@ describe("explain --journal", () => {
 		expect(told.new.map(({ code }: { code: string }) => code)).toEqual(codes);
 	});
 
+	test.fails("what is told beside the devices is told, as by journal show", () => {
+		const id = ids.get("an old snapshot") ?? "";
+		const shown = novacompat("journal", "show", id, "--directory", directory);
+		for (const { stdout } of [explain(id), shown]) {
+			expect(stdout).toMatch(
+				/^ACCEPT .*\n {2}warning {2}snapshot\.stale_used {2}no answer; decided with its snapshot of 13 s ago$/m,
+			);
+		}
+		expect(shown.stdout).toMatch(/generation 1, 1 device$/m);
+	});
+
 	/** words, what is said */
 	const MISTAKES: readonly (readonly [readonly string[], string])[] = [
 		[["--set", "target"], '--set is "target", expected source.devices[ID].attributes.NAME'],
