@@ -5,7 +5,7 @@ import { UsageError } from "./exit-codes.ts";
 import { noDevice } from "./hosts.ts";
 
 const PATH = /^(source|target)\.devices\[([^\]]+)\]\.(attributes|unreadable)\.([^=.\s][^=]*)$/;
-const SHAPE = "source.devices[ID].attributes.NAME, or target, or unreadable; * is every device";
+const OTHERS = "with target for source, unreadable for attributes, * for every ID";
 
 /** What shall be otherwise: a path, and the text that shall be there; none when nothing shall. */
 export interface Edit {
@@ -18,7 +18,9 @@ export function readEdits(set: readonly string[], unset: readonly string[]): rea
 	const changed = set.map((word) => {
 		const [, path, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
 		if (path !== undefined && value !== undefined) return { path, value };
-		throw new UsageError(`--set is ${JSON.stringify(word)}, expected ${SHAPE}, =, and a value`);
+		throw new UsageError(
+			`--set is ${JSON.stringify(word)}, expected source.devices[ID].attributes.NAME=VALUE, ${OTHERS}`,
+		);
 	});
 	return [...changed, ...unset.map((path) => ({ path, value: undefined }))];
 }
@@ -35,7 +37,9 @@ export function edited(basis: Basis, edits: readonly Edit[]): Basis {
 			!id ||
 			!name
 		) {
-			throw new UsageError(`${JSON.stringify(path)} is no path, expected ${SHAPE}`);
+			throw new UsageError(
+				`${JSON.stringify(path)} is no path, expected source.devices[ID].attributes.NAME, ${OTHERS}`,
+			);
 		}
 		const snapshot = sides[side];
 		if (snapshot === "not asked" || snapshot instanceof SnapshotError) {

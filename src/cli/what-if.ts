@@ -89,7 +89,9 @@ function render(
 		...changed.new.map(({ severity, code, message }) => ["+", severity, code, message]),
 	];
 	const question = questionOf(request, basis);
-	const now = question ? renderExplanation(explain(question), options) : renderDecision(decision, title, options);
+	const now = question
+		? renderExplanation({ ...explain(question), ...decision }, options)
+		: renderDecision(decision, title, options);
 	const lines = [
 		`was  ${heading(recorded, title, options)}`,
 		...table(rows, "  "),

@@ -64,7 +64,7 @@ describe("explain --journal", () => {
 		expect(told.new.map(({ code }: { code: string }) => code)).toEqual(codes);
 	});
 
-	test.fails("what is told beside the devices is told, as by journal show", () => {
+	test("what is told beside the devices is told, as by journal show", () => {
 		const id = ids.get("an old snapshot") ?? "";
 		const shown = novacompat("journal", "show", id, "--directory", directory);
 		for (const { stdout } of [explain(id), shown]) {

@@ -6,6 +6,7 @@ import type { JournalEntry } from "../../journal/reader.ts";
 import { localTime } from "../../log/time.ts";
 import { type Asked, type Basis, checkAgain, questionOf, type Shadowed } from "../../precheck.ts";
 import { SnapshotError } from "../../snapshot/source.ts";
+import { counted } from "../counting.ts";
 import { leadReason, paint, type RenderOptions, renderDecision } from "../render/decision.ts";
 import { renderExplanation } from "../render/explanation.ts";
 import { inLines, table } from "../render/table.ts";
@@ -78,7 +79,7 @@ function attemptText(attempt: Asked): string {
 		return `${code}: ${message}${stale ? `; ${attemptText(stale.snapshot)}, ${stale.age.toFixed(0)} s old` : ""}`;
 	}
 	const { host, boot_id = "-", generation = "-", devices } = attempt;
-	return `${host}, boot ${boot_id}, generation ${generation}, ${devices.length} devices`;
+	return `${host}, boot ${boot_id}, generation ${generation}, ${counted(devices.length, "device")}`;
 }
 
 /** At length where devices were compared, and the engine still says the same. */
@@ -90,7 +91,7 @@ function explanationOf(entry: JournalEntry, options: RenderOptions): string {
 		return `${decisionOf(entry, options)}\nThis version of novacompat decides otherwise:\n\n${title(again, entry, options)}`;
 	}
 	const question = questionOf(entry.request, basis);
-	return question ? renderExplanation(explain(question), options) : decisionOf(entry, options);
+	return question ? renderExplanation({ ...explain(question), ...again }, options) : decisionOf(entry, options);
 }
 
 function decisionOf(entry: JournalEntry, options: RenderOptions): string {

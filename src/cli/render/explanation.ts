@@ -10,7 +10,8 @@ const MAX_IDS = 4;
 /** A decision as a person reads it, device by device: where it lands or comes closest, what is wrong there, what to do. */
 export function renderExplanation(decision: ExplainedDecision, options: RenderOptions): string {
 	const { source_host, target_host, reasons, devices } = decision;
-	const general = reasons.filter(({ rule }) => rule === "match");
+	// The others are about a pair, and stand with its device.
+	const general = reasons.filter(({ rule, candidate }) => rule === "match" || candidate === undefined);
 	const lines = [
 		heading(decision, `${source_host} -> ${target_host}`, options),
 		...table(

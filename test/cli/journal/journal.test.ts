@@ -118,7 +118,7 @@ describe("journal show", () => {
 		expect(status).toBe(0);
 		expect(stdout).toContain(`instance  ${INSTANCE}\n`);
 		expect(stdout).toContain("request   req-3b7e9f7c-5b0e-4b6e-9f3e-0d7a3c1a5f42, req-1\n");
-		expect(stdout).toContain("source    cmp-01, boot 6f7a1f6e-6d9b-4f7e-8f0e-1c2d3e4f5a6b, generation 1, 1 devices\n");
+		expect(stdout).toContain("source    cmp-01, boot 6f7a1f6e-6d9b-4f7e-8f0e-1c2d3e4f5a6b, generation 1, 1 device\n");
 		expect(stdout).toContain(`journal   ${directory}/journal-000001.jsonl:`);
 		expect(stdout).toContain(`REJECT  cmp-01 -> cmp-02  [${reject.decision.id}]\n`);
 		expect(stdout).toMatch(/reject {2}cmp-01-gpu comes closest to cmp-02-gpu\n +ATTRIBUTE +SOURCE HAS +TARGET HAS\n/);
@@ -127,7 +127,7 @@ describe("journal show", () => {
 	test("of a host that could not be asked, why", () => {
 		const stale = listed().find(({ target }: { target: { age?: number } }) => target.age !== undefined);
 		expect(read("show", stale.decision.id).stdout).toMatch(
-			/target +agent\.timeout: no answer; cmp-02, boot \S+, generation 1, 1 devices, 13 s old\n/,
+			/target +agent\.timeout: no answer; cmp-02, boot \S+, generation 1, 1 device, 13 s old\n/,
 		);
 	});
 
