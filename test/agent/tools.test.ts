@@ -7,7 +7,7 @@ import { askHost, handlesOf } from "../../src/agent/tools.ts";
 import { ownTime } from "../support/own-time.ts";
 import { writePrograms } from "../support/programs.ts";
 import { populatePci, populateVdpa, temporaryHost, writeFiles } from "../support/sysfs.ts";
-import { CLASS_HOSTS } from "./hosts.ts";
+import { CLASS_HOSTS, populateSriov } from "./hosts.ts";
 
 /** A host that has reason to ask devlink and nvidia-smi. */
 function hostThatAsks() {
@@ -161,6 +161,31 @@ describe("ports of more VFs than one answer may tell of", () => {
 	function portAnswers(answers: object | undefined): [string, unknown][] {
 		return Object.entries(answers ?? {}).filter(([name]) => name.startsWith("devlink port show"));
 	}
+});
+
+/**
+ * One board of which the driver cannot tell ends the list of all (net/devlink/dev.c, `devlink_nl_info_get_dump_one`), as mlx5_core
+ * could not before Linux 7.0 where the version of a firmware that had been flashed could not be read (`mlx5_fw_version_query`).
+ */
+test.fails("a board that devlink cannot tell of is unreadable by itself", async () => {
+	const { sysfs, libvirt } = temporaryHost();
+	CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
+	const board = { address: "0000:1e:00.0", driver: "mlx5_core" };
+	populateSriov(sysfs, board, [{ address: "0000:1e:00.1", driver: "mlx5_vfio_pci" }]);
+	const versions = '{"fixed":{"fw.psid":"MT_0000000359"},"running":{"fw.version":"22.41.1000"}}';
+	const devlink = `case "$*" in
+		"-j dev info pci/0000:06:00.0") echo '{"info":{"pci/0000:06:00.0":{"driver":"mlx5_core","versions":${versions}}}}';;
+		"-j dev info"*) echo '{"info":{}}'; exit 1;;
+		*) echo '{"port":{}}';;
+	esac`;
+	const told = await askHost(sysfs, programs(devlink));
+	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+	expect(devices.find(({ id }) => id === "0000:06:00.2")).toMatchObject({
+		attributes: { fw_psid: "MT_0000000359", fw_version: "22.41.1000" },
+		sources: { fw_psid: "/usr/sbin/devlink -j dev info pci/0000:06:00.0" },
+		unreadable: {},
+	});
+	expect(devices.find(({ id }) => id === "0000:1e:00.1")?.unreadable).toEqual({ fw_psid: "EIO", fw_version: "EIO" });
 });
 
 /** text of an answer, what is read in it */
