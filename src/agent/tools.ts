@@ -40,12 +40,13 @@ const QUESTIONS = {
 
 /** With more VFs than these, what devlink prints about all ports, some 310 bytes of each, is more than a command may print. */
 const MAX_VFS_AT_ONCE = 3_000;
-/** Programs that are started for that, at most. */
+/** Programs that are started for one question, at most. */
 const MAX_PFS = 64;
 
-type PortQuestion = `devlink port show pci/${string}`;
+/** A question that can be asked about all PFs at once, or about one. */
+type DevlinkQuestion = "devlink port show" | "devlink dev info";
 
-export type QuestionName = keyof typeof QUESTIONS | PortQuestion;
+export type QuestionName = keyof typeof QUESTIONS | `${DevlinkQuestion} pci/${string}`;
 
 /** What the host says beside sysfs. A tree that is not this machine's says nothing: an empty object. */
 export interface Told {
@@ -64,7 +65,7 @@ export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoo
 	const sysfs = openSysfs(sysfsRoot);
 	const names = (Object.keys(QUESTIONS) as (keyof typeof QUESTIONS)[])
 		.filter((name) => isWanted(QUESTIONS[name], sysfs))
-		.flatMap((name): readonly QuestionName[] => (name === "devlink port show" ? portQuestions(sysfs) : [name]));
+		.flatMap((name) => (isDevlinkQuestion(name) ? askedAbout(name, sysfs) : [name]));
 	const answers = await Promise.all(
 		names.map(async (name) => {
 			const { program, args } = questionOf(name);
@@ -75,34 +76,40 @@ export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoo
 }
 
 /**
- * One question about all ports, or one for each PF with VFs, which Linux 6.6 and iproute2 6.6 can tell apart. Counts links, which
- * asks no driver: `sriov_numvfs` waits while VFs are being made.
+ * A PF is asked about its firmware by itself: the kernel stops at a device that cannot tell, and the rest of its list is missing. Its ports
+ * are where there are many, because Linux 6.6 and iproute2 6.6 are the first that can.
  */
-function portQuestions(sysfs: Sysfs): readonly QuestionName[] {
-	const driver = sysfs.directory("bus/pci/drivers/mlx5_core");
-	const pfs = (driver?.list() ?? []).flatMap((name) => {
-		const links = driver?.directory(name)?.list() ?? [];
-		const vfs = links.filter((link) => VF_LINK.test(link)).length;
-		return vfs > 0 ? [{ name, vfs }] : [];
-	});
+function askedAbout(name: DevlinkQuestion, sysfs: Sysfs): readonly QuestionName[] {
+	const pfs = ["mlx5_core", "pds_core"].flatMap((driver) => pfsOf(driver, sysfs));
 	const vfs = pfs.reduce((sum, pf) => sum + pf.vfs, 0);
-	if (vfs <= MAX_VFS_AT_ONCE || pfs.length > MAX_PFS) return ["devlink port show"];
-	return pfs.map(({ name }) => portQuestion(name));
+	const atOnce = name === "devlink port show" && vfs <= MAX_VFS_AT_ONCE;
+	if (atOnce || pfs.length === 0 || pfs.length > MAX_PFS) return [name];
+	return pfs.map((pf) => `${name} pci/${pf.address}` as const);
 }
 
-/** The question about the ports of one PF, which is asked on hosts with very many. */
-export function portQuestion(pf: string): PortQuestion {
-	return `devlink port show pci/${pf}`;
+/** Those that have VFs. Counts links, which asks no driver: `sriov_numvfs` waits while VFs are being made. */
+function pfsOf(driver: string, sysfs: Sysfs): readonly { readonly address: string; readonly vfs: number }[] {
+	const bound = sysfs.directory(`bus/pci/drivers/${driver}`);
+	return (bound?.list() ?? []).flatMap((address) => {
+		const vfs = (bound?.directory(address)?.list() ?? []).filter((link) => VF_LINK.test(link)).length;
+		return vfs > 0 ? [{ address, vfs }] : [];
+	});
+}
+
+/** Who was asked about a PF: it by itself, or all at once. */
+export function questionAbout({ answers }: Told, name: DevlinkQuestion, pf: string): QuestionName {
+	const own = `${name} pci/${pf}` as const;
+	return answers?.[own] === undefined ? name : own;
 }
 
 function questionOf(name: QuestionName): Omit<Question, "wanted"> {
-	if (!isPortQuestion(name)) return QUESTIONS[name];
-	const { program, args } = QUESTIONS["devlink port show"];
-	return { program, args: [...args, name.slice("devlink port show ".length)] };
+	const [, all, handle] = /^(.*) (pci\/.*)$/.exec(name) ?? [];
+	const { program, args }: Question = QUESTIONS[(all ?? name) as keyof typeof QUESTIONS];
+	return { program, args: handle === undefined ? args : [...args, handle] };
 }
 
-function isPortQuestion(name: QuestionName): name is PortQuestion {
-	return name.startsWith("devlink port show pci/");
+function isDevlinkQuestion(name: QuestionName): name is DevlinkQuestion {
+	return name === "devlink port show" || name === "devlink dev info";
 }
 
 function programsFor(sysfsRoot: string): Programs | undefined {

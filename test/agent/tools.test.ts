@@ -23,8 +23,8 @@ function programs(script: string) {
 describe("what is asked", () => {
 	/** class of the devices that the host has, how its programs are called */
 	const ASKED: readonly (readonly [name: string, calls: readonly string[]])[] = [
-		["mlx5-vf", ["-j port show", "-j dev info"]],
-		["pds-vf", ["-j dev info"]],
+		["mlx5-vf", ["-j port show", "-j dev info pci/0000:06:00.0"]],
+		["pds-vf", ["-j dev info pci/0000:b5:00.0"]],
 		["vdpa", ["-j mgmtdev show", "-j dev show", "-j dev config show"]],
 		["nvidia-vgpu-mdev", ["--query-gpu=pci.bus_id,ecc.mode.current,mig.mode.current --format=csv,noheader"]],
 		["qat-vf", []],
@@ -36,6 +36,21 @@ describe("what is asked", () => {
 		const { answers = {}, kernel_release } = await askHost(sysfs, programs('echo "$*"'));
 		expect(Object.values(answers)).toEqual(calls.map((call) => ({ text: `${call}\n` })));
 		expect(kernel_release).toBe(release());
+	});
+
+	test("of a host with VFs of more PFs than programs are started for, or of none that can be seen: all at once", async () => {
+		for (const pfs of [0, 64, 65]) {
+			const { sysfs } = temporaryHost();
+			populatePci(sysfs, { address: "0000:06:00.2", driver: "mlx5_vfio_pci" });
+			for (let bus = 0; bus < pfs; bus++) {
+				const node = populatePci(sysfs, { address: `0001:${(bus + 16).toString(16)}:00.0`, driver: "mlx5_core" });
+				symlinkSync("../nowhere", join(node, "virtfn0"));
+			}
+			const { answers = {} } = await askHost(sysfs, programs("echo asked"));
+			const asked = Object.keys(answers).filter((name) => name.startsWith("devlink dev info"));
+			expect(asked).toHaveLength(pfs === 64 ? 64 : 1);
+			expect(asked.includes("devlink dev info")).toBe(pfs !== 64);
+		}
 	});
 
 	test("of a host whose vDPA device was given a name without a digit", async () => {
@@ -167,7 +182,7 @@ describe("ports of more VFs than one answer may tell of", () => {
  * One board of which the driver cannot tell ends the list of all (net/devlink/dev.c, `devlink_nl_info_get_dump_one`), as mlx5_core
  * could not before Linux 7.0 where the version of a firmware that had been flashed could not be read (`mlx5_fw_version_query`).
  */
-test.fails("a board that devlink cannot tell of is unreadable by itself", async () => {
+test("a board that devlink cannot tell of is unreadable by itself", async () => {
 	const { sysfs, libvirt } = temporaryHost();
 	CLASS_HOSTS["mlx5-vf"]?.populate(sysfs);
 	const board = { address: "0000:1e:00.0", driver: "mlx5_core" };

@@ -1,5 +1,5 @@
 import { Findings } from "../findings.ts";
-import { commandOf, handlesOf, objectOf, portQuestion, type QuestionName, type Told, textOf } from "../tools.ts";
+import { commandOf, handlesOf, objectOf, type QuestionName, questionAbout, type Told, textOf } from "../tools.ts";
 import { type ClassCollector, type Draft, hasDriver, physicalFunction } from "./collector.ts";
 import { devlinkVersions, FIRMWARE, type VersionName } from "./devlink.ts";
 import { addId } from "./pci-ids.ts";
@@ -24,8 +24,7 @@ export const mlx5: ClassCollector = (host) => {
 	const addVersions = devlinkVersions(host, [FIRMWARE, PSID]);
 	const known = new Map<QuestionName, Ports>();
 	function portsOf(pf: string): Ports {
-		const own = portQuestion(pf);
-		const question = host.told.answers?.[own] === undefined ? "devlink port show" : own;
+		const question = questionAbout(host.told, "devlink port show", pf);
 		const ports = known.get(question) ?? readPorts(host.told, question);
 		known.set(question, ports);
 		return ports;
