@@ -14,7 +14,7 @@ const PSID: VersionName = { attribute: "fw_psid", section: "fixed", keys: ["fw.p
  * VFs of ConnectX and BlueField, which have the same device id from ConnectX-6 Dx on: what they are of, the PF's
  * `parent_device` and `fw_psid` tell. The PF's devlink instance has a port of flavour `pcivf` for each VF while its eswitch is in
  * mode switchdev, with what the VF may do as `function`: `enable`, `disable` or a number. In legacy mode there is no such port,
- * and these attributes are absent; so are those that the installed iproute2 does not know (migratable: 6.2, ipsec: 6.6,
+ * and these attributes are absent; so are those that the installed iproute2 does not know (migratable: 6.2, ipsec: 6.7,
  * max_io_eqs: 6.10). On hosts with very many VFs each PF has an answer of its own.
  *
  * Verified in Documentation/networking/devlink/devlink-port.rst and iproute2's devlink/devlink.c, `pr_out_port_function`.
