@@ -26,6 +26,18 @@ describe("Breaker", () => {
 		for (const _ of [1, 2]) expect(breaker.refusal("a")).toBeUndefined();
 	});
 
+	test.fails("its age is none of what failed", () => {
+		const breaker = new Breaker();
+		breaker.failed(
+			"a",
+			new SnapshotError("agent.tls", "the agent of a cannot be trusted: its certificate has expired"),
+		);
+		later(1_000);
+		expect(breaker.refusal("a")?.message).toBe(
+			"the agent of a cannot be trusted: its certificate has expired, asked 1.0 s ago",
+		);
+	});
+
 	test("it opens after three failures in ten seconds; then one in five to six seconds may ask", () => {
 		const breaker = new Breaker();
 		expect([1, 2, 3].map(() => breaker.failed("a", DOWN))).toEqual([false, false, true]);
