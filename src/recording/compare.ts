@@ -17,7 +17,7 @@ const DECISION_ID = / ?\[[0-9a-f]{12}\]/g;
 const IS_DECISION_ID = /^result\.(hosts\.\d+\.)?id$/;
 
 /** How long ago an agent could not be asked, or its host was read: it is in messages, and another in every call. */
-const AGES = / (of )?\d+(\.\d)? s ago\b| for \d+ s(?= \(limit )/g;
+const AGES = /(?:, asked)? (of )?\d+(\.\d)? s ago\b| for \d+ s(?= \(limit )/g;
 
 const CHECK_OF_NOVA = "check_can_live_migrate_destination";
 /** What a caller has when nothing came. */

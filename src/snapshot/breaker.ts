@@ -46,7 +46,7 @@ export class Breaker {
 		}
 		const { last, times } = failures;
 		const age = (now - (times.at(-1) ?? now)) / 1000;
-		return new SnapshotError(last.code, `${last.message} ${age.toFixed(1)} s ago`, { cause: last });
+		return new SnapshotError(last.code, `${last.message}, asked ${age.toFixed(1)} s ago`, { cause: last });
 	}
 
 	/** Returns whether the breaker is open. */

@@ -18,7 +18,7 @@ describe("Breaker", () => {
 		expect(breaker.refusal("a")).toBeUndefined();
 		expect(breaker.failed("a", DOWN)).toBe(false);
 		later(1_500);
-		expect(breaker.refusal("a")).toMatchObject({ code: DOWN.code, message: `${DOWN.message} 1.5 s ago`, cause: DOWN });
+		expect(breaker.refusal("a")).toMatchObject({ code: DOWN.code, message: `${DOWN.message}, asked 1.5 s ago`, cause: DOWN });
 		expect(breaker.refusal("b")).toBeUndefined();
 		later(500);
 		expect(breaker.failing()).toMatchObject([{ host: "a", state: "closed" }]);
@@ -26,7 +26,7 @@ describe("Breaker", () => {
 		for (const _ of [1, 2]) expect(breaker.refusal("a")).toBeUndefined();
 	});
 
-	test.fails("its age is none of what failed", () => {
+	test("its age is none of what failed", () => {
 		const breaker = new Breaker();
 		breaker.failed(
 			"a",
@@ -42,10 +42,10 @@ describe("Breaker", () => {
 		const breaker = new Breaker();
 		expect([1, 2, 3].map(() => breaker.failed("a", DOWN))).toEqual([false, false, true]);
 		later(4_999);
-		expect(breaker.refusal("a")?.message).toMatch(/ 5\.0 s ago$/);
+		expect(breaker.refusal("a")?.message).toMatch(/, asked 5\.0 s ago$/);
 		later(1_001);
 		expect(breaker.refusal("a")).toBeUndefined();
-		expect(breaker.refusal("a")?.message).toMatch(/ 6\.0 s ago$/);
+		expect(breaker.refusal("a")?.message).toMatch(/, asked 6\.0 s ago$/);
 		later(6_000);
 		expect(breaker.refusal("a")).toBeUndefined();
 	});
