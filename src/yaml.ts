@@ -172,11 +172,15 @@ function given({ document }: Written, issue: z.core.$ZodIssue): string {
 	const depth = issue.path.findLastIndex((_, last) => document.hasIn(issue.path.slice(0, last + 1)));
 	const found = document.getIn(issue.path.slice(0, depth + 1), true);
 	const node = isAlias(found) ? found.resolve(document) : found;
-	const isMistyped = issue.code === "invalid_type" && depth === issue.path.length - 1;
-	if (!isScalar(node)) return isMistyped ? `, got a ${isMap(node) ? "mapping" : "list"}` : "";
+	const isOtherwise = issue.code === "invalid_type" || issue.code === "invalid_value";
+	if (!isScalar(node)) {
+		const isThere = depth === issue.path.length - 1;
+		return isOtherwise && isThere ? `, got a ${isMap(node) ? "mapping" : "list"}` : "";
+	}
 	if (typeof node.value === "string") return `, got ${quotable(JSON.stringify(node.value))}`;
 	if (!node.source) return ", got nothing";
-	return `, got ${quotable(node.source)}${isMistyped && issue.expected === "string" ? ", which wants quotes" : ""}`;
+	const isMeantAsText = issue.code === "invalid_type" && issue.expected === "string";
+	return `, got ${quotable(node.source)}${isMeantAsText ? ", which wants quotes" : ""}`;
 }
 
 /** A file of comments says nothing; with the end marker, the failsafe flavour makes an empty text of that. */

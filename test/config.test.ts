@@ -399,6 +399,7 @@ describe("a mistake in the configuration is named with its place", () => {
 		["host: [a]\n", "1:7: host: expected a text, got a list"],
 		["agents: [a]\n", "1:9: agents: expected a mapping, got a list"],
 		["agents: { a: { b: c } }\n", "1:14: agents.a: expected a text, got a mapping"],
+		["ack: [after]\n", '1:6: ack: Invalid option: expected one of "after"|"before", got a list'],
 		["journal: true\n", "1:10: journal: expected a mapping, got true"],
 		["agent_hosts: cmp-*\n", '1:14: agent_hosts: expected a list, got "cmp-*"'],
 		["debug: yes\n", '1:8: debug: expected true or false, got "yes"'],

@@ -235,7 +235,7 @@ describe("novacompat config check --agent", () => {
 			/^novacompat: agent\.yaml:3:16: scan_interval: expected seconds from 1 to 3600, got 0\n$/,
 		],
 		[() => ({ scan_interval: true }), 78, /: scan_interval: expected seconds from 1 to 3600, got true\n$/],
-		[() => ({ scan_interval: "[5]" }), 78, /: scan_interval: expected seconds from 1 to 3600, got \[5\]\n$/],
+		[() => ({ scan_interval: "[5]" }), 78, /: scan_interval: expected seconds from 1 to 3600, got a list\n$/],
 		[() => ({ scan_interval: 60 }), 0, /^agent\.yaml: ok\n$/],
 		[() => ({ scan_interval: 61 }), 1, /^agent\.yaml:3:16: scan_interval is 61 s: .*snapshot_stale_after .*60 s/],
 	];
