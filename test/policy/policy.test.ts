@@ -29,7 +29,11 @@ describe("a policy that cannot be meant is refused with its place", () => {
 		["unknown: { agent.timeout: maybe }\n", "1:27", /unknown\.agent\.timeout/],
 		["unknown: { type.mismatch: accept }\n", "1:27", /"type.mismatch" is not the code of an unknown reason/],
 		["unknown: { agent.tls: accept_stale }\n", "1:23", /agent\.tls is never accepted/],
-		["unknown: { attribute.unreadable: accept_stale }\n", "1:34", /no older snapshot helps against attribute/],
+		[
+			"unknown: { attribute.unreadable: accept_stale }\n",
+			"1:34",
+			/no older snapshot helps against attribute\.unreadable: accept_stale is for \*, agent\.unreachable, .*agent\.\*/,
+		],
 		[
 			"rules:\n  - { attribute: a, kind: one_of, values: [x], settable: b }\n",
 			"2:5",
@@ -52,6 +56,14 @@ describe("a policy that cannot be meant is refused with its place", () => {
 			"2:53",
 			/a class whose migration is known cannot be refused/,
 		],
+		...["\u00e9a", "a\u00e9", "a".repeat(201)].map(
+			(author) =>
+				[
+					override("{ device: d }").replace("jane", author),
+					"2:15",
+					/author: expected 1 to 200 printable ASCII/,
+				] as const,
+		),
 		[override("{}"), "2:103", /expected a host, a device or a code/],
 		[override("{ code: no.such }"), "2:111", /"no\.such" is not a reason code/],
 		[override("{ code: agent.identity }"), "2:111", /cannot be overridden/],
@@ -147,7 +159,21 @@ describe("lint", () => {
 			/there is a rule for a before/,
 		],
 		["rules: [{ attribute: software_version, kind: equal }]\n", "1:9", /can never fire: software_version is judged/],
-		["rules: [{ attribute: x_compatible, kind: equal }]\n", "1:9", /can never fire/],
+		...[
+			"interface_version",
+			"migration_version",
+			"migration_compatible",
+			"base_type",
+			"aggregation_ratio",
+			"compatible_x",
+			"x_compatible",
+			"migration/self",
+		].map((name) => [`rules: [{ attribute: ${name}, kind: equal }]\n`, "1:9", /can never fire/] as const),
+		[
+			"classes:\n  - name: a\n    match: {}\n    rules:\n      - { attribute: a, kind: equal }\n      - { attribute: a, kind: info }\n",
+			"6:9",
+			/there is a rule for a before/,
+		],
 		[
 			"classes: [{ name: a, match: { kind: pci }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 			"1:52",
@@ -180,9 +206,14 @@ describe("lint", () => {
 		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { vendor: x } }\n",
 		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { driver: [x, y] } }\n",
 		"classes: [{ name: a, match: { kind: mdev }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
+		"classes: [{ name: a, match: { kind: mdev_type }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
+		"classes: [{ name: a, match: { kind: [pci, mdev] }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		"classes: [{ name: a, match: { x: y }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T01:00:00Z"),
+		override("{ device: d }", "2026-08-21T10:00:00+02:00", "2026-08-22T01:00:00+02:00"),
 		"unknown: accept\n",
+		"unknown: { agent.tls: reject, attribute.unreadable: accept }\n",
+		'unknown: { agent.timeout: accept_stale, "agent.*": accept_stale, "*": accept_stale }\n',
 		"unknown: { snapshot.stale: accept_stale, agent.timeout: accept }\n",
 	];
 	test.each(GOOD)("%j", (text) => expect(lintPolicy(file(`${text}...\n`), NOW)).toEqual([]));
