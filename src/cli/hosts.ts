@@ -51,9 +51,10 @@ function isHostTree(path: string): boolean {
 }
 
 function readSnapshot(path: string): Snapshot {
+	const text = readFileSync(path, "utf8");
 	let json: unknown;
 	try {
-		json = JSON.parse(readFileSync(path, "utf8"));
+		json = JSON.parse(text);
 	} catch (cause) {
 		throw new UsageError(`${path} is not JSON, expected a snapshot or a sysfs root`, { cause });
 	}
