@@ -54,9 +54,21 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 		.digest("hex")
 		.slice(0, 32);
 	const generation = digest === before.digest ? before.generation : before.generation + 1;
-	const body = Buffer.from(JSON.stringify({ schema_version, host, boot_id, generation, ...found }));
+	const whole = { schema_version, host, boot_id, generation, ...found };
+	const all = Buffer.from(JSON.stringify(whole));
+	const isWhole = all.length <= MAX_BODY_BYTES;
+	const body = isWhole ? all : Buffer.from(JSON.stringify({ ...whole, devices: found.devices.map(comparedOf) }));
 	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
-	return { body, digest, generation, running: found.instances ?? [], warnings: warningsOf(places, found.devices) };
+	const warnings = [...(isWhole ? [] : [LEFT_OUT]), ...warningsOf(places, found.devices)];
+	return { body, digest, generation, running: found.instances ?? [], warnings };
+}
+
+const LEFT_OUT = `the snapshot has more than the ${MAX_BODY_BYTES} bytes that a service takes: paths, sources and facts are left out`;
+
+/** A device without what nobody compares. On SR-IOV each VF of an NVIDIA board offers all types of the board, and hosts have thousands. */
+function comparedOf(device: SnapshotDevice): SnapshotDevice {
+	const { path, sources, facts, unreadable_facts, fact_sources, ...compared } = device;
+	return compared;
 }
 
 /** What is not as it should be, with what follows from that. */
