@@ -18,7 +18,11 @@ describe("Breaker", () => {
 		expect(breaker.refusal("a")).toBeUndefined();
 		expect(breaker.failed("a", DOWN)).toBe(false);
 		later(1_500);
-		expect(breaker.refusal("a")).toMatchObject({ code: DOWN.code, message: `${DOWN.message}, asked 1.5 s ago`, cause: DOWN });
+		expect(breaker.refusal("a")).toMatchObject({
+			code: DOWN.code,
+			message: `${DOWN.message}, asked 1.5 s ago`,
+			cause: DOWN,
+		});
 		expect(breaker.refusal("b")).toBeUndefined();
 		later(500);
 		expect(breaker.failing()).toMatchObject([{ host: "a", state: "closed" }]);
