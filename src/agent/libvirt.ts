@@ -104,7 +104,7 @@ function parseDomain(path: string, content: Uint8Array): Domain {
 	}
 }
 
-const ATTRIBUTES = "(?: [A-Za-z_][\\w.-]*='[^'<&\\n]*')*";
+const ATTRIBUTES = "(?: [A-Za-z_][\\w.-]*='[^'<>&\\n]*')*";
 /** Names of elements without content that are many in a status, and never looked for. */
 const UNREAD = "flag|feature|device|vcpu|model|target|host|nodename|driver";
 const UNREAD_LINES = new RegExp(
