@@ -20,7 +20,7 @@ const PSID: VersionName = { attribute: "fw_psid", section: "fixed", keys: ["fw.p
  * Verified in Documentation/networking/devlink/devlink-port.rst and iproute2's devlink/devlink.c, `pr_out_port_function`.
  */
 export const mlx5: ClassCollector = (host) => {
-	const numberOf = vfNumbers(host);
+	const numberOf = vfNumbers(host.sysfs);
 	const addVersions = devlinkVersions(host, [FIRMWARE, PSID]);
 	const known = new Map<QuestionName, Ports>();
 	function portsOf(pf: string): Ports {

@@ -1,4 +1,4 @@
-import type { Host } from "./collector.ts";
+import type { Sysfs } from "../sysfs.ts";
 
 /** Links of a PF to its VFs. */
 export const VF_LINK = /^virtfn\d+$/;
@@ -7,7 +7,7 @@ export const VF_LINK = /^virtfn\d+$/;
  * The number of a VF within its PF, from 0, as the links `virtfn<N>` of the PF have it
  * (Documentation/ABI/testing/sysfs-bus-pci). The links of a PF are read once in a scan.
  */
-export function vfNumbers({ sysfs }: Host): (pf: string, vf: string) => number | undefined {
+export function vfNumbers(sysfs: Sysfs): (pf: string, vf: string) => number | undefined {
 	const known = new Map<string, ReadonlyMap<string, number>>();
 	function numbersOf(pf: string): ReadonlyMap<string, number> {
 		const node = sysfs.directory(`bus/pci/devices/${pf}`);

@@ -10,7 +10,7 @@ const NUMBERS = ["vram_quota", "exec_quantum_ms", "preempt_timeout_us"] as const
  * A value that is not the same on all tiles is unreadable: `EUCLEAN`.
  */
 export const xe: ClassCollector = (host) => {
-	const numberOf = vfNumbers(host);
+	const numberOf = vfNumbers(host.sysfs);
 	return (device) => {
 		const { id, parent, found } = device;
 		if (!hasDriver(device, "xe_vfio_pci") || parent === undefined) return;
