@@ -1,11 +1,9 @@
 import { printable } from "../../log/printable.ts";
 import { counted } from "../counting.ts";
 import { paint, type RenderOptions } from "../render/decision.ts";
-import { clip, inLines, table } from "../render/table.ts";
+import { clip, idList, inLines, table } from "../render/table.ts";
 import { type Diagnosis, warningsOf } from "./diagnosis.ts";
 import type { Outlook } from "./outlook.ts";
-
-const MAX_IDS = 4;
 
 /** A diagnosis as a person reads it: what there is, what its migration hinges on, what is not known and what would help. */
 export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): string {
@@ -23,11 +21,23 @@ export function renderDiagnosis(diagnosis: Diagnosis, options: RenderOptions): s
 		...outlooks.flatMap((outlook) => renderOutlook(outlook, options)),
 		...section(
 			["CANNOT BE READ", "ERRNO", "FROM", "DEVICES", "WHAT HELPS"],
-			unreadable.map((one) => [one.attributes.join(", "), one.errno, clip(one.source), ids(one.devices), one.remedy]),
+			unreadable.map((one) => [
+				one.attributes.join(", "),
+				one.errno,
+				clip(one.source),
+				idList(one.devices),
+				one.remedy,
+			]),
 		),
 		...section(
 			["CANNOT BE TOLD", "ERRNO", "FROM", "DEVICES", "WHAT HELPS"],
-			unreadable_facts.map((one) => [one.facts.join(", "), one.errno, clip(one.source), ids(one.devices), one.remedy]),
+			unreadable_facts.map((one) => [
+				one.facts.join(", "),
+				one.errno,
+				clip(one.source),
+				idList(one.devices),
+				one.remedy,
+			]),
 		),
 		...section(
 			["LEFT OUT", "WHY"],
@@ -62,7 +72,7 @@ function renderOutlook(
 ): readonly string[] {
 	const name = device_class ?? "no class of the policy";
 	return [
-		printable(`  ${paint(verdict, verdict, colour)}  ${name}, ${free} free: ${ids(devices)}`),
+		printable(`  ${paint(verdict, verdict, colour)}  ${name}, ${free} free: ${idList(devices)}`),
 		...reasons.map(({ code, message }) => printable(`    ${code}: ${message}`)),
 		...(hinges_on.length > 0 ? [printable(`    hinges on ${hinges_on.join(", ")}`)] : []),
 		...(missing.length > 0 ? [printable(`    not known ${missing.join(", ")}`)] : []),
@@ -71,9 +81,4 @@ function renderOutlook(
 
 function section(header: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
 	return rows.length === 0 ? [] : ["", ...table([header, ...rows])];
-}
-
-function ids(devices: readonly string[]): string {
-	const more = devices.length > MAX_IDS ? `, and ${devices.length - MAX_IDS} more` : "";
-	return `${devices.slice(0, MAX_IDS).join(", ")}${more}`;
 }

@@ -3,9 +3,7 @@ import { overlayFile } from "../../compat/pair.ts";
 import { REASON_CODES, type Reason } from "../../compat/reason.ts";
 import { printable } from "../../log/printable.ts";
 import { heading, paint, type RenderOptions } from "./decision.ts";
-import { clip, inLines, table } from "./table.ts";
-
-const MAX_IDS = 4;
+import { clip, idList, inLines, table } from "./table.ts";
 
 /** A decision as a person reads it, device by device: where it lands or comes closest, what is wrong there, what to do. */
 export function renderExplanation(decision: ExplainedDecision, options: RenderOptions): string {
@@ -96,8 +94,6 @@ function otherRows(comparisons: readonly Comparison[]): readonly string[] {
 		alike.set(key, [...(alike.get(key) ?? []), comparison]);
 	}
 	return [...alike].map(([what, found]) => {
-		const ids = found.slice(0, MAX_IDS).map(({ candidate }) => candidate);
-		const more = found.length > MAX_IDS ? `, and ${found.length - MAX_IDS} more` : "";
-		return printable(`    others: ${ids.join(", ")}${more}: ${what}`);
+		return printable(`    others: ${idList(found.map(({ candidate }) => candidate))}: ${what}`);
 	});
 }

@@ -27,3 +27,11 @@ export function clip(text: string, room = 48): string {
 	const shown = printable(text);
 	return shown.length <= room ? shown : `${shown.slice(0, room - 3)}...`;
 }
+
+const MAX_IDS = 4;
+
+/** The first of some ids, and how many more there are. */
+export function idList(ids: readonly string[]): string {
+	const more = ids.length > MAX_IDS ? `, and ${ids.length - MAX_IDS} more` : "";
+	return ids.slice(0, MAX_IDS).join(", ") + more;
+}
