@@ -1,5 +1,5 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, join, posix, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { attempt, isGone, PAGE_BYTES, readInto } from "./bounded-file.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
@@ -41,6 +41,8 @@ export interface Dropped {
 /** What all directories of one tree share. */
 interface Tree {
 	readonly root: string;
+	/** What the path of everything below the root begins with. */
+	readonly prefix: string;
 	readonly watch: ScanWatch;
 	readonly dropped: Dropped[];
 	readonly buffer: Buffer;
@@ -74,7 +76,8 @@ export function openProc(sysfsRoot: string, watch = UNWATCHED): Sysfs | undefine
 
 function opened(path: string, watch: ScanWatch): Sysfs {
 	const buffer = Buffer.allocUnsafe(PAGE_BYTES + 1);
-	const tree = { root: path, watch, dropped: [], buffer, walked: new Set<string>() };
+	const prefix = path.endsWith(sep) ? path : path + sep;
+	const tree = { root: path, prefix, watch, dropped: [], buffer, walked: new Set<string>() };
 	return new Sysfs(tree, path, lstatSync(path, { bigint: true }).ino);
 }
 
@@ -100,7 +103,7 @@ export class Sysfs {
 
 	/** Where the directory really is, below the root: `devices/pci0000:3a/0000:3a:00.0/0000:3b:10.0`. */
 	get path(): string {
-		return relative(this.#tree.root, this.#real).split(sep).join(posix.sep);
+		return this.#real.slice(this.#tree.prefix.length);
 	}
 
 	/** What has been given up in this tree so far. */
@@ -159,7 +162,7 @@ export class Sysfs {
 		const target = attempt(() => readlinkSync(`${this.#real}/${name}`));
 		if (typeof target !== "string") return isGone(target.errno) ? undefined : target;
 		const path = resolve(this.#real, target);
-		return this.#isBelowRoot(path) ? { value: posix.basename(path) } : { errno: "EXDEV" };
+		return this.#isBelowRoot(path) ? { value: basename(path) } : { errno: "EXDEV" };
 	}
 
 	/** Equal for two `Sysfs` of the same directory that saw the same names in it; a device plugged anew differs. */
@@ -198,8 +201,8 @@ export class Sysfs {
 	}
 
 	#isBelowRoot(path: string): boolean {
-		const { root } = this.#tree;
-		return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
+		const { root, prefix } = this.#tree;
+		return path === root || path.startsWith(prefix);
 	}
 }
 
