@@ -9,7 +9,15 @@ const DESCRIPTOR = {
 	date: "2026-11",
 } as const;
 
-/** VFs of Intel Xe GPUs; scheduling may differ between hosts, memory may not. */
+const SHARES = {
+	source: "drivers/gpu/drm/xe/xe_ggtt.c, xe_ggtt_node_load; xe_sriov_pf_provision.c",
+	date: "2026-11",
+} as const;
+
+/**
+ * VFs of Intel Xe GPUs; scheduling may differ between hosts, memory may not, nor may the VF's share of the GGTT. That follows from the
+ * number of VFs unless somebody has set it, so a difference warns.
+ */
 export const xeVf: DeviceClass = {
 	name: "xe-vf",
 	match: { kind: ["pci"], driver: ["xe_vfio_pci", "xe-vfio-pci"] },
@@ -21,6 +29,7 @@ export const xeVf: DeviceClass = {
 		{ attribute: "device", kind: "equal", ...DESCRIPTOR },
 		{ attribute: "revision", kind: "equal", ...DESCRIPTOR },
 		{ attribute: "vram_quota", kind: "equal", ...PROFILE },
+		{ attribute: "sriov_numvfs", kind: "equal", severity: "warning", ...SHARES },
 		{ attribute: "exec_quantum_ms", kind: "info", ...PROFILE },
 		{ attribute: "preempt_timeout_us", kind: "info", ...PROFILE },
 		{ attribute: "sched_priority", kind: "info", ...PROFILE },

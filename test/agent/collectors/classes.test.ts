@@ -50,7 +50,7 @@ const ROWS: readonly Row[] = [
 		"xe-vf",
 		"0000:e3:00.2",
 		() => undefined,
-		{ vram_quota: "4294967296", sched_priority: "normal" },
+		{ sriov_numvfs: "2", vram_quota: "4294967296", sched_priority: "normal" },
 		{},
 	],
 	[
@@ -90,7 +90,7 @@ const ROWS: readonly Row[] = [
 		"xe-vf",
 		"0000:e3:00.1",
 		remove("bus/pci/devices/0000:e3:00.0"),
-		{ vram_quota: undefined },
+		{ sriov_numvfs: undefined, vram_quota: undefined },
 		{},
 	],
 	[
