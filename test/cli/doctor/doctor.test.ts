@@ -322,6 +322,23 @@ describe("novacompat doctor", () => {
 		]);
 	});
 
+	test.fails("says that no domain is defined where some run: libvirt's container keeps them elsewhere", () => {
+		const host = temporaryHost();
+		const definitions = join(host.libvirt, "../definitions");
+		mkdirSync(definitions);
+		const options = ["--libvirt-config-dir", definitions];
+		expect(doctor(host, ...options).status).toBe(0);
+		populateDomain(host.libvirt, { uuid: UUID });
+		expect(doctor(host, ...options)).toMatchObject({
+			status: 1,
+			stdout: expect.stringContaining(
+				`\nno domain is defined in ${definitions}, although some run: the devices of instances that are shut off look free\n`,
+			),
+		});
+		populateDomain(definitions, { uuid: UUID, bare: true });
+		expect(doctor(host, ...options).status).toBe(0);
+	});
+
 	test("exits with 1 when there is something, and says the same as JSON", () => {
 		const host = temporaryHost();
 		CLASS_HOSTS["vfio-pci"]?.populate(host.sysfs);
