@@ -57,6 +57,11 @@ export function readDefinitions(directory: string): Domains {
 	});
 }
 
+/** Whether there is a file of one; none where there is no directory. @throws {LibvirtError} when it cannot be listed */
+export function hasDomains(directory: string): boolean {
+	return domainFiles(directory).length > 0;
+}
+
 function domainsIn(directory: string, parse: (path: string, content: Uint8Array) => Domain | undefined): Domains {
 	const found = new Map<string, readonly DomainDevice[]>();
 	for (const file of domainFiles(directory)) {

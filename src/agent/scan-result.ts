@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
-import type { SnapshotDevice } from "../snapshot/snapshot.ts";
+import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { isThere } from "./bounded-file.ts";
+import { hasDomains } from "./libvirt.ts";
 import { isOverlayDirMissing } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR } from "./places.ts";
 import { type HostPlaces, scanHost } from "./scan.ts";
@@ -59,7 +60,7 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 	const isWhole = all.length <= MAX_BODY_BYTES;
 	const body = isWhole ? all : Buffer.from(JSON.stringify({ ...whole, devices: found.devices.map(comparedOf) }));
 	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
-	const warnings = [...(isWhole ? [] : [LEFT_OUT]), ...warningsOf(places, found.devices)];
+	const warnings = [...(isWhole ? [] : [LEFT_OUT]), ...warningsOf(places, snapshot)];
 	return { body, digest, generation, running: found.instances ?? [], warnings };
 }
 
@@ -74,15 +75,20 @@ function comparedOf(device: SnapshotDevice): SnapshotDevice {
 /** What is not as it should be, with what follows from that. */
 export function warningsOf(
 	{ libvirtDir = DEFAULT_LIBVIRT_DIR, libvirtConfigDir = DEFAULT_LIBVIRT_CONFIG_DIR, overlayDir }: HostPlaces,
-	devices: readonly SnapshotDevice[],
+	{ devices, instances = [] }: Pick<Snapshot, "devices" | "instances">,
 ): readonly string[] {
 	const libvirt = `libvirt directory ${libvirtDir} is not there: no instance is known to run, and every device looks free`;
 	const definitions = `libvirt directory ${libvirtConfigDir} is not there: the devices of instances that are shut off look free`;
-	const isUndefined = libvirtConfigDir !== DEFAULT_LIBVIRT_CONFIG_DIR && !isThere(libvirtConfigDir);
+	const isMissing = libvirtConfigDir !== DEFAULT_LIBVIRT_CONFIG_DIR && !isThere(libvirtConfigDir);
+	// Nova defines each of its domains, for as long as it is on the host. Those of this machine say nothing of what runs on another one.
+	const isPair = libvirtConfigDir !== DEFAULT_LIBVIRT_CONFIG_DIR || libvirtDir === DEFAULT_LIBVIRT_DIR;
+	const isElsewhere = isPair && !isMissing && instances.length > 0 && !hasDomains(libvirtConfigDir);
+	const undefinedDomains = `no domain is defined in ${libvirtConfigDir}, although some run: the devices of instances that are shut off look free`;
 	const overlays = `overlay directory ${overlayDir} is not there, expected a directory of *.yaml: nothing is added to what the host says`;
 	return [
 		...(isThere(libvirtDir) ? [] : [libvirt]),
-		...(isUndefined ? [definitions] : []),
+		...(isMissing ? [definitions] : []),
+		...(isElsewhere ? [undefinedDomains] : []),
 		...(overlayDir !== undefined && isOverlayDirMissing(overlayDir) ? [overlays] : []),
 		...sharedIn(devices).map(
 			({ id, instances }) =>

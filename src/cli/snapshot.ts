@@ -29,6 +29,6 @@ export function checkPlaces({ host, sysfsRoot, libvirtDir, libvirtConfigDir, ove
 export async function snapshot(options: SnapshotOptions): Promise<void> {
 	checkPlaces(options);
 	const found = await scanHost(options);
-	for (const warning of warningsOf(options, found.devices)) complain(warning);
+	for (const warning of warningsOf(options, found)) complain(warning);
 	process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
 }

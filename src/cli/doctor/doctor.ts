@@ -56,7 +56,7 @@ async function examine(
 		const overlays = await readOverlays(overlayDir);
 		const debugfs = debugfsErrno(openSysfs(sysfsRoot));
 		const overlaid = applyOverlays(devices, overlays);
-		const warnings = agentWarningsOf({ ...place, overlayDir }, devices);
+		const warnings = agentWarningsOf({ ...place, overlayDir }, { devices, instances });
 		return diagnose({
 			host,
 			told,

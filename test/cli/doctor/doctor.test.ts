@@ -322,7 +322,7 @@ describe("novacompat doctor", () => {
 		]);
 	});
 
-	test.fails("says that no domain is defined where some run: libvirt's container keeps them elsewhere", () => {
+	test("says that no domain is defined where some run: libvirt's container keeps them elsewhere", () => {
 		const host = temporaryHost();
 		const definitions = join(host.libvirt, "../definitions");
 		mkdirSync(definitions);
