@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PCI_ADDRESS } from "../../src/agent/collectors/pci.ts";
@@ -359,6 +359,16 @@ describe("nothing is told that the service would refuse the whole host for", () 
 			attributes: expect.objectContaining({ mdev_type: "nvidia-1299", parent_vendor: "10de", parent_device: "26b9" }),
 			unreadable: {},
 		});
+	});
+
+	test.fails("more devices than a service takes are a scan that fails, and says of which there are so many", async () => {
+		const { sysfs, libvirt } = temporaryHost();
+		const gpu = populatePci(sysfs, { address: "0000:41:00.4", vendor: "10de", driver: "nvidia" });
+		for (let type = 0; type < 8192; type++)
+			mkdirSync(join(gpu, `mdev_supported_types/nvidia-${type}`), { recursive: true });
+		await expect(scanAfter(NO_PREDECESSOR, { host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt })).rejects.toThrow(
+			"8193 devices (1 pci, 8192 mdev_type), of which a service takes 8192 at most: the host needs fewer VFs, each of which may offer many types",
+		);
 	});
 
 	test("a snapshot that is too large is a scan that fails, and says what can be done", async () => {
