@@ -82,8 +82,7 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 		return owners?.map((one) => attach(device, one)) ?? [device];
 	});
 	const devices = [...used, ...missing];
-	if (devices.length > MAX_DEVICES)
-		throw new SysfsError(`${devices.length} devices, of which a service takes ${MAX_DEVICES} at most`);
+	if (devices.length > MAX_DEVICES) throw new SysfsError(tooMany(devices));
 	const dropped = [...sysfs.dropped.map(droppedDevice), ...excessive.map(excessiveDevice)];
 	return {
 		schema_version: SNAPSHOT_SCHEMA_VERSION,
@@ -92,6 +91,12 @@ export function takeSnapshot(options: ScanOptions): Snapshot {
 		instances: [...domains.keys()].sort(),
 		devices: devices.sort(byKindThenId),
 	};
+}
+
+function tooMany(devices: readonly SnapshotDevice[]): string {
+	const counts = DEVICE_KINDS.map((kind) => [devices.filter((device) => device.kind === kind).length, kind] as const);
+	const told = counts.filter(([count]) => count > 0).map((count) => count.join(" "));
+	return `${devices.length} devices (${told.join(", ")}), of which a service takes ${MAX_DEVICES} at most: the host needs fewer VFs, each of which may offer many types`;
 }
 
 /** Nova keeps the devices of an instance that is shut off for it; of one that runs, only its status says what it has. */
