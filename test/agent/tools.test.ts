@@ -203,6 +203,34 @@ test("a board that devlink cannot tell of is unreadable by itself", async () => 
 	expect(devices.find(({ id }) => id === "0000:1e:00.1")?.unreadable).toEqual({ fw_psid: "EIO", fw_version: "EIO" });
 });
 
+/** nvidia-smi(1): 15 is a GPU that has fallen off the bus; of the others it says nothing then, unless it is asked about one. */
+test.fails("a GPU that has fallen off the bus is unreadable by itself", async () => {
+	const { sysfs, libvirt } = temporaryHost();
+	CLASS_HOSTS["nvidia-vgpu-vf"]?.populate(sysfs);
+	const lost = { address: "0000:42:00.0", vendor: "10de", driver: "nvidia" };
+	populateSriov(sysfs, lost, [
+		{
+			...lost,
+			address: "0000:42:00.4",
+			files: { "nvidia/current_vgpu_type": "1414", "nvidia/creatable_vgpu_types": "" },
+		},
+	]);
+	const script = `case "$*" in
+		"--id=0000:41:00.0 "*) echo '00000000:41:00.0, Enabled, Disabled';;
+		*) echo 'Unable to determine the device handle for GPU0: 0000:42:00.0: GPU is lost.  Reboot the system to recover this GPU'; exit 15;;
+	esac`;
+	const told = await askHost(sysfs, programs(script));
+	const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, told });
+	const healthy = devices.find(({ id }) => id === "0000:41:00.4");
+	expect(healthy).toMatchObject({ attributes: { ecc_mode: "enabled", mig_mode: "disabled" }, unreadable: {} });
+	expect(healthy?.sources?.["ecc_mode"]).toBe(
+		"/usr/bin/nvidia-smi --id=0000:41:00.0 --query-gpu=pci.bus_id,ecc.mode.current,mig.mode.current --format=csv,noheader",
+	);
+	const { unreadable, sources } = devices.find(({ id }) => id === "0000:42:00.4") ?? {};
+	expect(unreadable).toEqual({ ecc_mode: "EIO", mig_mode: "EIO" });
+	expect(sources?.["ecc_mode"]).toContain("--id=0000:42:00.0");
+});
+
 /** text of an answer, what is read in it */
 const ANSWERS: readonly (readonly [text: string, handles: object])[] = [
 	['{"port":{}}', {}],
