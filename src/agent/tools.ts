@@ -46,18 +46,19 @@ const MAX_PFS = 64;
 /** A question that can be asked about all PFs at once, or about one. */
 type DevlinkQuestion = "devlink port show" | "devlink dev info";
 
-export type QuestionName = keyof typeof QUESTIONS | `${DevlinkQuestion} pci/${string}`;
+export type QuestionName = keyof typeof QUESTIONS | `${DevlinkQuestion} pci/${string}` | `nvidia-smi --id=${string}`;
 
 /** What the host says beside sysfs. A tree that is not this machine's says nothing: an empty object. */
 export interface Told {
 	/** As `uname -r` prints it. */
 	readonly kernel_release?: string;
 	/** What a program said to each question that was asked. */
-	readonly answers?: Readonly<Partial<Record<QuestionName, Output>>>;
+	readonly answers?: Answers;
 }
 
 /**
- * Asks the programs of this machine about the devices that it has, all at once: the answer takes 5 seconds at most.
+ * Asks the programs of this machine about the devices that it has, all at once: the answer takes 5 seconds at most, and as long again
+ * where a GPU is lost.
  * A sysfs tree elsewhere is another machine's, of which they know nothing.
  */
 export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoot)): Promise<Told> {
@@ -66,13 +67,32 @@ export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoo
 	const names = (Object.keys(QUESTIONS) as (keyof typeof QUESTIONS)[])
 		.filter((name) => isWanted(QUESTIONS[name], sysfs))
 		.flatMap((name) => (isDevlinkQuestion(name) ? askedAbout(name, sysfs) : [name]));
+	const answers = await answersTo(names, programs);
+	const again = await answersTo(gpusToAskAlone(answers, sysfs), programs);
+	return { kernel_release: release(), answers: { ...answers, ...again } };
+}
+
+type Answers = Readonly<Partial<Record<QuestionName, Output>>>;
+
+async function answersTo(names: readonly QuestionName[], programs: Programs): Promise<Answers> {
 	const answers = await Promise.all(
 		names.map(async (name) => {
 			const { program, args } = questionOf(name);
 			return [name, await runCommand(programs[program], args)] as const;
 		}),
 	);
-	return { kernel_release: release(), answers: Object.fromEntries(answers) };
+	return Object.fromEntries(answers);
+}
+
+/** One that has fallen off the bus ends what nvidia-smi says of all; the guests of the others shall leave such a host. */
+function gpusToAskAlone(answers: Answers, sysfs: Sysfs): readonly QuestionName[] {
+	const answer = answers["nvidia-smi"];
+	if (answer === undefined || !("errno" in answer) || answer.errno !== "EIO") return [];
+	const bound = sysfs.directory("bus/pci/drivers/nvidia");
+	const gpus = (bound?.list() ?? []).filter(
+		(address) => /^[0-9a-f]{4}:/.test(address) && bound?.directory(address)?.link("physfn") === undefined,
+	);
+	return gpus.length > 1 && gpus.length <= MAX_PFS ? gpus.map((address) => `nvidia-smi --id=${address}` as const) : [];
 }
 
 /**
@@ -97,15 +117,16 @@ function pfsOf(driver: string, sysfs: Sysfs): readonly { readonly address: strin
 }
 
 /** Who was asked about a PF: it by itself, or all at once. */
-export function questionAbout({ answers }: Told, name: DevlinkQuestion, pf: string): QuestionName {
-	const own = `${name} pci/${pf}` as const;
+export function questionAbout({ answers }: Told, name: DevlinkQuestion | "nvidia-smi", pf: string): QuestionName {
+	const own = name === "nvidia-smi" ? (`${name} --id=${pf}` as const) : (`${name} pci/${pf}` as const);
 	return answers?.[own] === undefined ? name : own;
 }
 
 function questionOf(name: QuestionName): Omit<Question, "wanted"> {
-	const [, all, handle] = /^(.*) (pci\/.*)$/.exec(name) ?? [];
+	const [, all, one] = /^(.*) ((?:pci\/|--id=).*)$/.exec(name) ?? [];
 	const { program, args }: Question = QUESTIONS[(all ?? name) as keyof typeof QUESTIONS];
-	return { program, args: handle === undefined ? args : [...args, handle] };
+	if (one === undefined) return { program, args };
+	return { program, args: program === "nvidia-smi" ? [one, ...args] : [...args, one] };
 }
 
 function isDevlinkQuestion(name: QuestionName): name is DevlinkQuestion {

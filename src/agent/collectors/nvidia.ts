@@ -1,7 +1,7 @@
 import type { Findings } from "../findings.ts";
 import type { Reading } from "../reading.ts";
 import type { Sysfs } from "../sysfs.ts";
-import { commandOf, type Told } from "../tools.ts";
+import { commandOf, type QuestionName, questionAbout, type Told } from "../tools.ts";
 import type { ClassCollector } from "./collector.ts";
 
 const NAMES = ["ecc_mode", "mig_mode"] as const;
@@ -15,7 +15,8 @@ const NAMES = ["ecc_mode", "mig_mode"] as const;
  *   shrinks with what is allocated on the board: a type that it lacks cannot be created *now*.
  * - `vgpu_params`: parameters of the vGPU plugin, `nvidia/vgpu_params` of an mdev or a VF, `frame_rate_limiter=0,enable_uvm=1`
  *   in the order in which they were set; absent where none is.
- * - `ecc_mode`, `mig_mode` of the board, `enabled` or `disabled`, from nvidia-smi; absent where it says N/A.
+ * - `ecc_mode`, `mig_mode` of the board, `enabled` or `disabled`, from nvidia-smi; absent where it says N/A. Where it cannot tell of all
+ *   boards, each has an answer of its own.
  * - the fact `gsp_firmware`: version of the firmware that the board's GSP runs, or `disabled`, from the driver's file in /proc,
  *   of which nothing else is kept: it has the board's UUID. It comes with the driver, whose version is compared.
  *
@@ -25,8 +26,12 @@ const NAMES = ["ecc_mode", "mig_mode"] as const;
  * NVML's `hostSupportedVgpuRange` and `guestVgpuVersion` are in no file and in no output of nvidia-smi: an overlay gives them.
  */
 export const nvidia: ClassCollector = ({ sysfs, proc, told }) => {
-	const source = commandOf("nvidia-smi");
-	const boards = modesOf(told);
+	const modes = new Map<QuestionName, Modes>();
+	function modesFor(question: QuestionName): Modes {
+		const read = modes.has(question) ? modes.get(question) : modesOf(told, question);
+		modes.set(question, read);
+		return read;
+	}
 	const known = new Map<string, Board>();
 	function boardOf(parent: string): Board {
 		const board = known.get(parent) ?? readBoard(parent, sysfs, proc);
@@ -37,9 +42,11 @@ export const nvidia: ClassCollector = ({ sysfs, proc, told }) => {
 		if (parent === undefined) return;
 		const { address: board, firmware } = boardOf(parent);
 		found.fact("gsp_firmware", firmware, `/proc/${directoryOf(board)}/information`);
+		const question = questionAbout(told, "nvidia-smi", board);
+		const boards = modesFor(question);
 		if (boards === undefined) return;
-		const modes = "errno" in boards ? NAMES.map(() => boards) : boards.get(board);
-		for (const [index, name] of NAMES.entries()) found.record(name, modes?.[index], source);
+		const own = "errno" in boards ? NAMES.map(() => boards) : boards.get(board);
+		for (const [index, name] of NAMES.entries()) found.record(name, own?.[index], commandOf(question));
 	}
 	return ({ kind, parent, found }, node) => {
 		const own = node.list().includes("nvidia") ? node.directory("nvidia") : undefined;
@@ -104,9 +111,12 @@ function ids(text: string): string {
 		.join(",");
 }
 
+/** What an answer says of each board; undefined where the question was not asked. */
+type Modes = ReadonlyMap<string, readonly Reading[]> | { readonly errno: string } | undefined;
+
 /** Lines of `00000000:41:00.0, Enabled, Disabled`; the domain has eight digits there and four in sysfs. */
-function modesOf({ answers }: Told): ReadonlyMap<string, readonly Reading[]> | { readonly errno: string } | undefined {
-	const answer = answers?.["nvidia-smi"];
+function modesOf({ answers }: Told, question: QuestionName): Modes {
+	const answer = answers?.[question];
 	if (answer === undefined || "errno" in answer) return answer;
 	const boards = new Map<string, readonly Reading[]>();
 	for (const line of answer.text.split("\n").filter((one) => one.trim() !== "")) {
