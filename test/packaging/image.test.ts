@@ -73,7 +73,7 @@ test("it has the agent and the command line, too", () => {
 	expect(podman(...run, "novacompat", "novacompat-agent", "--help")).toContain("--scan-interval");
 });
 
-test.fails("the agent in it can ask devlink and vdpa about what they know", () => {
+test("the agent in it can ask devlink and vdpa about what they know", () => {
 	const run = ["run", "--rm", "--network=host", "--no-healthcheck", ...LIMITS];
 	for (const program of ["/usr/sbin/devlink", "/usr/sbin/vdpa"])
 		expect(podman(...run, "novacompat", program, "-V")).toContain("iproute2");
