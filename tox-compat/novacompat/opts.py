@@ -30,8 +30,8 @@ OPTIONS = [
              "instances are migrated unchecked. Either way a WARNING says so."),
     cfg.IntOpt(
         "timeout", default=20, min=1, max=20, mutable=True,
-        help="Seconds to wait for an answer. novacompat uses half of them at most. When nobody listens, the whole time "
-             "is waited, because oslo.messaging does not notice."),
+        help="Seconds to wait for an answer. novacompat uses half of them at most. When there is no queue of its own on "
+             "the bus, five of them are waited for it, or half of all."),
     cfg.IntOpt(
         "breaker_threshold", default=3, min=1, mutable=True,
         help="So many calls in a row without an answer, and novacompat is not asked any more for breaker_reset seconds: "

@@ -1,5 +1,7 @@
 """Client side of the migration_compat RPC API, over the transport of the Nova service that this runs in."""
 
+import time
+
 from kombu import exceptions as kombu_exceptions
 import nova.conf
 from nova import exception
@@ -18,10 +20,17 @@ RPC_TOPIC = "migration_compat"
 CONTEXT_KEYS = ("request_id", "global_request_id", "user_id", "project_id", "is_admin", "timestamp")
 
 # What oslo.messaging raises of its own broker; where a call needs another connection, it lets through what kombu raises.
-UNSENT = (messaging.MessagingException, messaging.MessageUndeliverable, kombu_exceptions.KombuError, OSError)
+UNSENT = (messaging.MessagingException, kombu_exceptions.KombuError, OSError)
 
 # Connections are tried again so often before a message counts as not sent; oslo.messaging would try for ever.
 RETRIES = 2
+
+# The broker says when a message reaches nobody; oslo.messaging sends all its replies that way, over the same connections.
+MANDATORY = messaging.TransportOptions(at_least_once=True)
+
+# Seconds in which a queue is made again, if it will be: the broker or, with amqp_auto_delete, the service was restarted.
+RESTART = 5
+RESTART_POLL = 0.5
 
 _breaker = breaker.Breaker()
 
@@ -49,7 +58,8 @@ class MigrationCompatAPI:
 
     def __init__(self):
         target = messaging.Target(topic=RPC_TOPIC, version="1.0")
-        self.client = messaging.get_rpc_client(rpc.TRANSPORT, target, serializer=ContextSerializer())
+        self.client = messaging.get_rpc_client(
+            rpc.TRANSPORT, target, serializer=ContextSerializer(), transport_options=MANDATORY)
 
     def check_live_migration(self, context, request):
         """Can the instance go there?
@@ -80,15 +90,17 @@ class MigrationCompatAPI:
         wait = _breaker.wait(reset)
         if wait:
             raise NoAnswer(f"novacompat has not answered lately, it is asked again in {wait:.0f} s")
-        client = self.client.prepare(version=version, timeout=timeout, retry=RETRIES)
         try:
-            answer = client.call(context, method, **arguments)
+            answer = self._call_until_somebody_listens(timeout, version, context, method, arguments)
         except exception.MigrationPreCheckError:
             _breaker.answered()
             raise
         except messaging.MessagingTimeout:
             _breaker.unanswered(threshold, reset)
             raise NoAnswer(f"novacompat did not answer in {timeout} s") from None
+        except messaging.MessageUndeliverable as error:
+            _breaker.unanswered(threshold, reset)
+            raise NoAnswer(f"novacompat is not there: nothing listens on {error.exchange}/{error.routing_key}") from None
         except messaging.RemoteError as error:
             _breaker.answered()
             raise NoAnswer(f"novacompat failed: {error.exc_type}: {_first_line(error.value)}") from None
@@ -101,6 +113,18 @@ class MigrationCompatAPI:
             raise NoAnswer(f"novacompat failed: {type(error).__name__}: {_first_line(error)}") from None
         _breaker.answered()
         return answer
+
+    def _call_until_somebody_listens(self, timeout, version, context, method, arguments):
+        begin = time.monotonic()
+        while True:
+            waited = time.monotonic() - begin
+            try:
+                return self.client.prepare(version=version, timeout=timeout - waited, retry=RETRIES).call(
+                    context, method, **arguments)
+            except messaging.MessageUndeliverable:
+                if waited >= min(RESTART, timeout / 2):
+                    raise
+            time.sleep(RESTART_POLL)
 
 
 def _first_line(text):
