@@ -159,6 +159,14 @@ describe("where-can-it-go", () => {
 		expect(JSON.parse(stdout).hosts).toHaveLength(1);
 	});
 
+	test.fails("nowhere but where it is: there is nobody to ask about", async () => {
+		expect(await run("where-can-it-go", ACCEPTED, "test_compute0", "test_compute0")).toEqual({
+			status: 64,
+			stdout: "",
+			stderr: "novacompat: the instance leaves test_compute0, expected another host too\n",
+		});
+	});
+
 	test("for a program: what the service says", async () => {
 		const { stdout } = await run("where-can-it-go", ACCEPTED, "test_compute0", "test_compute1", "--format", "json");
 		expect(JSON.parse(stdout)).toMatchObject({ hosts: [{ host: "test_compute1", verdict: "accept" }] });

@@ -289,6 +289,11 @@ describe("check_live_migration", () => {
 	test.each(MISTAKES)("%j", async (args, excType, value) => {
 		expect(await call("check_live_migration", args)).toMatchObject({ excType, module: "builtins", value });
 	});
+
+	test.fails("a request in single quotes is no object", async () => {
+		const failed = await call("check_live_migration", { request: "{'instance_uuid': 1}" });
+		expect(failed).toMatchObject({ value: "request is \"{'instance_uuid': 1}\", expected an object" });
+	});
 });
 
 describe("rank_destinations", () => {
