@@ -1,7 +1,7 @@
 import type { Ranking } from "../compat/rank.ts";
 import { z } from "../zod.ts";
 import { DecisionReply, type DryRunOptions, dryRun } from "./dry-run.ts";
-import { bestExitCode, exitCodeOf } from "./exit-codes.ts";
+import { bestExitCode, exitCodeOf, UsageError } from "./exit-codes.ts";
 import { rankingRows, renderRanking } from "./rank.ts";
 import { renderDecision, terminalColour } from "./render/decision.ts";
 
@@ -21,6 +21,7 @@ export function whereCanItGo(
 ): Promise<number> {
 	// Whoever names all hosts means the others.
 	const others = dest_hosts.filter((host) => host !== source_host);
+	if (others.length === 0) throw new UsageError(`the instance leaves ${source_host}, expected another host too`);
 	const request = { instance_uuid, source_host, dest_hosts: others };
 	const question = { method: "rank_destinations", version: "1.1", request, answer: RankingReply };
 	return dryRun(question, options, (ranking) => {

@@ -13,7 +13,7 @@ type Args = Readonly<Record<string, unknown>>;
 
 /** That of `check_live_migration`. @throws {InvalidRequest} */
 export function readOwnRequest(args: Args): PrecheckRequest {
-	const fields = fieldsOf(args["request"], "request");
+	const fields = requestOf(args);
 	const [departure, dest_host] = [readDeparture(args, fields), requiredText(fields, "request", "dest_host")];
 	if (dest_host !== departure.source_host) return { ...departure, dest_host };
 	// What the instance has is in use there, so that other devices would be all there is to compare.
@@ -24,27 +24,33 @@ export function readOwnRequest(args: Args): PrecheckRequest {
 
 /** That of `rank_destinations`. @throws {InvalidRequest} */
 export function readRankRequest(args: Args): RankRequest {
-	const fields = fieldsOf(args["request"], "request");
-	const dest_hosts = fields?.["dest_hosts"];
+	const fields = requestOf(args);
+	const dest_hosts = fields["dest_hosts"];
 	if (!isTextList(dest_hosts) || dest_hosts.length > MAX_DEST_HOSTS || !dest_hosts.every(isHostName)) {
 		throw new InvalidRequest(`request.dest_hosts is not a list of at most ${MAX_DEST_HOSTS} host names`);
 	}
-	const limit = fields?.["limit"] ?? undefined;
+	const limit = fields["limit"] ?? undefined;
 	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
 		throw new InvalidRequest(`request.limit is ${shown(limit)}, expected a whole number of at least 1`);
 	}
 	return { ...readDeparture(args, fields), dest_hosts, limit };
 }
 
-function readDeparture(args: Args, fields: ReturnType<typeof fieldsOf>): Departure {
-	const devices = readDevices(args["devices"] ?? fields?.["devices"] ?? undefined);
+function requestOf({ request }: Args): Args {
+	const fields = fieldsOf(request, "request");
+	if (fields) return fields;
+	throw new InvalidRequest(`request is ${Array.isArray(request) ? "a list" : shown(request)}, expected an object`);
+}
+
+function readDeparture(args: Args, fields: Args): Departure {
+	const devices = readDevices(args["devices"] ?? fields["devices"] ?? undefined);
 	return {
 		// As Nova and agents write it: uuids are compared as texts.
 		instance_uuid: requiredText(fields, "request", "instance_uuid").toLowerCase(),
 		source_host: requiredText(fields, "request", "source_host"),
 		devices,
-		ports: portsOf(fields?.["vifs"]),
-		announced: announcedDevices(fields?.["flavor_extra_specs"], fields?.["pci_requests"]),
+		ports: portsOf(fields["vifs"]),
+		announced: announcedDevices(fields["flavor_extra_specs"], fields["pci_requests"]),
 	};
 }
 
