@@ -72,6 +72,17 @@ describe("a policy that cannot be meant is refused with its place", () => {
 		[override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-21T10:00:00Z"), "2:72", /later than created/],
 		[override("{ device: d }", "today"), "2:41", /expected a time/],
 	];
+	const IMPOSSIBLE = ["2026-13", "2026-11-31", "2026-02-29", "0000-00-00"];
+	test.fails.each(IMPOSSIBLE)("the date %s is in no calendar", (date) => {
+		const path = file(`rules:\n  - { attribute: a, kind: equal, date: ${date} }\n`);
+		const expected = `${path}:2:40: rules.0.date: expected a date as 2026-08-21 or 2026-08, got "${date}"`;
+		expect(() => readPolicy(path)).toThrow(expected);
+	});
+	test.each(["2026", "2026-08", "2028-02-29"])("the date %s is in the calendar", (date) => {
+		const { rules } = readPolicy(file(`rules:\n  - { attribute: a, kind: equal, date: ${date} }\n`));
+		expect(rules).toEqual([{ attribute: "a", kind: "equal", date }]);
+	});
+
 	test.each(MISTAKES)("%j at %s", (text, place, message) => {
 		const path = file(text);
 		expect(() => readPolicy(path)).toThrow(message);
