@@ -2,9 +2,15 @@ import type { Rule as RuleData } from "../compat/policy.ts";
 import { z } from "../zod.ts";
 
 const Name = z.string().min(1);
+/** Of the calendar: no month has a day 32, and February not always a day 29. */
+const Day = z.iso.date();
 
 /** When something was looked up: a day, a month or a year. */
-export const DateText = z.string().regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, "expected a date as 2026-08-21 or 2026-08");
+export const DateText = z
+	.string()
+	.refine((text) => /^\d{4}(-\d{2}){0,2}$/.test(text) && Day.safeParse(`${text}-01-01`.slice(0, 10)).success, {
+		error: ({ input }) => `expected a date as 2026-08-21 or 2026-08, got ${JSON.stringify(input)}`,
+	});
 
 /** What every rule may have. */
 const COMMON = {
