@@ -209,12 +209,29 @@ describe("lint", () => {
 		expect(findings[0]?.startsWith(`${path}:${place}: `)).toBe(true);
 	});
 
+	/** Ids that are names or in the decimal system: the class or rule is read, and is about no device. */
+	const STRANGE_IDS: readonly (readonly [string, string, string])[] = [
+		["classes: [{ name: a, match: { driver: nvidia, vendor: [10de, NVIDIA] } }]\n", "1:62", 'vendor "NVIDIA"'],
+		["classes: [{ name: a, match: { device: mlx5* } }]\n", "1:39", 'device "mlx5*"'],
+		["rules: [{ attribute: revision, kind: none_of, values: [a1, rev-a1] }]\n", "1:60", 'revision "rev-a1"'],
+		[
+			"classes: [{ name: a, match: {}, rules: [{ attribute: class, kind: one_of, values: [display] }] }]\n",
+			"1:84",
+			'class "display"',
+		],
+	];
+	test.fails.each(STRANGE_IDS)("%j at %s: no device has %s", (text, place, id) => {
+		const path = file(`${text}...\n`);
+		const expected = `${path}:${place}: no device has ${id}: expected hexadecimal digits, as 10de or 10d*`;
+		expect(lintPolicy(path, NOW)).toEqual([expected]);
+	});
+
 	/** Nothing to say about these. */
 	const GOOD = [
 		"",
 		"rules: [{ attribute: software_version, kind: ignore }, { attribute: never_heard_of, kind: equal }]\n",
 		'classes:\n  - { name: a, match: { driver: "xy*" } }\n  - { name: b, match: { driver: "x*" } }\n',
-		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { vendor: x } }\n",
+		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { vendor: 8086 } }\n",
 		"classes:\n  - { name: a, match: { driver: x } }\n  - { name: b, match: { driver: [x, y] } }\n",
 		"classes: [{ name: a, match: { kind: mdev }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		"classes: [{ name: a, match: { kind: mdev_type }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
@@ -222,6 +239,8 @@ describe("lint", () => {
 		"classes: [{ name: a, match: { x: y }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T01:00:00Z"),
 		override("{ device: d }", "2026-08-21T10:00:00+02:00", "2026-08-22T01:00:00+02:00"),
+		"classes: [{ name: a, match: { vendor: ['0x10DE', 10d*, '*'], driver: NVIDIA, parent_vendor: NVIDIA } }]\n",
+		"rules: [{ attribute: class, kind: one_of, values: [0x0302, 030200] }, { attribute: x, kind: one_of, values: [y] }]\n",
 		"unknown: accept\n",
 		"unknown: { agent.tls: reject, attribute.unreadable: accept }\n",
 		'unknown: { agent.timeout: accept_stale, "agent.*": accept_stale, "*": accept_stale }\n',
