@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fits, fitsOne } from "../compat/device-class.ts";
+import { isHexadecimal, normalise } from "../compat/normalise.ts";
 import { expiredText, hasExpired } from "../compat/override.ts";
 import type { DeviceClass, Policy, Rule, UnknownPolicy } from "../compat/policy.ts";
 import { isClosed, readYamlWithPlaces } from "../yaml.ts";
@@ -20,11 +21,16 @@ export function lintPolicy(file: string, now: number): readonly string[] {
 	const findings = [
 		...duplicateRules(rules, ["rules"]),
 		...unfiredRules(rules, ["rules"]),
+		...strangeValues(rules, ["rules"]),
 		...acceptedStale(policy.unknown, ["unknown"]),
 		...classes.flatMap((one, index) => [
 			...unreachable(one, classes.slice(0, index), index),
 			...duplicateRules(one.rules, ["classes", index, "rules"]),
 			...unfiredRules(one.rules, ["classes", index, "rules"], one),
+			...strangeValues(one.rules, ["classes", index, "rules"]),
+			...Object.entries(one.match).flatMap(([name, patterns]) =>
+				strangeIds(name, patterns, ["classes", index, "match", name]),
+			),
 			...acceptedStale(one.unknown ?? {}, ["classes", index, "unknown"]),
 		]),
 		...expired(policy, now),
@@ -72,6 +78,22 @@ function unfiredRules(rules: readonly Rule[], path: Path, { match }: Partial<Dev
 		const kinds = match?.["kind"] ?? ["mdev"];
 		if (attribute !== "mdev_type" || kinds.some((one) => one.startsWith("mdev"))) return [];
 		return [{ path: at, message: "the rule can never fire: only mdevs have an mdev_type" }];
+	});
+}
+
+function strangeValues(rules: readonly Rule[], path: Path): readonly Finding[] {
+	return rules.flatMap(({ attribute, values = [] }, index) =>
+		strangeIds(attribute, values, [...path, index, "values"]),
+	);
+}
+
+/** Names in the place of ids: the kernel has none. */
+function strangeIds(attribute: string, ids: readonly string[], path: Path): readonly Finding[] {
+	if (!isHexadecimal(attribute)) return [];
+	return ids.flatMap((id, index) => {
+		if (/^[0-9a-f*]+$/.test(normalise(attribute, id))) return [];
+		const message = `no device has ${attribute} ${JSON.stringify(id)}: expected hexadecimal digits, as 10de or 10d*`;
+		return [{ path: [...path, index], message }];
 	});
 }
 
