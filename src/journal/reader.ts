@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Policy } from "../compat/policy.ts";
 import type { Asked, Basis } from "../precheck.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
@@ -8,8 +8,7 @@ import { CannotBeMadeAgain } from "./cannot-be-made-again.ts";
 import { type DecisionEntry, Entry, type SnapshotEntry } from "./entry.ts";
 import { journalFiles } from "./files.ts";
 import { DamagedLine, openLine } from "./line.ts";
-
-const NEWLINE = 0x0a;
+import { linesIn } from "./lines.ts";
 
 /** A decision of a journal. */
 export interface JournalEntry extends DecisionEntry {
@@ -31,8 +30,10 @@ export function* readJournal(
 		const files = statSync(path).isDirectory() ? journalFiles(path) : [path];
 		for (const file of files) {
 			const lines = new JournalLines(damaged);
-			for (const [number, line] of linesOf(readFileSync(file))) {
-				const entry = lines.read(line, `${file}:${number}`);
+			let number = 0;
+			for (const line of linesIn(file)) {
+				number++;
+				const entry = line.length > 0 ? lines.read(line, `${file}:${number}`) : undefined;
 				if (entry) yield entry;
 			}
 		}
@@ -115,16 +116,5 @@ export class JournalLines {
 		const snapshot = { ...host, devices };
 		this.#snapshots.set(digest, snapshot);
 		return snapshot;
-	}
-}
-
-/** Lines with their numbers, without their ends; empty ones are none. */
-function* linesOf(bytes: Buffer): Generator<readonly [number: number, line: Buffer]> {
-	let number = 1;
-	for (let start = 0; start < bytes.length; number++) {
-		const end = bytes.indexOf(NEWLINE, start);
-		const line = bytes.subarray(start, end === -1 ? bytes.length : end);
-		if (line.length > 0) yield [number, line];
-		start = end === -1 ? bytes.length : end + 1;
 	}
 }

@@ -51,12 +51,16 @@ export interface RecordingLine {
 	readonly place: string;
 }
 
-export function linesOf(text: string, file: string): readonly RecordingLine[] {
-	const lines = text.split("\n");
-	if (/^\s*\{\s*$/.test(lines[0] ?? "")) return [{ text, place: `${file}:1` }];
-	return lines
-		.map((line, index) => ({ text: line, place: `${file}:${index + 1}` }))
-		.filter(({ text }) => text.trim() !== "");
+/** `lines`: of the file, without their ends. */
+export function* linesOf(lines: Iterable<string>, file: string): Generator<RecordingLine, void, undefined> {
+	const whole: string[] = [];
+	let number = 0;
+	for (const text of lines) {
+		number++;
+		if (whole.length > 0 || (number === 1 && /^\s*\{\s*$/.test(text))) whole.push(text);
+		else if (text.trim() !== "") yield { text, place: `${file}:${number}` };
+	}
+	if (whole.length > 0) yield { text: whole.join("\n"), place: `${file}:1` };
 }
 
 /** The message of a line; none where it is told a second time. Throws InvalidRecording. */

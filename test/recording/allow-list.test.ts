@@ -11,7 +11,7 @@ const FOLDERS = ["recordings", "recording/nova", "recording/firehose"].map(
 /** Every message that was captured, of Nova and of oslo.messaging. */
 const captured: readonly (readonly [name: string, message: RecordedMessage["message"]])[] = FOLDERS.flatMap((folder) =>
 	readdirSync(folder).flatMap((file) =>
-		linesOf(readFileSync(`${folder}/${file}`, "utf8"), file).flatMap((line) => {
+		[...linesOf(readFileSync(`${folder}/${file}`, "utf8").split("\n"), file)].flatMap((line) => {
 			const message = readLine(line)?.message;
 			return message ? [[line.place, message] as const] : [];
 		}),

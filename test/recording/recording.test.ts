@@ -10,7 +10,7 @@ import { linesOf, readLine } from "../../src/recording/recording.ts";
 const FIREHOSE = `${import.meta.dirname}/firehose`;
 
 function read(text: string) {
-	return linesOf(text, "x.jsonl").flatMap((line) => readLine(line) ?? []);
+	return [...linesOf(text.split("\n"), "x.jsonl")].flatMap((line) => readLine(line) ?? []);
 }
 
 describe("captures of RabbitMQ's firehose", () => {

@@ -34,6 +34,6 @@ test("numbers that JavaScript's own JSON has not are recorded digit by digit, an
 		const body = sealEnvelope({ method: "ping", args: { arg: item }, _timeout: 10n ** 20n });
 		recorder.record({ exchange: "nova", routing_key: "compute" }, { ...JSON_BODY, body });
 	}
-	const read = linesOf(lines.join(""), "x.jsonl").map((line) => readLine(line)?.message);
+	const read = [...linesOf(lines.join("").split("\n"), "x.jsonl")].map((line) => readLine(line)?.message);
 	expect(read).toEqual(arg.map((item) => ({ method: "ping", args: { arg: item }, _timeout: 10n ** 20n })));
 });

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
+import { linesIn } from "../../journal/lines.ts";
 import { type JournalEntry, JournalLines } from "../../journal/reader.ts";
 import { reduceMessage } from "../../recording/allow-list.ts";
 import { InvalidRecording } from "../../recording/invalid-recording.ts";
@@ -25,9 +26,12 @@ export function readRecordings(files: readonly string[], damaged: (text: string)
 	let shared = false;
 	for (const file of files) {
 		const journal = new JournalLines(damaged);
-		for (const line of linesOf(readFileSync(file, "utf8"), file)) {
+		if (statSync(file).isDirectory()) {
+			throw new InvalidRecording(`${file}: is a directory, expected a file of recorded messages`);
+		}
+		for (const line of linesOf(textsIn(file), file)) {
 			const type = typeOf(line);
-			if (type === "recording") shared ||= /"shared": ?true/.test(line.text);
+			if (type === "recording") shared ||= isShared(line);
 			else if (type !== undefined) {
 				const entry = journal.read(Buffer.from(line.text), line.place);
 				if (entry) entries.push(entry);
@@ -38,6 +42,19 @@ export function readRecordings(files: readonly string[], damaged: (text: string)
 		}
 	}
 	return { messages, entries, shared };
+}
+
+function* textsIn(file: string): Generator<string, void, undefined> {
+	for (const line of linesIn(file)) yield line.toString("utf8");
+}
+
+/** What the first line says, which tells the version too. */
+function isShared({ text, place }: RecordingLine): boolean {
+	const version = /"schema_version": ?("[^"]*")/.exec(text)?.[1] ?? "none";
+	if (!/^"1\.\d+"$/.test(version)) {
+		throw new InvalidRecording(`${place}: a recording of schema_version ${version}, expected 1.x`);
+	}
+	return /"shared": ?true/.test(text);
 }
 
 /** Those of our recordings begin with when the message came; the disk may have had no room for the end. */
