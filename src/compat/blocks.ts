@@ -114,7 +114,7 @@ function parseValue(text: string, variables: Map<string, Variable>): Template {
 	if (!text.startsWith('"')) return parseTemplate(text, variables);
 	const value = unquote(text);
 	if (value.includes('"')) throw new MalformedTemplate(`expected one quoted text, got ${text}`);
-	return { parts: value === "" ? [] : [value], divisor: 1 };
+	return { parts: [value], divisor: 1 };
 }
 
 function withoutComment(line: string): string {
