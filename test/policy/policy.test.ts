@@ -72,6 +72,26 @@ describe("a policy that cannot be meant is refused with its place", () => {
 		[override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-21T10:00:00Z"), "2:72", /later than created/],
 		[override("{ device: d }", "today"), "2:41", /expected a time/],
 	];
+	/** What is told of an option that there is not. */
+	const UNKNOWN: readonly (readonly [string, string])[] = [
+		["rulse: []\n", '1:1: unknown option "rulse", expected rules?'],
+		["polices: []\nunknwon: accept\n", '2:1: unknown option "unknwon", expected unknown?'],
+		[
+			"classes:\n  - { name: a, match: {}, macth: { kind: pci } }\n",
+			'2:26: unknown option "macth", expected match or migration?',
+		],
+		["rules:\n  - { attribute: a, kind: equal, sevrity: off }\n", '2:34: unknown option "sevrity", expected severity?'],
+		["overrides:\n  - { scope: { target: cmp-01 } }\n", '2:16: unknown option "target", expected target_host?'],
+	];
+	test.fails.each(UNKNOWN)("%j: %s", (text, message) => {
+		const path = file(text);
+		expect(() => readPolicy(path)).toThrow(`${path}:${message}`);
+	});
+	test("of one that is like no other, nothing more", () => {
+		const path = file("exepct: 1\n");
+		expect(() => readPolicy(path)).toThrow(/:1:1: unknown option "exepct"$/);
+	});
+
 	const IMPOSSIBLE = ["2026-13", "2026-11-31", "2026-02-29", "0000-00-00"];
 	test.each(IMPOSSIBLE)("the date %s is in no calendar", (date) => {
 		const path = file(`rules:\n  - { attribute: a, kind: equal, date: ${date} }\n`);
