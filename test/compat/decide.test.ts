@@ -156,7 +156,9 @@ describe("kinds", () => {
 	test("a vDPA device lands on one only", () => {
 		const device = (id: string, kind: Candidate["kind"]) => mdev(id, v1, { kind });
 		expect(ask([device("s", "vdpa")], [device("t", "vdpa")]).mapping).toEqual({ s: "t" });
-		expect(codes(ask([device("s", "vdpa")], [device("t", "pci")]))).toEqual(["candidate.none"]);
+		expect(ask([device("s", "vdpa")], [device("t", "pci")]).reasons).toMatchObject([
+			{ code: "candidate.none", message: "cmp-02 has no free vDPA device for cmp-01 s" },
+		]);
 	});
 
 	test("an mdev may land on a free mdev that exists already", () => {

@@ -149,6 +149,38 @@ test("what is allowed is allowed pair by pair", () => {
 	);
 });
 
+test("what is possible pair by pair is allowed, where there is room for all", () => {
+	fc.assert(
+		fc.property(world, ({ devices, candidates, unknown }) => {
+			const policy = { ...DEFAULT_POLICY, unknown };
+			const seats = candidates.flatMap((one) => Array.from({ length: one.capacity }, () => one));
+			const fits = devices.map((device) => seats.map((seat) => ask([device], [seat], policy).allowed));
+			const without = (free: readonly number[], seat: number) => free.filter((other) => other !== seat);
+			const canAll = ([first, ...rest]: typeof fits, free: readonly number[]): boolean =>
+				first === undefined || free.some((seat) => first[seat] && canAll(rest, without(free, seat)));
+			expect(ask(devices, candidates, policy).allowed).toBe(canAll(fits, [...seats.keys()]));
+		}),
+		{ numRuns: 100 },
+	);
+});
+
+test("by whatever names the hosts go, nothing but the names and the id is another", () => {
+	const [source_host, target_host] = ["a.example.org", "0"];
+	const renamed = (text: string) => text.replaceAll("cmp-01", source_host).replaceAll("cmp-02", target_host);
+	fc.assert(
+		fc.property(world, ({ devices, candidates, unknown }) => {
+			const policy = { ...DEFAULT_POLICY, unknown };
+			const { id: _id, text: _text, reasons, ...same } = ask(devices, candidates, policy);
+			const messages = reasons.map((one) => ({ ...one, message: renamed(one.message) }));
+			expect(decide({ source_host, target_host, devices, candidates, policy })).toMatchObject({
+				...same,
+				reasons: messages,
+			});
+		}),
+		{ numRuns: 100 },
+	);
+});
+
 const STRICTER: readonly Partial<Policy>[] = [
 	{ newer_source: "reject" },
 	{ cross_type: "never" },
