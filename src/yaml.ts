@@ -136,7 +136,10 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 	const problems = result.error.issues.flatMap((issue) => {
 		const name = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
 		if (issue.code === "unrecognized_keys") {
-			return issue.keys.map((key) => `${place([...issue.path, key], "key")}: unknown option "${quotable(key)}"`);
+			const names = issue.message.split(" ");
+			return issue.keys.map(
+				(key) => `${place([...issue.path, key], "key")}: unknown option "${quotable(key)}"${alike(key, names)}`,
+			);
 		}
 		if (issue.code === "invalid_key")
 			return issue.issues.map(({ message }) => `${place(issue.path, "key")}: ${name}${message}`);
@@ -146,6 +149,12 @@ function checked<T>(written: readonly Written[], schema: Schema<T>): Placed<T> {
 		return [`${place(issue.path, "value")}: ${name}${expectation(issue)}${got}`];
 	});
 	throw new ConfigError(problems.join("\n"));
+}
+
+/** The options that may be meant, which begin as what was written does. */
+function alike(key: string, names: readonly string[]): string {
+	const found = names.filter((name) => name.startsWith(key.slice(0, 2)));
+	return found.length === 0 ? "" : `, expected ${found.join(" or ")}?`;
 }
 
 /** What zod calls otherwise. */

@@ -257,7 +257,7 @@ const FILE: Schema<Given> = {
 		const issues: z.core.$ZodIssue[] = [];
 		for (const [name, value] of Object.entries(document)) {
 			if (!isOption(name)) {
-				issues.push({ code: "unrecognized_keys", keys: [name], path: [], message: "" });
+				issues.push({ code: "unrecognized_keys", keys: [name], path: [], message: Object.keys(OPTIONS).join(" ") });
 				continue;
 			}
 			const { kind } = OPTIONS[name];

@@ -56,7 +56,7 @@ function hinted<T>(read: () => T): T {
 		return read();
 	} catch (error) {
 		if (!(error instanceof ConfigError)) throw error;
-		const unknown = [...error.message.matchAll(/: unknown option "(\w+)"$/gm)].map(([, name = ""]) => name);
+		const unknown = [...error.message.matchAll(/: unknown option "(\w+)"/g)].map(([, name = ""]) => name);
 		const [ofAgent] = unknown.filter((name) => (AGENT_OPTIONS as readonly string[]).includes(name));
 		if (ofAgent === undefined) throw error;
 		throw new ConfigError(`${error.message}\n${ofAgent} is an option of the agent: expected --agent?`, {

@@ -224,7 +224,7 @@ describe("the running agent", () => {
 		};
 		const refused = "ERROR novacompat.agent [-] configuration not reloaded, everything stays as it was: ";
 		expect(await reload(`${yaml}debug: true\nscan_intervall: 30\n`)).toEqual([
-			`${refused}FILE:4:1: unknown option "scan_intervall"`,
+			`${refused}FILE:4:1: unknown option "scan_intervall", expected scan_interval?`,
 		]);
 		expect(await reload(`${yaml}debug: true\ntls_cert: agent.pem\n`)).toEqual([
 			`${refused}tls_cert, tls_key and tls_client_ca are only used together`,

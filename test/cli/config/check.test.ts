@@ -131,7 +131,7 @@ policy.yaml:1:9: the rule can never fire: base_type is judged as the device's ow
 
 	/** what is added to a sound configuration, other files, what is said */
 	const UNUSABLE: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
-		["debgu: true\n", {}, /^novacompat: novacompat\.yaml:3:1: unknown option "debgu"\n$/],
+		["debgu: true\n", {}, /^novacompat: novacompat\.yaml:3:1: unknown option "debgu", expected debug\?\n$/],
 		["policy_file: none.yaml\n", {}, /^novacompat: none\.yaml: ENOENT/],
 		[
 			"policy_file: policy.yaml\n",
@@ -330,7 +330,7 @@ describe("novacompat config check --agent", () => {
 		expect(check(`${SOUND}debugg: true\nlisten: 127.0.0.1:0\n`)).toMatchObject({
 			status: 78,
 			stderr: expect.stringMatching(
-				/^novacompat: .*"debugg"\n.*unknown option "listen"\nlisten is an option of the agent: expected --agent\?\n$/,
+				/^novacompat: .*"debugg", expected debug\?\n.*unknown option "listen"\nlisten is an option of the agent: expected --agent\?\n$/,
 			),
 		});
 	});

@@ -72,7 +72,11 @@ describe("SIGHUP", () => {
 	});
 
 	test.each([
-		["an unknown option", { "serve.yaml": `${SERVE}debugg: true\n` }, 'DIR/serve.yaml:3:1: unknown option "debugg"'],
+		[
+			"an unknown option",
+			{ "serve.yaml": `${SERVE}debugg: true\n` },
+			'DIR/serve.yaml:3:1: unknown option "debugg", expected debug?',
+		],
 		["broken YAML", { "serve.yaml": `${SERVE}debug: [true\n` }, /DIR\/serve\.yaml:4:1: /],
 		[
 			"a policy that is not there",
