@@ -53,6 +53,20 @@ test.each(["software_version", "compatible_pci_ids"])("%s is a declaration, also
 	expect(ask([device], [device]).reasons).toHaveLength(1);
 });
 
+/** Both hosts have these, and say nothing by them. */
+const EMPTY = { interface_version: "", interface_version_compatible: "" };
+test.fails.each([
+	["cannot be read", mdev("s", { interface_version: "" }, { unreadable: { interface_version_compatible: "EIO" } })],
+	["has items", mdev("s", { ...EMPTY, interface_version_compatible: "1.0-" })],
+] as const)("a list of the side that is not asked is no declaration, also one that %s", (_, device) => {
+	for (const one of [device, mdev("s", EMPTY)]) {
+		expect(ask([one], [mdev("t", EMPTY)])).toMatchObject({
+			verdict: "unknown",
+			reasons: [{ code: "declaration.none" }],
+		});
+	}
+});
+
 const texts = fc.record(
 	{
 		software_version: fc.constantFrom("1.0.0", "1.0.1", "1.1.0", ""),
