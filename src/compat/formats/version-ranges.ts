@@ -1,4 +1,4 @@
-import { attributeOf, hasAttribute } from "../device.ts";
+import { attributeOf, hasAttribute, says } from "../device.ts";
 import { normalise } from "../normalise.ts";
 import {
 	attributeNames,
@@ -29,20 +29,25 @@ export function versionRanges(pair: Pair): Judgement {
 	const covers: string[] = [];
 	const reasons: Reason[] = [];
 	const attributes = declaredAttributes(pair);
+	const { direction } = pair.policy;
+	const asked = {
+		"target-accepts": [pair.target],
+		"source-declares": [pair.source],
+		both: [pair.target, pair.source],
+	}[direction];
 	let idle = attributes.length > 0;
 	for (const attribute of attributes) {
 		const list = `${attribute}${SUFFIX}`;
 		covers.push(list);
 		const target = hasAttribute(pair.target, list);
 		const source = hasAttribute(pair.source, list);
-		const { direction } = pair.policy;
 		if (direction !== "source-declares" && target) reasons.push(...judge(pair, attribute, "target"));
 		if (direction !== "target-accepts" && source) reasons.push(...judge(pair, attribute, "source"));
 		// The list of one side is no word for the other side, where both are asked: it is judged as without a list (E12).
-		const isDeclared = { "target-accepts": target, "source-declares": source, both: target && source }[direction];
+		const isDeclared = asked.every((side) => hasAttribute(side, list));
 		if (isDeclared) covers.push(attribute);
 		else if (direction !== "both") reasons.push(notConsulted(pair, attribute, list));
-		idle &&= !isDeclared || ![attribute, list].some((name) => isSaid(pair, name));
+		idle &&= !isDeclared || !(isSaid(pair, attribute) || asked.some((side) => says(side, list)));
 	}
 	return { covers, reasons, ...(idle && { idle }) };
 }
