@@ -77,6 +77,12 @@ test("what the policy lets pass goes before what must be provisioned, which nobo
 	expect(settled(overridden)).toEqual({ verdict: "unknown", taken: { s: "X", t: "Z" }, left_out: [] });
 });
 
+test("what somebody took upon himself is used for nobody, where warnings are enough for all", () => {
+	const warned = (seat: Seat) => option(seat, ["version.source_newer"]);
+	const wishes = { s: [warned(W), option(X, ["override.used"])], t: [warned(W), warned(Y)] };
+	expect(settled(wishes)).toEqual({ verdict: "accept", taken: { s: "W", t: "Y" }, left_out: [] });
+});
+
 test("of what neither lets pass, what is known is the better verdict", () => {
 	const [tolerated, conditional] = [option(X, ["declaration.none"]), option(Y, ["dynamic.set"])];
 	const one = { s: [conditional, tolerated], t: [tolerated, option(Z, ["dynamic.set"])], u: [tolerated] };
