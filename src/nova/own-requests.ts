@@ -39,7 +39,9 @@ export function readRankRequest(args: Args): RankRequest {
 function requestOf({ request }: Args): Args {
 	const fields = fieldsOf(request, "request");
 	if (fields) return fields;
-	throw new InvalidRequest(`request is ${Array.isArray(request) ? "a list" : shown(request)}, expected an object`);
+	// Not what it is: in a place of its own each value is known to be an id or a name, this may be a token.
+	const kind = Array.isArray(request) ? "list" : typeof request;
+	throw new InvalidRequest(`request is ${request === null ? "null" : `a ${kind}`}, expected an object`);
 }
 
 function readDeparture(args: Args, fields: Args): Departure {

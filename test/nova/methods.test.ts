@@ -261,7 +261,7 @@ describe("check_live_migration", () => {
 		[{ request, zz: 1 }, "TypeError", "check_live_migration() got an unexpected keyword argument 'zz'"],
 		[{ request: null }, "ValueError", "request is null, expected an object"],
 		[{ request: [request] }, "ValueError", "request is a list, expected an object"],
-		[{ request: "{'instance_uuid': 1}" }, "ValueError", "request is \"{'instance_uuid': 1}\", expected an object"],
+		[{ request: "{'instance_uuid': 1}" }, "ValueError", "request is a string, expected an object"],
 		[{ request: {} }, "ValueError", "request.instance_uuid is missing, expected a text of 1 to 255 characters"],
 		[
 			{ request: { ...request, dest_host: 5 } },
