@@ -228,6 +228,27 @@ describe("what a scan is told and tells of itself", () => {
 		expect(device?.unreadable).toEqual({ software_version: "ETIMEDOUT" });
 		expect(device?.attributes["interface_version"]).toBe("1.0.0");
 	});
+
+	test.fails("... nor is the same attribute of what else is on its bus: one driver answers for all of them", () => {
+		const { sysfs, libvirt } = temporaryHost();
+		const files = { software_version: "1.0.0", interface_version: "1.0.0" };
+		for (const address of ["0000:3b:10.0", "0000:3b:10.2", "0000:3c:10.0"]) populatePci(sysfs, { address, files });
+		const gpu = populatePci(sysfs, { address: "0000:41:00.0" });
+		for (const type of ["nvidia-558", "nvidia-559"]) populateMdevType(sysfs, gpu, { type, available_instances: "4" });
+		const silent = [
+			join(sysfs, "devices/pci0000:3b/0000:3b:10.0/software_version"),
+			join(gpu, "mdev_supported_types/nvidia-558/available_instances"),
+		];
+		const watch = { ...nothingStuck, stuck: new Set(silent) };
+		const { devices } = takeSnapshot({ host: "cmp", sysfsRoot: sysfs, libvirtDir: libvirt, watch });
+		const unread = devices.filter(({ unreadable }) => Object.values(unreadable).includes("ETIMEDOUT"));
+		expect(unread.map(({ id, unreadable }) => `${id} ${Object.keys(unreadable)}`)).toEqual([
+			"0000:3b:10.0 software_version",
+			"0000:3b:10.2 software_version",
+			"0000:41:00.0/nvidia-558 available_instances",
+			"0000:41:00.0/nvidia-559 available_instances",
+		]);
+	});
 });
 
 describe("who uses what: devices that libvirt names in its own way", () => {
