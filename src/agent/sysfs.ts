@@ -6,6 +6,9 @@ import { type Reading, readingOf } from "./reading.ts";
 /** A path that is more than one name. */
 const HAS_STEPS = /\/|^\.\.?$/;
 
+/** Up to the bus of the last PCI function in a path. */
+const BUS = /^.*\/[0-9a-f]{4}:[0-9a-f]{2}:(?=[01][0-9a-f]\.[0-7]\/)/;
+
 /** The tree cannot be read at all; one unreadable attribute is a `Reading`, not this. */
 export class SysfsError extends Error {
 	override readonly name: string = "SysfsError";
@@ -24,7 +27,10 @@ export class UnlistableError extends SysfsError {
 
 /** Who looks after a scan: a read of sysfs can take as long as the driver behind it likes. */
 export interface ScanWatch {
-	/** Real paths of attributes that a read did not come back from: they are unreadable, `ETIMEDOUT`. */
+	/**
+	 * Real paths of attributes that a read did not come back from: they are unreadable, `ETIMEDOUT`, and so is what has the same
+	 * name elsewhere on the same bus. The driver of a board hangs for each of its functions, and each would cost a scan.
+	 */
 	readonly stuck: ReadonlySet<string>;
 	/** Called before every read. */
 	alive(): void;
@@ -44,6 +50,8 @@ interface Tree {
 	/** What the path of everything below the root begins with. */
 	readonly prefix: string;
 	readonly watch: ScanWatch;
+	/** What `watch.stuck` stands for, by `onItsBus`. */
+	readonly stuck: ReadonlySet<string>;
 	readonly dropped: Dropped[];
 	readonly buffer: Buffer;
 	/** Directories without a link in their path: what stands in one of them needs no walk down from the root. */
@@ -77,7 +85,8 @@ export function openProc(sysfsRoot: string, watch = UNWATCHED): Sysfs | undefine
 function opened(path: string, watch: ScanWatch): Sysfs {
 	const buffer = Buffer.allocUnsafe(PAGE_BYTES + 1);
 	const prefix = path.endsWith(sep) ? path : path + sep;
-	const tree = { root: path, prefix, watch, dropped: [], buffer, walked: new Set<string>() };
+	const stuck = new Set([...watch.stuck].map(onItsBus));
+	const tree = { root: path, prefix, watch, stuck, dropped: [], buffer, walked: new Set<string>() };
 	return new Sysfs(tree, path, lstatSync(path, { bigint: true }).ino);
 }
 
@@ -171,8 +180,8 @@ export class Sysfs {
 	}
 
 	#attribute(real: string): Buffer | { readonly errno: string } {
-		const { watch, buffer } = this.#tree;
-		if (watch.stuck.has(real)) return { errno: "ETIMEDOUT" };
+		const { watch, stuck, buffer } = this.#tree;
+		if (stuck.size > 0 && stuck.has(onItsBus(real))) return { errno: "ETIMEDOUT" };
 		watch.alive();
 		return readInto(buffer, real);
 	}
@@ -204,6 +213,12 @@ export class Sysfs {
 		const { root, prefix } = this.#tree;
 		return path === root || path.startsWith(prefix);
 	}
+}
+
+/** The same for files of one name on one PCI bus; a path without one stands for itself. */
+function onItsBus(path: string): string {
+	const [bus] = BUS.exec(path) ?? [];
+	return bus === undefined ? path : `${bus} ${basename(path)}`;
 }
 
 /** Of the file itself, should it be a link; undefined when there is none. */

@@ -137,13 +137,21 @@ row(
 	},
 );
 
+/** Reads of the file wait until what is returned is called. */
+async function neverAnswered(file: string): Promise<() => Promise<void>> {
+	const stuck = spawn("/usr/bin/python3", [`${import.meta.dirname}/stuck_file.py`, file]);
+	stopWithTest(stuck);
+	await once(stuck.stdout, "data");
+	return async () => {
+		stuck.stdin.end();
+		await once(stuck, "exit");
+	};
+}
+
 row(61, "a read that never returns and cannot be killed", "p99 < 50 ms, one child in 30 s", async (measure) => {
 	const host = hostWithVf();
 	const agent = await AgentProcess.start(host);
-	const script = `${import.meta.dirname}/stuck_file.py`;
-	const stuck = spawn("/usr/bin/python3", [script, join(host.node, "software_version")]);
-	stopWithTest(stuck);
-	await once(stuck.stdout, "data");
+	const answer = await neverAnswered(join(host.node, "software_version"));
 	const times: number[] = [];
 	let most = 0;
 	let oldest = 0;
@@ -170,9 +178,35 @@ row(61, "a read that never returns and cannot be killed", "p99 < 50 ms, one chil
 	expect(p99).toBeLessThan(50);
 	expect(most).toBeLessThanOrEqual(2);
 	expect(back).toBeGreaterThan(30_000);
-	stuck.stdin.end();
-	await once(stuck, "exit");
+	await answer();
 	await expect.poll(() => agent.children().filter((state) => !state.startsWith("R")).length).toBeLessThanOrEqual(1);
+});
+
+row(61, "a board hangs, with each of its VFs", "ETIMEDOUT of all with the second scan", async (measure) => {
+	const host = hostWithVf();
+	const neighbour = populatePci(host.sysfs, { address: "0000:3b:10.2", driver: "mlx5_vfio_pci", files: FILES });
+	populatePci(host.sysfs, { address: "0000:41:00.0", files: FILES });
+	const agent = await AgentProcess.start(host);
+	const vfs = [host.node, neighbour];
+	const answers = await Promise.all(vfs.map((node) => neverAnswered(join(node, "software_version"))));
+	const started = performance.now();
+	let snapshot: Snapshot;
+	let oldest = 0;
+	do {
+		await sleep(100);
+		const { headers, body } = await agent.ask("/v1/snapshot");
+		oldest = Math.max(oldest, Number(headers["collected-age-ms"]));
+		snapshot = JSON.parse(body);
+	} while (snapshot.generation === 1 && performance.now() - started < 110_000);
+	measure(`after ${seconds(performance.now() - started)}, age up to ${seconds(oldest)}`);
+	await Promise.all(answers.map((answer) => answer()));
+	expect(snapshot.devices.map(({ id, unreadable }) => [id, unreadable])).toEqual([
+		[VF, { software_version: "ETIMEDOUT" }],
+		["0000:3b:10.2", { software_version: "ETIMEDOUT" }],
+		["0000:41:00.0", {}],
+	]);
+	expect(agent.log().match(/scan abandoned/g)).toHaveLength(1);
+	expect(oldest).toBeLessThan(60_000);
 });
 
 row(62, "links in circles and out of the tree", "0 files outside opened", async (measure) => {

@@ -229,7 +229,7 @@ describe("what a scan is told and tells of itself", () => {
 		expect(device?.attributes["interface_version"]).toBe("1.0.0");
 	});
 
-	test.fails("... nor is the same attribute of what else is on its bus: one driver answers for all of them", () => {
+	test("... nor is the same attribute of what else is on its bus: one driver answers for all of them", () => {
 		const { sysfs, libvirt } = temporaryHost();
 		const files = { software_version: "1.0.0", interface_version: "1.0.0" };
 		for (const address of ["0000:3b:10.0", "0000:3b:10.2", "0000:3c:10.0"]) populatePci(sysfs, { address, files });
