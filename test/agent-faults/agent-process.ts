@@ -21,6 +21,11 @@ export interface Reply {
 	readonly took: number;
 }
 
+export interface AgentHost extends Pick<TestHost, "sysfs" | "libvirt"> {
+	/** Shell commands that put something elsewhere before it starts, where nobody else sees it: what it asks of this machine has fixed paths. */
+	readonly mounts?: string;
+}
+
 /** `novacompat-agent` as it is built and as its unit starts it, on a host that is a directory; it ends with the test. */
 export class AgentProcess {
 	readonly url: string;
@@ -30,7 +35,7 @@ export class AgentProcess {
 	readonly #connection: Agent;
 
 	static async start(
-		{ sysfs, libvirt }: Pick<TestHost, "sysfs" | "libvirt">,
+		{ sysfs, libvirt, mounts = "" }: AgentHost,
 		interval = 1,
 		name = "cmp-01",
 		more: readonly string[] = [],
@@ -41,7 +46,9 @@ export class AgentProcess {
 		const options = ["--host", name, "--listen", "127.0.0.1:0", "--scan-interval", String(interval), ...given];
 		const host = ["--sysfs-root", sysfs, "--libvirt-dir", libvirt];
 		const command = [...unitOptions("agent"), AGENT_MAIN, ...options, ...host];
-		const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
+		const inside = ["--mount", "sh", "-c", `${mounts}\nexec "$0" "$@"`, process.execPath, ...command];
+		const [program, words] = mounts === "" ? [process.execPath, command] : ["unshare", inside];
+		const child = spawn(program, words, { stdio: ["ignore", "ignore", "pipe"] });
 		let log = "";
 		child.stderr.on("data", (chunk: Buffer) => {
 			log += chunk.toString();

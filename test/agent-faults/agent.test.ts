@@ -1,5 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { type ChildProcess, execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -22,6 +21,7 @@ import {
 	temporaryHost,
 } from "../support/sysfs.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { neverAnswered } from "./never-answered.ts";
 import { callsOf } from "./trace.ts";
 
 const VF = "0000:3b:10.0";
@@ -136,17 +136,6 @@ row(
 		measure(`${dropped?.[0]?.reason}; ${JSON.stringify(vf?.unreadable)}`);
 	},
 );
-
-/** Reads of the file wait until what is returned is called. */
-async function neverAnswered(file: string): Promise<() => Promise<void>> {
-	const stuck = spawn("/usr/bin/python3", [`${import.meta.dirname}/stuck_file.py`, file]);
-	stopWithTest(stuck);
-	await once(stuck.stdout, "data");
-	return async () => {
-		stuck.stdin.end();
-		await once(stuck, "exit");
-	};
-}
 
 row(61, "a read that never returns and cannot be killed", "p99 < 50 ms, one child in 30 s", async (measure) => {
 	const host = hostWithVf();
