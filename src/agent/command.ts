@@ -1,12 +1,21 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { attempt } from "./bounded-file.ts";
 
-/** Leaves time to kill what hangs: the answer is there within 5 seconds. */
 const TIMEOUT_MS = 4_500;
+/** So long it may take until what is killed has ended: the answer is there within 5 seconds. */
+const END_MS = 250;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
+/** A process that takes no signal, because the kernel waits in it for a device. */
+export interface Remnant {
+	readonly pid: number;
+	/** When it was started, in ticks since boot, proc(5): a pid alone may be another process by now. */
+	readonly started: string;
+}
+
 /** What a command printed, or why that is not known. */
-export type Output = { readonly text: string } | { readonly errno: string };
+export type Output = { readonly text: string } | { readonly errno: string; readonly remnant?: Remnant };
 
 /**
  * Runs a program of the host: absolute path, fixed arguments, no shell, an environment that holds nothing but the C locale.
@@ -35,11 +44,18 @@ export function runCommand(path: string, args: readonly string[]): Promise<Outpu
 			clearTimeout(timer);
 			killGroup(child.pid);
 			child.stdout.destroy();
-			// A process that hangs in the kernel dies only when the kernel lets it: nobody waits for that.
 			child.unref();
 			resolve(output);
 		};
-		const timer = setTimeout(() => settle({ errno: "ETIMEDOUT" }), TIMEOUT_MS);
+		const giveUp = () => {
+			killGroup(child.pid);
+			timer = setTimeout(() => {
+				const remnant = child.pid === undefined ? undefined : remnantOf(child.pid);
+				settle({ errno: "ETIMEDOUT", ...(remnant && { remnant }) });
+			}, END_MS);
+			child.once("exit", () => settle({ errno: "ETIMEDOUT" }));
+		};
+		let timer = setTimeout(giveUp, TIMEOUT_MS);
 		child.stdout.on("data", (chunk: Buffer) => {
 			length += chunk.length;
 			if (length > MAX_OUTPUT_BYTES) settle({ errno: "EFBIG" });
@@ -50,6 +66,20 @@ export function runCommand(path: string, args: readonly string[]): Promise<Outpu
 		child.on("exit", () => killGroup(child.pid));
 		child.on("close", (code) => settle(code === 0 ? ascii(Buffer.concat(chunks)) : { errno: "EIO" }));
 	});
+}
+
+function remnantOf(pid: number): Remnant | undefined {
+	const text = attempt(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
+	if (typeof text !== "string") return undefined;
+	const [state = "Z", ...fields] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+	const started = fields[18];
+	// In a container nobody may wait for who has ended.
+	return started === undefined || "ZX".includes(state) ? undefined : { pid, started };
+}
+
+/** Whether it has not ended yet. */
+export function isLeft({ pid, started }: Remnant): boolean {
+	return remnantOf(pid)?.started === started;
 }
 
 /** A program and all that it has started and left in its group. */

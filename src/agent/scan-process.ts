@@ -6,6 +6,7 @@ import { attempt } from "./bounded-file.ts";
 import { killGroup } from "./command.ts";
 import type { HostPlaces } from "./scan.ts";
 import type { NumberedScan, Predecessor } from "./scan-result.ts";
+import type { ProgramRemnant } from "./tools.ts";
 
 /** What times of a scan are counted in: while this process stands still itself (a cgroup that is frozen, SIGSTOP) none passes. */
 const TICK_MS = 250;
@@ -39,15 +40,23 @@ export interface ScanTask {
 	readonly places: HostPlaces;
 	readonly before: Predecessor;
 	readonly stuck: readonly string[];
+	/** Of earlier scans. */
+	readonly remnants: readonly ProgramRemnant[];
 }
 
 /** The first line of what it answers; `bytes` of JSON follow, none if it found what its predecessor did. */
-export type ScanHeader = (Omit<NumberedScan, "body"> & { readonly bytes: number }) | { readonly error: string };
+export type ScanHeader = ((Omit<NumberedScan, "body"> & { readonly bytes: number }) | { readonly error: string }) &
+	Pick<ScanTask, "remnants">;
 
 /** How a scan ended. */
 export type Outcome =
-	| { readonly kind: "done"; readonly scan: Omit<NumberedScan, "body">; readonly body: Buffer | undefined }
-	| { readonly kind: "failed"; readonly cause: string }
+	| ({
+			readonly kind: "done";
+			readonly scan: Omit<NumberedScan, "body">;
+			readonly body: Buffer | undefined;
+	  } & Pick<ScanTask, "remnants">)
+	/** `remnants`: what it has said of them before it failed. */
+	| ({ readonly kind: "failed"; readonly cause: string } & Partial<Pick<ScanTask, "remnants">>)
 	/** It is left alone; `reading` is the file that it waits for, where that can be told. */
 	| { readonly kind: "overrun"; readonly reading: string | undefined; readonly child: ChildProcess };
 
@@ -137,11 +146,12 @@ function lastWords(complaint: string): string {
 function read(output: Buffer): Outcome {
 	const line = output.indexOf(LINE_FEED);
 	const header = JSON.parse(output.toString("utf8", 0, line)) as ScanHeader;
-	if ("error" in header) return { kind: "failed", cause: header.error };
-	const { bytes, ...scan } = header;
+	if ("error" in header) return { kind: "failed", cause: header.error, remnants: header.remnants };
+	const { bytes, remnants, ...scan } = header;
 	const body = output.subarray(line + 1);
-	if (body.length !== bytes) return { kind: "failed", cause: `the scan gave ${body.length} bytes of ${bytes}` };
-	return { kind: "done", scan, body: bytes === 0 ? undefined : body };
+	if (body.length !== bytes)
+		return { kind: "failed", cause: `the scan gave ${body.length} bytes of ${bytes}`, remnants };
+	return { kind: "done", scan, body: bytes === 0 ? undefined : body, remnants };
 }
 
 function abandon(child: ChildProcess): void {

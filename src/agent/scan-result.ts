@@ -6,8 +6,9 @@ import { isThere } from "./bounded-file.ts";
 import { hasDomains } from "./libvirt.ts";
 import { isOverlayDirMissing } from "./overlay-file.ts";
 import { DEFAULT_LIBVIRT_CONFIG_DIR, DEFAULT_LIBVIRT_DIR } from "./places.ts";
-import { type HostPlaces, scanHost } from "./scan.ts";
-import { type ScanWatch, SysfsError } from "./sysfs.ts";
+import { type HostPlaces, type ScanOptions, scanHost } from "./scan.ts";
+import { SysfsError } from "./sysfs.ts";
+import type { Told } from "./tools.ts";
 
 /** Another one after every boot. */
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -46,8 +47,12 @@ export interface NumberedScan extends Predecessor {
 }
 
 /** Scans the host and gives the result its number: the predecessor's if that found the same, the next one if not. */
-export async function scanAfter(before: Predecessor, places: HostPlaces, watch?: ScanWatch): Promise<NumberedScan> {
-	const snapshot = await scanHost(places, watch);
+export async function scanAfter(
+	before: Predecessor,
+	places: HostPlaces,
+	known: Pick<ScanOptions, "told" | "watch"> = {},
+): Promise<NumberedScan> {
+	const snapshot = await scanHost(places, known);
 	const { schema_version, host, ...found } = snapshot;
 	const boot_id = readFileSync(BOOT_ID, "utf8").trim();
 	const digest = createHash("sha256")
@@ -60,11 +65,20 @@ export async function scanAfter(before: Predecessor, places: HostPlaces, watch?:
 	const isWhole = all.length <= MAX_BODY_BYTES;
 	const body = isWhole ? all : Buffer.from(JSON.stringify({ ...whole, devices: found.devices.map(comparedOf) }));
 	if (body.length > MAX_BODY_BYTES) throw new SysfsError(tooLarge(found.devices.length, body.length, places));
-	const warnings = [...(isWhole ? [] : [LEFT_OUT]), ...warningsOf(places, snapshot)];
+	const warnings = [...(isWhole ? [] : [LEFT_OUT]), ...hangingIn(known.told), ...warningsOf(places, snapshot)];
 	return { body, digest, generation, running: found.instances ?? [], warnings };
 }
 
 const LEFT_OUT = `the snapshot has more than the ${MAX_BODY_BYTES} bytes that a service takes: paths, sources and facts are left out`;
+
+/** One line for each program, of which one may hang for each PF. */
+function hangingIn({ remnants = [] }: Told = {}): readonly string[] {
+	const programs = new Set(remnants.map(({ program }) => program));
+	return [...programs].map((program) => {
+		const pids = remnants.filter((one) => one.program === program).map(({ pid }) => pid);
+		return `${program} hangs in the kernel and takes no signal (process ${pids.join(", ")}): it is asked again when that has ended`;
+	});
+}
 
 /** A device without what nobody compares. On SR-IOV each VF of an NVIDIA board offers all types of the board, and hosts have thousands. */
 function comparedOf(device: SnapshotDevice): SnapshotDevice {

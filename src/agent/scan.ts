@@ -48,13 +48,16 @@ export interface ScanOptions extends Place {
 }
 
 /**
- * Asks the programs of the host, reads the overlays, and looks at the host.
+ * Asks the programs of the host, unless that was done, reads the overlays, and looks at the host.
  * @throws {SysfsError} | {LibvirtError} | {OverlayError} when no complete answer is possible
  */
-export async function scanHost({ overlayDir, ...place }: HostPlaces, watch?: ScanWatch): Promise<Snapshot> {
-	const told = await askHost(place.sysfsRoot);
+export async function scanHost(
+	{ overlayDir, ...place }: HostPlaces,
+	known: Pick<ScanOptions, "told" | "watch"> = {},
+): Promise<Snapshot> {
+	const told = known.told ?? (await askHost(place.sysfsRoot));
 	const overlays = overlayDir === undefined ? [] : await readOverlays(overlayDir);
-	return takeSnapshot({ ...place, told, overlays, ...(watch && { watch }) });
+	return takeSnapshot({ ...place, ...known, told, overlays });
 }
 
 /**

@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../log/logger.ts";
 import type { HostPlaces } from "./scan.ts";
-import { type Outcome, scanInProcess } from "./scan-process.ts";
+import { type Outcome, type ScanTask, scanInProcess } from "./scan-process.ts";
 import { NO_PREDECESSOR, type Predecessor, published, type ScanResult, SnapshotUnavailable } from "./scan-result.ts";
 
 /** After a scan that had to be abandoned. */
@@ -43,6 +43,7 @@ export class Scanner {
 	readonly #stopped = new AbortController();
 	readonly #stuck = new Map<string, { readonly since: number; readonly child: ChildProcess }>();
 	readonly #abandoned = new Set<ChildProcess>();
+	#remnants: ScanTask["remnants"] = [];
 	#counts = NO_SCANS;
 	#before: Predecessor = NO_PREDECESSOR;
 	#latest: ScanResult | undefined;
@@ -95,8 +96,10 @@ export class Scanner {
 		if (this.#abandoned.size >= MAX_ABANDONED) return RESPITE_MS;
 		const { places, interval, program } = this.#options;
 		const stuck = [...this.#stuck].filter(([path, mark]) => this.#isStuck(path, mark)).map(([path]) => path);
-		const outcome = await scanInProcess(program, { places, before: this.#before, stuck }, signal);
+		const task = { places, before: this.#before, stuck, remnants: this.#remnants };
+		const outcome = await scanInProcess(program, task, signal);
 		if (signal.aborted) return 0;
+		if (outcome.kind !== "overrun") this.#remnants = outcome.remnants ?? this.#remnants;
 		const took = performance.now() - started;
 		this.#counts = {
 			...this.#counts,

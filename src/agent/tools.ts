@@ -1,7 +1,7 @@
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { VF_LINK } from "./collectors/sriov.ts";
-import { type Output, runCommand } from "./command.ts";
+import { isLeft, type Output, type Remnant, runCommand } from "./command.ts";
 import { openSysfs, type Sysfs } from "./sysfs.ts";
 
 /** Where the programs are on every distribution that Nova supports; absolute, because there is no PATH. */
@@ -54,34 +54,50 @@ export interface Told {
 	readonly kernel_release?: string;
 	/** What a program said to each question that was asked. */
 	readonly answers?: Answers;
+	/** Those that could not be ended: give them to the next `askHost`. */
+	readonly remnants?: readonly ProgramRemnant[];
+}
+
+/** A program that hangs in the kernel. */
+export interface ProgramRemnant extends Remnant {
+	/** Its path. */
+	readonly program: string;
 }
 
 /**
  * Asks the programs of this machine about the devices that it has, all at once: the answer takes 5 seconds at most, and as long again
  * where a GPU is lost.
- * A sysfs tree elsewhere is another machine's, of which they know nothing.
+ * A sysfs tree elsewhere is another machine's, of which they know nothing. A program of `remnants` is not started beside itself: its
+ * answers are `ETIMEDOUT` until it has ended, or each scan would leave one more.
  */
-export async function askHost(sysfsRoot: string, programs = programsFor(sysfsRoot)): Promise<Told> {
+export async function askHost(
+	sysfsRoot: string,
+	programs = programsFor(sysfsRoot),
+	remnants: readonly ProgramRemnant[] = [],
+): Promise<Told> {
 	if (programs === undefined) return {};
+	const left = remnants.filter(isLeft);
+	const hanging = new Set(left.map(({ program }) => program));
 	const sysfs = openSysfs(sysfsRoot);
 	const names = (Object.keys(QUESTIONS) as (keyof typeof QUESTIONS)[])
 		.filter((name) => isWanted(QUESTIONS[name], sysfs))
 		.flatMap((name) => (isDevlinkQuestion(name) ? askedAbout(name, sysfs) : [name]));
-	const answers = await answersTo(names, programs);
-	const again = await answersTo(gpusToAskAlone(answers, sysfs), programs);
-	return { kernel_release: release(), answers: { ...answers, ...again } };
+	const ask = async (name: QuestionName): Promise<readonly [QuestionName, Output]> => {
+		const { program, args } = questionOf(name);
+		return [name, hanging.has(programs[program]) ? { errno: "ETIMEDOUT" } : await runCommand(programs[program], args)];
+	};
+	const answers = Object.fromEntries(await Promise.all(names.map(ask)));
+	const again = Object.fromEntries(await Promise.all(gpusToAskAlone(answers, sysfs).map(ask)));
+	const all: Answers = { ...answers, ...again };
+	return { kernel_release: release(), answers: all, remnants: [...left, ...remnantsIn(all, programs)] };
 }
 
 type Answers = Readonly<Partial<Record<QuestionName, Output>>>;
 
-async function answersTo(names: readonly QuestionName[], programs: Programs): Promise<Answers> {
-	const answers = await Promise.all(
-		names.map(async (name) => {
-			const { program, args } = questionOf(name);
-			return [name, await runCommand(programs[program], args)] as const;
-		}),
+function remnantsIn(answers: Answers, programs: Programs): readonly ProgramRemnant[] {
+	return (Object.entries(answers) as [QuestionName, Output][]).flatMap(([name, output]) =>
+		"errno" in output && output.remnant ? [{ program: programs[questionOf(name).program], ...output.remnant }] : [],
 	);
-	return Object.fromEntries(answers);
 }
 
 /** One that has fallen off the bus ends what nvidia-smi says of all; the guests of the others shall leave such a host. */

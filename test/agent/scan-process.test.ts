@@ -12,6 +12,7 @@ const task = {
 	places: { host: "cmp-01", sysfsRoot: "/sys", libvirtDir: "/nonexistent" },
 	before: { generation: 0, digest: "" },
 	stuck: [],
+	remnants: [],
 };
 
 /** For longer than the watchdog waits for a sign of life. */

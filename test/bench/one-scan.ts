@@ -15,7 +15,7 @@ export interface OneScan {
 /** One scan as the agent starts it; `program` is scan-child.js as it is built. */
 export function oneScan(program: string, sysfsRoot: string): OneScan {
 	const places = { host: "bench", sysfsRoot, libvirtDir: "/nonexistent" };
-	const task: ScanTask = { places, before: NO_PREDECESSOR, stuck: [] };
+	const task: ScanTask = { places, before: NO_PREDECESSOR, stuck: [], remnants: [] };
 	const options = [...SCAN_OPTIONS, `--import=${PRINT_RSS}`, program, JSON.stringify(task)];
 	const started = performance.now();
 	const { stdout, stderr } = spawnSync(process.execPath, options, {
