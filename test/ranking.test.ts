@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Attempt } from "../src/attempt.ts";
 import { DEFAULT_POLICY, type Policy } from "../src/compat/policy.ts";
@@ -7,6 +8,7 @@ import { createRanking } from "../src/ranking.ts";
 import { SnapshotError } from "../src/snapshot/source.ts";
 import { answering, REQUEST, snapshot, WAYS } from "./support/checks.ts";
 import { mdev } from "./support/devices.ts";
+import { held } from "./support/garbage.ts";
 
 const { dest_host: _, ...DEPARTURE } = REQUEST;
 const OPTIONS = { signal: new AbortController().signal, request_id: "r" };
@@ -73,5 +75,22 @@ describe("of each host a ranking says what a check of it alone says", () => {
 		);
 		expect(verdicts).toEqual({ accept: 2 });
 		expect(hosts[0]?.reasons.map(({ code }) => code)).toEqual(["device.none", "port.replugged"]);
+	});
+
+	test.fails("while it waits for one agent, the whole snapshots of others can go", async () => {
+		const whole: WeakRef<object>[] = [];
+		let left = -1;
+		const fetch = async (host: string) => {
+			const one = snapshot(host, "1.1.0");
+			if (host === "late") {
+				await setTimeout(1);
+				left = held(whole);
+			} else if (host !== DEPARTURE.source_host) whole.push(new WeakRef(one));
+			return one;
+		};
+		const ranking = createRanking({ fetch }, () => DEFAULT_POLICY);
+		const { verdicts } = await ranking({ ...DEPARTURE, dest_hosts: ["a", "b", "late"] }, OPTIONS);
+		expect(verdicts).toEqual({ accept: 3 });
+		expect(left).toBe(0);
 	});
 });
