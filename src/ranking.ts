@@ -1,9 +1,12 @@
 import { type Checked, usable } from "./attempt.ts";
 import { fleetOf, type HostOffer } from "./compat/fleet.ts";
+import { once } from "./compat/once.ts";
 import type { Policy } from "./compat/policy.ts";
 import { byStanding, decisionsIn, type Ranking, rank, rankingOf, unplaced } from "./compat/rank.ts";
 import { type Departure, freeDevices, outsetOf } from "./departure.ts";
 import { type Asked, askAbout, type CheckOptions, compared, uncompared } from "./precheck.ts";
+import { comparedOf } from "./snapshot/compared.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
 import { SnapshotError, type SnapshotSource } from "./snapshot/source.ts";
 
 /** The question of whoever chooses the destination: to which of these hosts best? */
@@ -24,7 +27,8 @@ export function createRanking(snapshots: SnapshotSource, policy: () => Policy): 
 		const { source_host } = departure;
 		const hosts = [...new Set(dest_hosts)];
 		const ask = askAbout(departure, snapshots, options);
-		const [source, targets] = await Promise.all([ask(source_host), Promise.all(hosts.map(ask))]);
+		const briefly = async (host: string) => briefOf(await ask(host));
+		const [source, targets] = await Promise.all([ask(source_host), Promise.all(hosts.map(briefly))]);
 		const current = policy();
 		const bases = new Map(hosts.map((host, index) => [host, basisOf(source, targets[index], current)]));
 		const devices = devicesOf(source, departure, current);
@@ -49,6 +53,14 @@ export function createRanking(snapshots: SnapshotSource, policy: () => Policy): 
 		return rankingOf(standings, decisionOn, limit);
 	};
 }
+
+/** A ranking holds what all hosts of a cloud say until the last one has answered; whole snapshots would take several times as much. */
+function briefOf(target: Asked): Asked {
+	return target === "not asked" || target instanceof SnapshotError ? target : comparedIn(target);
+}
+
+/** The same for the next ranking, whose answers are remembered by it. */
+const comparedIn = once((snapshot: Snapshot): Snapshot => ({ ...snapshot, devices: snapshot.devices.map(comparedOf) }));
 
 function basisOf(source: Asked, target: Asked = "not asked", policy: Policy) {
 	return { source, target, policy };

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { comparedOf } from "../snapshot/compared.ts";
 import { MAX_BODY_BYTES } from "../snapshot/limits.ts";
 import type { Snapshot, SnapshotDevice } from "../snapshot/snapshot.ts";
 import { isThere } from "./bounded-file.ts";
@@ -69,6 +70,7 @@ export async function scanAfter(
 	return { body, digest, generation, running: found.instances ?? [], warnings };
 }
 
+/** On SR-IOV each VF of an NVIDIA board offers all types of the board, and hosts have thousands. */
 const LEFT_OUT = `the snapshot has more than the ${MAX_BODY_BYTES} bytes that a service takes: paths, sources and facts are left out`;
 
 /** One line for each program, of which one may hang for each PF. */
@@ -78,12 +80,6 @@ function hangingIn({ remnants = [] }: Told = {}): readonly string[] {
 		const pids = remnants.filter((one) => one.program === program).map(({ pid }) => pid);
 		return `${program} hangs in the kernel and takes no signal (process ${pids.join(", ")}): it is asked again when that has ended`;
 	});
-}
-
-/** A device without what nobody compares. On SR-IOV each VF of an NVIDIA board offers all types of the board, and hosts have thousands. */
-function comparedOf(device: SnapshotDevice): SnapshotDevice {
-	const { path, sources, facts, unreadable_facts, fact_sources, ...compared } = device;
-	return compared;
 }
 
 /** What is not as it should be, with what follows from that. */

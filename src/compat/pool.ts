@@ -19,10 +19,10 @@ export interface Seat {
 	readonly pool: Pool;
 }
 
-/** Everything that a comparison looks at, as text: devices with the same key are alike. */
-export const classKey = once(({ kind, attributes, unreadable, overlaid = {} }: Device): string =>
-	JSON.stringify([kind, byName(attributes), byName(unreadable), byName(overlaid)]),
-);
+/** Everything that a comparison looks at, as text: devices with the same key are alike. As long as the device, so it is not kept for each. */
+export function classKey({ kind, attributes, unreadable, overlaid = {} }: Device): string {
+	return JSON.stringify([kind, byName(attributes), byName(unreadable), byName(overlaid)]);
+}
 
 function byName(texts: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
 	return Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
