@@ -79,7 +79,7 @@ export function openEnvelope({ body, tooLarge: size = body.length, contentType, 
 	if (!isUtf8(bytes)) throw new InvalidMessage("the body is not UTF-8");
 	const text = bytes.toString("utf8");
 	const message = messageOf(text);
-	return message === undefined ? openOdd(text) : parseFields(message, "oslo.message");
+	return message === undefined ? openUnusual(text) : parseFields(message, "oslo.message");
 }
 
 /**
@@ -96,7 +96,8 @@ function messageOf(text: string): string | undefined {
 	}
 }
 
-function openOdd(text: string): Fields {
+/** What Python reads too, although it writes none: no envelope, other keys in it or in another order, or what it refuses. */
+function openUnusual(text: string): Fields {
 	const outer = parseFields(text, "the body");
 	if (!Object.hasOwn(outer, "oslo.version") || !Object.hasOwn(outer, "oslo.message")) return outer;
 	const version = outer["oslo.version"];
@@ -175,53 +176,51 @@ function versionText(version: unknown): string {
 	return typeof version === "string" ? version : `${toJson(version)} (no text)`;
 }
 
-/** The fields of a request. */
+/** The fields of a request, without those by which its reply is found (`_msg_id`, `_reply_q`). */
 export function requestFields(
 	method: string,
 	args: Fields,
 	target: { readonly namespace?: string; readonly version?: string },
 	context: Fields = {},
 ): Fields {
-	const prefixed = Object.entries(context).map(([key, value]) => [`${CONTEXT_PREFIX}${key}`, value]);
 	const { namespace, version } = target;
 	return {
 		method,
 		args,
 		...(namespace !== undefined && { namespace }),
 		...(version !== undefined && { version }),
-		...Object.fromEntries(prefixed),
+		...contextFields(context),
 	};
+}
+
+/** A request context as fields of a message, `_context_<name>` each. */
+export function contextFields(context: Fields): Fields {
+	return Object.fromEntries(Object.entries(context).map(([name, value]) => [`${CONTEXT_PREFIX}${name}`, value]));
 }
 
 /** Throws a ValueError for a result of more than `limit` bytes: what was asked for was too much. */
 export function resultReply(msgId: string, result: unknown, limit = MAX_BODY_BYTES): Buffer {
-	const body = sealEnvelope({
-		result: result ?? null,
-		failure: null,
-		ending: true,
-		_msg_id: msgId,
-		_unique_id: newId(),
-	});
+	const body = sealReply(msgId, result ?? null, null, true);
 	if (body.length <= limit) return body;
 	throw valueError(`the reply would have ${body.length} bytes, expected at most ${limit}: ask for less`);
 }
 
 /** Of a failure that is too large to be sent its class is told, and how large it is. */
 export function failureReply(msgId: string, error: unknown, limit = MAX_BODY_BYTES): Buffer {
-	const body = sealFailure(msgId, error);
+	const body = sealReply(msgId, null, encodeFailure(error), true);
 	if (body.length <= limit || !(error instanceof RpcFailure)) return body;
 	const text = `the failure would have ${body.length} bytes, expected at most ${limit}`;
-	return sealFailure(msgId, new RpcFailure(error.excClass, error.module, text));
-}
-
-function sealFailure(msgId: string, error: unknown): Buffer {
-	const failure = encodeFailure(error);
-	return sealEnvelope({ result: null, failure, ending: true, _msg_id: msgId, _unique_id: newId() });
+	return sealReply(msgId, null, encodeFailure(new RpcFailure(error.excClass, error.module, text)), true);
 }
 
 /** Keeps a call with a call monitor waiting. */
 export function heartbeat(msgId: string): Buffer {
-	return sealEnvelope({ result: null, failure: null, ending: false, _msg_id: msgId, _unique_id: newId() });
+	return sealReply(msgId, null, null, false);
+}
+
+/** Always with all five fields: a Python client looks for `failure` in every reply, and raises KeyError without it. */
+function sealReply(msgId: string, result: unknown, failure: string | null, ending: boolean): Buffer {
+	return sealEnvelope({ result, failure, ending, _msg_id: msgId, _unique_id: newId() });
 }
 
 export function readReply(fields: Fields): Reply {

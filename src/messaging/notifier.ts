@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Log } from "./log.ts";
-import { newId, sealEnvelope } from "./message.ts";
+import { contextFields, newId, sealEnvelope } from "./message.ts";
 import { sparing } from "./sparing.ts";
 import type { Transport } from "./transport.ts";
 
@@ -48,7 +48,6 @@ export class Notifier {
 
 	/** Does not wait for anything, and never fails: that something cannot be sent is logged. */
 	notify({ event_type, priority, payload, context }: Notification): void {
-		const prefixed = Object.entries(context).map(([name, value]) => [`_context_${name}`, value]);
 		const fields = {
 			message_id: randomUUID(),
 			publisher_id: this.#options.publisherId,
@@ -56,7 +55,7 @@ export class Notifier {
 			priority,
 			payload,
 			timestamp: pythonTime(new Date()),
-			...Object.fromEntries(prefixed),
+			...contextFields(context),
 		};
 		for (const topic of this.#options.topics) {
 			const body = sealEnvelope({ ...fields, _unique_id: newId() });
