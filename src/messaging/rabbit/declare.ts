@@ -1,5 +1,5 @@
 import type { Log } from "../log.ts";
-import { hinted } from "./faults.ts";
+import { explain } from "./faults.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { Declaration, Queue } from "./topology.ts";
 
@@ -42,7 +42,7 @@ export async function declare(
 		} catch (error) {
 			if (step.kind === "queue" && isUnreachable(error)) {
 				channel = await redeclare(connection, step, error);
-				log.warning(`${hinted(error)}; queue ${step.name} was deleted and declared again`);
+				log.warning(`${explain(error).text}; queue ${step.name} was deleted and declared again`);
 				continue;
 			}
 			const isForbidden = step.kind === "exchange" && isRefused(error);
@@ -54,7 +54,7 @@ export async function declare(
 			const what = "name" in step ? `${step.kind} ${step.name}` : step.kind;
 			const isTold = foreign.has(key);
 			foreign.set(key, { what, why: isForbidden ? "forbidden" : "inequivalent", seenAt: performance.now() });
-			if (!isForbidden && !isTold) log.error(`${hinted(error)}; using it as it is`);
+			if (!isForbidden && !isTold) log.error(`${explain(error).text}; using it as it is`);
 		}
 	}
 	return channel;

@@ -75,13 +75,6 @@ export function explain(error: unknown): Fault {
 	return { text: hint === undefined ? what : `${what}: ${hint}`, refused };
 }
 
-/** What the broker has refused, and what an operator should look at. */
-export function hinted(error: unknown): string {
-	const text = error instanceof Error ? error.message : String(error);
-	const [, hint] = HINTS.find(([says]) => says.test(text)) ?? [];
-	return hint === undefined ? text : `${text}: ${hint}`;
-}
-
 /** How large a message may be, if it was refused because it is larger. */
 export function largestTaken({ message }: Error): number | undefined {
 	const [, bytes] = TOO_LARGE.exec(message) ?? [];

@@ -4,7 +4,7 @@ import { newId } from "../message.ts";
 import { sparing } from "../sparing.ts";
 import type { Destination, PublishOptions } from "../transport.ts";
 import { declareOnly, isRefused } from "./declare.ts";
-import { hinted, largestTaken } from "./faults.ts";
+import { explain, largestTaken } from "./faults.ts";
 import type { RabbitOptions } from "./options.ts";
 import type { ChannelModel, ConfirmChannel } from "./rabbit.ts";
 import { until } from "./supervisor.ts";
@@ -123,7 +123,7 @@ export class Publisher {
 			const opened: Opened = { channel, since: performance.now(), returned, unconfirmed: 0 };
 			channel.on("return", ({ properties }) => returned.add(properties.messageId));
 			channel.on("error", (error: Error) => {
-				opened.refusal = new Error(hinted(error));
+				opened.refusal = new Error(explain(error).text);
 				const bytes = largestTaken(error);
 				if (bytes !== undefined) this.#limit = { bytes, why: opened.refusal.message };
 				this.#warnOfRefusal(`publishing: ${opened.refusal.message}`);

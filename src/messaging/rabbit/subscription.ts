@@ -6,7 +6,7 @@ import type { Delivery } from "../transport.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { limitBodies } from "./body-limit.ts";
 import { declare, declareOnly, type Foreign, isDenied } from "./declare.ts";
-import { explain, hinted } from "./faults.ts";
+import { explain } from "./faults.ts";
 import type { Channel, ConsumeMessage } from "./rabbit.ts";
 import { nameOf, type Session, watch } from "./session.ts";
 import { isStream, StreamReader } from "./stream-reader.ts";
@@ -163,7 +163,7 @@ export class Subscription {
 		};
 		const failed = (error: unknown) => {
 			// It could not be set up again either: nothing would be consumed any more.
-			if (isDenied(error)) log.error(`${this.#nameAt(session.host)}: ${hinted(error)}; still consumed`);
+			if (isDenied(error)) log.error(`${this.#nameAt(session.host)}: ${explain(error).text}; still consumed`);
 			else lost.abort(error);
 		};
 		let isWaiting = false;

@@ -15,7 +15,7 @@ export interface Supervised<Place> {
 	readonly nameOf: (place: Place) => string;
 	/** Sets everything up. The signal aborts when it is lost, and its reason says why. */
 	readonly open: (place: Place) => Promise<AbortSignal>;
-	readonly explain: (error: unknown, place: Place) => Fault;
+	readonly explain: (error: unknown) => Fault;
 	/** Told when each place has refused in turn, with what the last one said; whoever is not willing to wait for a change stops it. */
 	readonly onRefused?: (text: string) => void;
 	readonly log: Log;
@@ -49,7 +49,7 @@ export async function supervise<Place>(supervised: Supervised<Place>): Promise<v
 		const { error, lasted } = await hold(place, supervised);
 		if (stop.aborted) return;
 
-		const fault = explain(error, place);
+		const fault = explain(error);
 		faults.push(fault);
 		if (faults.length === places.length && isRefused(faults)) onRefused?.(`${nameOf(place)}: ${fault.text}`);
 		if (stop.aborted) return;
