@@ -10,7 +10,7 @@ import type { Log } from "./log.ts";
 import { failureReply, openEnvelope, type RawContext, type Request, readRequest, resultReply } from "./message.ts";
 import { Replies } from "./replies.ts";
 import { ServedCall } from "./served-call.ts";
-import { Slot, Slots } from "./slots.ts";
+import { type Slot, Slots } from "./slots.ts";
 import { sparing } from "./sparing.ts";
 import { type ServerTarget, serverKey } from "./target.ts";
 import type { Consumer, Delivery, Transport } from "./transport.ts";
@@ -49,6 +49,10 @@ interface Arrived {
 	readonly target: ServerTarget;
 	/** The broker has been told what becomes of it, which may be said once. */
 	isEnded: boolean;
+	/** Held, as the slot is, until nothing is left to do for the message. */
+	deadline: Deadline | undefined;
+	/** None when the time of the call was up before one was free. */
+	slot: Slot | undefined;
 }
 
 /** A request that is being served. */
@@ -56,18 +60,17 @@ interface Taken {
 	readonly arrived: Arrived;
 	readonly request: Request;
 	readonly deadline: Deadline;
-	/** Absent when the time of the call was up before one was free. */
-	readonly slot: Slot | undefined;
 	/** Set when its time is over. */
 	isLate: boolean;
 	/** That of the method, once it is known. */
 	maxReply: number | undefined;
 }
 
-/** What is left to do for a request that was served. */
-interface Served extends Pick<Taken, "deadline" | "slot"> {
-	/** None for a cast and for a duplicate. */
-	readonly reply: { readonly queue: string; readonly body: Buffer } | undefined;
+interface Reply {
+	readonly queue: string;
+	readonly body: Buffer;
+	/** On the clock of `performance.now()`. */
+	readonly answerBy: number;
 }
 
 /** Serves RPC as oslo.messaging's server does (oslo_messaging/rpc/server.py, _drivers/amqpdriver.py). */
@@ -130,7 +133,7 @@ export class RpcServer<Context> {
 
 	#accept(delivery: Delivery, target: ServerTarget): void {
 		this.#inFlight++;
-		void this.#process({ delivery, target, isEnded: false });
+		void this.#process({ delivery, target, isEnded: false, deadline: undefined, slot: undefined });
 	}
 
 	#endWhenIdle(): void {
@@ -143,12 +146,11 @@ export class RpcServer<Context> {
 	 */
 	async #process(arrived: Arrived): Promise<void> {
 		const { delivery, target } = arrived;
-		let served: Served | undefined;
 		try {
-			served = await this.#serve(arrived);
-			if (served?.reply) {
-				const { reply, deadline, slot } = served;
-				await this.#replies.send(reply.queue, reply.body, { answerBy: deadline.end, isHasty: slot === undefined });
+			const reply = await this.#serve(arrived);
+			if (reply) {
+				const { queue, body, answerBy } = reply;
+				await this.#replies.send(queue, body, { answerBy, isHasty: arrived.slot === undefined });
 			}
 			if (!arrived.isEnded) delivery.ack();
 		} catch (error) {
@@ -156,15 +158,15 @@ export class RpcServer<Context> {
 			if (!arrived.isEnded) delivery.reject();
 			this.#options.log.error(`request on ${serverKey(target)} lost: ${String(error)}`);
 		} finally {
-			served?.deadline.clear();
-			served?.slot?.free();
+			arrived.deadline?.clear();
+			arrived.slot?.free();
 			this.#inFlight--;
 			this.#endWhenIdle();
 		}
 	}
 
-	/** Everything that takes the request; undefined when nothing is left to do for it. */
-	async #serve(arrived: Arrived): Promise<Served | undefined> {
+	/** Everything that takes the request. Returns no reply for a cast, a duplicate, and what is dropped or given back. */
+	async #serve(arrived: Arrived): Promise<Reply | undefined> {
 		const { delivery } = arrived;
 		const request = this.#read(arrived);
 		if (request === undefined) {
@@ -173,24 +175,25 @@ export class RpcServer<Context> {
 			return undefined;
 		}
 		// A cast waits as long as it takes: nobody would hear that it was not done.
-		const waiting = request.replyTo && this.#deadline(delivery);
-		const outcome = await this.#slots.take(waiting);
-		const deadline = waiting ?? this.#deadline(delivery);
-		const slot = outcome instanceof Slot ? outcome : undefined;
-		const { maxReply } = this.#options;
-		let served: Served | undefined;
-		try {
-			if (outcome === "closed") {
-				arrived.isEnded = true;
-				delivery.requeue();
-			} else served = await this.#answer({ arrived, request, deadline, slot, isLate: false, maxReply });
-			return served;
-		} finally {
-			if (served === undefined) {
-				deadline.clear();
-				slot?.free();
-			}
+		if (request.replyTo) arrived.deadline = this.#deadline(delivery);
+		const outcome = await this.#slots.take(arrived.deadline);
+		if (outcome === "closed") {
+			arrived.isEnded = true;
+			delivery.requeue();
+			return undefined;
 		}
+		if (outcome !== "late") arrived.slot = outcome;
+		arrived.deadline ??= this.#deadline(delivery);
+		if (this.#options.ack === "before" || delivery.redelivered) {
+			arrived.isEnded = true;
+			// It fails when the connection is gone; the broker then hands the request out again.
+			if (!delivery.ack()) return undefined;
+			await written();
+		}
+		const { deadline } = arrived;
+		const { maxReply } = this.#options;
+		const body = await this.#replyTo({ arrived, request, deadline, isLate: false, maxReply });
+		return body && request.replyTo && { queue: request.replyTo.queue, body, answerBy: deadline.end };
 	}
 
 	#read({ delivery, target }: Arrived): Request | undefined {
@@ -206,20 +209,6 @@ export class RpcServer<Context> {
 
 	#deadline({ expiration }: Delivery): Deadline {
 		return new Deadline(callBudget(expiration, this.#options.maxCallTime * 1000));
-	}
-
-	async #answer(taken: Taken): Promise<Served | undefined> {
-		const { arrived, request, deadline, slot } = taken;
-		const { delivery } = arrived;
-		if (this.#options.ack === "before" || delivery.redelivered) {
-			arrived.isEnded = true;
-			// It fails when the connection is gone; the broker then hands the request out again.
-			if (!delivery.ack()) return undefined;
-			await written();
-		}
-		const body = await this.#replyTo(taken);
-		const reply = body && request.replyTo && { queue: request.replyTo.queue, body };
-		return { reply, deadline, slot };
 	}
 
 	/** Undefined for a duplicate. */
@@ -260,8 +249,8 @@ export class RpcServer<Context> {
 
 	/** Runs the method; answers for it when its time is over, and drops whatever it comes to later. */
 	async #result(taken: Taken): Promise<unknown> {
-		const { request, deadline, slot } = taken;
-		const { delivery, target } = taken.arrived;
+		const { request, deadline } = taken;
+		const { delivery, target, slot } = taken.arrived;
 		const { method, args } = request;
 		const { handler, onTimeUp, maxReply = taken.maxReply } = dispatch(this.#endpoints, request);
 		taken.maxReply = maxReply;
