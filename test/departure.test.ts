@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Departure, outsetOf } from "../src/departure.ts";
-import { announcedDevices } from "../src/nova/objects.ts";
+import { announcedDevices } from "../src/nova/instance.ts";
 import type { SnapshotDevice } from "../src/snapshot/snapshot.ts";
 import { INSTANCE, REQUEST } from "./support/checks.ts";
 import { mdev, pci } from "./support/devices.ts";

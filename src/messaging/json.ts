@@ -9,7 +9,7 @@ export const MAX_TOKENS = 200_000;
 export const MAX_SPECIAL_NUMBERS = 20_000;
 /**
  * In one object; an Instance of Nova has 70. One string may be as long as the message, unlike in SEC-03: it costs no more than its
- * bytes, and oslo.messaging takes it. Of what Nova sends src/nova/objects.ts reads none that is longer than it may be.
+ * bytes, and oslo.messaging takes it. Of what Nova sends src/nova reads none that is longer than it may be.
  */
 export const MAX_KEYS = 4_096;
 /** Python's own limit (`sys.get_int_max_str_digits`): the time to read digits grows faster than their number. */

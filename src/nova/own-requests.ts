@@ -2,7 +2,8 @@ import { DEVICE_ID_FORMS, isDeviceId } from "../compat/device.ts";
 import type { Departure } from "../departure.ts";
 import type { PrecheckRequest } from "../precheck.ts";
 import type { RankRequest } from "../ranking.ts";
-import { announcedDevices, fieldsOf, InvalidRequest, portsOf, requiredText, shown } from "./objects.ts";
+import { announcedDevices, portsOf } from "./instance.ts";
+import { fieldsOf, InvalidRequest, requiredText, shown } from "./objects.ts";
 
 /** Every one of them is asked at once. */
 const MAX_DEST_HOSTS = 1024;

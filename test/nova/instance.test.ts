@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { departureOf } from "../../src/nova/instance.ts";
-import { announcedDevices, droppedKeys, networkInfo, portsOf } from "../../src/nova/objects.ts";
+import { announcedDevices, departureOf, networkInfo, portsOf } from "../../src/nova/instance.ts";
+import { droppedKeys } from "../../src/nova/objects.ts";
 import { readOwnRequest } from "../../src/nova/own-requests.ts";
 
 const port = { alias_name: null, count: 1, requester_id: "b4cd0b93-2ac8-40a7-9fa4-2cd680ccdf3e" };
