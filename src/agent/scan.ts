@@ -67,20 +67,20 @@ export async function scanHost(
  */
 export function takeSnapshot(options: ScanOptions): Snapshot {
 	const { host, sysfsRoot, libvirtDir = DEFAULT_LIBVIRT_DIR, libvirtConfigDir } = options;
-	const { overlays = [], told: answers = {}, watch } = options;
+	const { overlays = [], told = {}, watch } = options;
 	const sysfs = openSysfs(sysfsRoot, watch);
 	const proc = openProc(sysfsRoot, watch);
 	const domains = readDomains(libvirtDir);
 	const attachments = attachmentsOf(domains, sysfs);
 	const reservations = attachmentsOf(shutOffDomains(libvirtConfigDir, domains), sysfs);
-	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told: answers }));
+	const scanned = COLLECTORS.flatMap((collector) => collector({ sysfs, proc, told }));
 	const { devices: overlaid } = applyOverlays(scanned, overlays);
-	const [told, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
-	const ids = new Set(told.map((device) => device.id));
+	const [kept, excessive] = [overlaid.filter(isWithinLimits), overlaid.filter((device) => !isWithinLimits(device))];
+	const ids = new Set(kept.map((device) => device.id));
 	const missing = [...attachments]
 		.filter(([id]) => !ids.has(id))
 		.flatMap(([id, all]) => all.filter(({ port }) => !port).map((one) => attach(unseenDevice(id, one), one)));
-	const used = told.flatMap((device) => {
+	const used = kept.flatMap((device) => {
 		const owners = attachments.get(device.id) ?? reservations.get(device.id)?.slice(0, 1);
 		return owners?.map((one) => attach(device, one)) ?? [device];
 	});
