@@ -41,7 +41,7 @@ export async function declare(
 			foreign.delete(key);
 		} catch (error) {
 			if (step.kind === "queue" && isUnreachable(error)) {
-				channel = await redeclare(connection, step, error);
+				channel = await replace(connection, step, error);
 				log.warning(`${explain(error).text}; queue ${step.name} was deleted and declared again`);
 				continue;
 			}
@@ -77,7 +77,7 @@ function isDue({ why, seenAt }: Other): boolean {
  * Deletes a queue that is there and cannot be reached, as Python does (Consumer.declare of oslo_messaging/_drivers/impl_rabbit.py). Not
  * one that is in use: another service has done it meanwhile.
  */
-async function redeclare(connection: ChannelModel, queue: Queue, why: unknown): Promise<Channel> {
+async function replace(connection: ChannelModel, queue: Queue, why: unknown): Promise<Channel> {
 	const channel = await openChannel(connection);
 	await channel.deleteQueue(queue.name, { ifUnused: true }).catch(() => {
 		throw why;

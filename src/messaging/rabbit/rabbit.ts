@@ -11,7 +11,7 @@ import { endOf, listenFromTheBeginning } from "./handshake.ts";
 import { limitHeaders } from "./header-limit.ts";
 import type { RabbitOptions } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import { type Looks, nameOf, type Session, watch } from "./session.ts";
+import { nameOf, type Redeclaring, type Session, watch } from "./session.ts";
 import { Subscription } from "./subscription.ts";
 import { supervise, until } from "./supervisor.ts";
 import { type Tap, tapTopology } from "./tap.ts";
@@ -56,7 +56,7 @@ export class RabbitTransport implements Transport {
 	readonly #supervised: Promise<void>;
 	#session: Session | undefined;
 	#connections = 0;
-	readonly #looks: Looks = { notBefore: 0 };
+	readonly #redeclaring: Redeclaring = { notBefore: 0 };
 	#resumedAt: number | undefined;
 	/** Roles of connections that the broker takes no messages on. */
 	readonly #blocked = new Set<string>();
@@ -226,8 +226,8 @@ export class RabbitTransport implements Transport {
 				publishing,
 				publisher,
 				lost,
-				declaredAgain: Promise.resolve(),
-				looks: this.#looks,
+				redeclared: Promise.resolve(),
+				redeclaring: this.#redeclaring,
 			});
 			return lost.signal;
 		} catch (error) {
@@ -247,8 +247,8 @@ export class RabbitTransport implements Transport {
 			this.#session = undefined;
 			this.#blocked.clear();
 			this.#connected = deferred();
-			// A look takes one channel more than the work.
-			if (hasTooManyChannels(signal.reason)) this.#looks.notBefore = performance.now() + LOOK_AGAIN_MS;
+			// Redeclaring takes one channel more than consuming.
+			if (hasTooManyChannels(signal.reason)) this.#redeclaring.notBefore = performance.now() + LOOK_AGAIN_MS;
 		};
 		signal.addEventListener("abort", dropped, { once: true });
 		this.#log.info(`connected to ${nameOf(session.host)}`);

@@ -2,8 +2,9 @@ import type { Publisher } from "./publisher.ts";
 import type { Channel, ChannelModel } from "./rabbit.ts";
 import type { TransportHost } from "./transport-url.ts";
 
-/** When there may be a look again at what is consumed, on the clock of `performance.now()`: the same for all sessions of a transport. */
-export interface Looks {
+/** Shared by all sessions of a transport, because a broker that has refused a channel would refuse it again on the next one. */
+export interface Redeclaring {
+	/** On the clock of `performance.now()`. */
 	notBefore: number;
 }
 
@@ -15,9 +16,9 @@ export interface Session {
 	readonly publisher: Publisher;
 	/** Aborted with the reason when either connection is lost; ends both. */
 	readonly lost: AbortController;
-	/** Resolves when nothing is being declared again: each takes a channel of its own, of which a connection has only so many. */
-	declaredAgain: Promise<void>;
-	readonly looks: Looks;
+	/** Resolves when no subscription redeclares: each takes a channel of its own, of which a connection has only so many. */
+	redeclared: Promise<void>;
+	readonly redeclaring: Redeclaring;
 }
 
 /** What ends it, ends what depends on it. */

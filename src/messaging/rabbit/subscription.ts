@@ -20,7 +20,7 @@ const CANCEL_TIMEOUT_MS = 2_000;
 const REDECLARE_MS = 8_000;
 /** After each, for the broker's sake: with a thousand subscriptions a round takes half a minute and more. */
 const REDECLARE_PAUSE_MS = 30;
-/** A broker takes a moment to answer such a look, a busy one a second: after so long it keeps the connection and does nothing for us. */
+/** A broker takes a moment to answer, a busy one a second: one that takes longer keeps the connection and does nothing for us. */
 const REDECLARE_TIMEOUT_MS = 10_000;
 
 export interface SubscriptionOptions {
@@ -46,17 +46,17 @@ export class Subscription {
 	/** Aborted when what was set up last is lost. */
 	#lost: AbortSignal | undefined;
 	readonly #stream = new StreamReader();
-	/** Settles when it is not being declared again. */
-	#declaring: Promise<void> = Promise.resolve();
+	/** Settles when the topology is not being redeclared. */
+	#redeclaring: Promise<void> = Promise.resolve();
 	/** Since when, if it is, on the clock of `performance.now()`. */
-	#declaringSince = Number.POSITIVE_INFINITY;
+	#redeclaringSince = Number.POSITIVE_INFINITY;
 
 	constructor(options: SubscriptionOptions) {
 		this.#options = options;
 	}
 
 	get isConsuming(): boolean {
-		const isAnswered = performance.now() - this.#declaringSince < REDECLARE_TIMEOUT_MS;
+		const isAnswered = performance.now() - this.#redeclaringSince < REDECLARE_TIMEOUT_MS;
 		return isAnswered && this.#lost?.aborted === false && !this.#cancelled.signal.aborted;
 	}
 
@@ -89,7 +89,7 @@ export class Subscription {
 		const timer = setTimeout(hung, CANCEL_TIMEOUT_MS);
 		await this.#served;
 		// What is under way would bring back a queue that is deleted here.
-		await this.#declaring.catch(() => undefined);
+		await this.#redeclaring.catch(() => undefined);
 		// A queue that is deleted cancels its consumers, which would count as a loss: those first.
 		const goodbyes = this.#options.topology.toReversed().map((step): Promise<unknown> | undefined => {
 			if (step.kind === "consume") return this.#channel?.cancel(step.tag);
@@ -154,12 +154,12 @@ export class Subscription {
 		const { topology, log } = this.#options;
 		const again = async () => {
 			if (lost.signal.aborted || this.#cancelled.signal.aborted) return;
-			if (performance.now() < session.looks.notBefore) return;
-			this.#declaringSince = performance.now();
-			this.#declaring = declareOnly(session.consuming, topology, log, this.#foreign).finally(() => {
-				this.#declaringSince = Number.POSITIVE_INFINITY;
+			if (performance.now() < session.redeclaring.notBefore) return;
+			this.#redeclaringSince = performance.now();
+			this.#redeclaring = declareOnly(session.consuming, topology, log, this.#foreign).finally(() => {
+				this.#redeclaringSince = Number.POSITIVE_INFINITY;
 			});
-			await this.#declaring;
+			await this.#redeclaring;
 		};
 		const failed = (error: unknown) => {
 			// It could not be set up again either: nothing would be consumed any more.
@@ -174,7 +174,7 @@ export class Subscription {
 		const timer = setInterval(() => {
 			if (isWaiting) return;
 			isWaiting = true;
-			session.declaredAgain = session.declaredAgain.then(again).catch(failed).then(ended);
+			session.redeclared = session.redeclared.then(again).catch(failed).then(ended);
 		}, REDECLARE_MS);
 		// Leaves no listener behind: that of a signal which outlives them all would keep each connection.
 		void until([lost.signal, this.#cancelled.signal]).then(() => clearInterval(timer));
