@@ -171,7 +171,7 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 		expect(debian.sh("stat -c '%U:%G' /var/lib/novacompat")).toBe("novacompat:novacompat\n");
 	});
 
-	test.fails("has a configuration that was lost and is fetched again, which he may read", () => {
+	test("has a configuration that was lost and is fetched again, which he may read", () => {
 		debian.sh("dpkg --purge novacompat && dpkg --install /tmp/novacompat.deb");
 		debian.sh("rm /etc/novacompat/agent.yaml && dpkg --force-confmiss --install /tmp/novacompat.deb");
 		expect(debian.sh("stat -c '%a %U:%G' /etc/novacompat/agent.yaml")).toBe("640 root:novacompat\n");
