@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { REPOSITORY } from "../support/cli.ts";
 import { startRabbitMq, type TestBroker } from "../support/rabbitmq.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -175,6 +175,17 @@ drwxr-x--- novacompat:novacompat /var/lib/novacompat
 		debian.sh("dpkg --purge novacompat && dpkg --install /tmp/novacompat.deb");
 		debian.sh("rm /etc/novacompat/agent.yaml && dpkg --force-confmiss --install /tmp/novacompat.deb");
 		expect(debian.sh("stat -c '%a %U:%G' /etc/novacompat/agent.yaml")).toBe("640 root:novacompat\n");
+	});
+
+	test.fails("is purged where its journal has a file system of its own, which is empty then", () => {
+		debian.sh("dpkg --install /tmp/novacompat.deb");
+		const place = join(debian.root, "var/lib/novacompat");
+		execFileSync("mount", ["-t", "tmpfs", "tmpfs", place]);
+		onTestFinished(() => void execFileSync("umount", [place]));
+		writeFileSync(join(place, "entry"), "");
+		const { status, stderr } = debian.run("dpkg", "--purge", "novacompat");
+		expect({ status, left: readdirSync(place) }).toEqual({ status: 0, left: [] });
+		expect(stderr).not.toContain("error processing");
 	});
 });
 
