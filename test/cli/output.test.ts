@@ -127,6 +127,19 @@ test.each([[REJECTED], [["matrix", "--hosts", "config/samples/hosts"]]])(
 	},
 );
 
+const SAMPLE = "config/samples/migrations.jsonl";
+test.fails.each([
+	["record", SAMPLE, "--output"],
+	["replay", SAMPLE, "--output"],
+	["replay", SAMPLE, "--junit"],
+])("%s %s %s names the file for which a disk had no room", (...words) => {
+	const { status, stderr } = novacompat(...words, "/dev/full");
+	expect({ status, stderr }).toEqual({
+		status: 64,
+		stderr: "novacompat: /dev/full: ENOSPC: no space left on device, write\n",
+	});
+});
+
 /** what is said, exit code, program */
 const SPEAKING: readonly (readonly [words: readonly string[], status: number, program: string])[] = [
 	[["config", "check", "nowhere.yaml"], 78, MAIN],
