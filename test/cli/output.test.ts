@@ -128,7 +128,7 @@ test.each([[REJECTED], [["matrix", "--hosts", "config/samples/hosts"]]])(
 );
 
 const SAMPLE = "config/samples/migrations.jsonl";
-test.fails.each([
+test.each([
 	["record", SAMPLE, "--output"],
 	["replay", SAMPLE, "--output"],
 	["replay", SAMPLE, "--junit"],

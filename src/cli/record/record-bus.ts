@@ -14,6 +14,7 @@ import { counted } from "../counting.ts";
 import { untilSignal } from "../daemon/signals.ts";
 import { CALL_EXIT } from "../exit-codes.ts";
 import { ownerOnly } from "../owner-only.ts";
+import { naming } from "../write-file.ts";
 import { header } from "./recordings.ts";
 
 export interface RecordBusOptions extends BusOptions {
@@ -36,7 +37,7 @@ export async function recordBus({ output, ...options }: RecordBusOptions): Promi
 		if (output !== undefined) ownerOnly(output);
 		const file = output === undefined ? process.stdout : createWriteStream(output, { mode: 0o600 });
 		const failed = once(file, "error").then(([error]): never => {
-			throw error;
+			throw output === undefined ? error : naming(output, error);
 		});
 		let written = 0;
 		let isListening = false;

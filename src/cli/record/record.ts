@@ -1,4 +1,4 @@
-import { openSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { CannotBeMadeAgain } from "../../journal/cannot-be-made-again.ts";
 import { entriesOf } from "../../journal/entry.ts";
 import { sealLine } from "../../journal/line.ts";
@@ -11,6 +11,7 @@ import { complain } from "../complain.ts";
 import { UsageError } from "../exit-codes.ts";
 import { readJournals } from "../journal/journals.ts";
 import { ownerOnly } from "../owner-only.ts";
+import { writeFile } from "../write-file.ts";
 import { header, readRecordings } from "./recordings.ts";
 
 export interface RecordOptions extends BusOptions {
@@ -45,8 +46,9 @@ export async function record(files: readonly string[], options: RecordOptions): 
 	if (share) for (const line of lines) pseudonyms.learn(line);
 	const written = [header(share), ...lines.map((line) => (share ? pseudonyms.applyTo(line) : line))];
 	const text = written.map((line) => ("type" in line && line !== written[0] ? sealLine(line) : plain(line))).join("");
-	if (output !== undefined) ownerOnly(output);
-	writeFileSync(output === undefined ? STDOUT : openSync(output, "w", 0o600), text);
+	if (output === undefined) return writeFileSync(STDOUT, text);
+	ownerOnly(output);
+	writeFile(output, text, 0o600);
 }
 
 /** As the tap of the service writes it. */

@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { RpcClient } from "../../messaging/client.ts";
 import { MessageDeliveryFailure, MessagingTimeout } from "../../messaging/errors.ts";
 import { toJson } from "../../messaging/json.ts";
@@ -19,6 +18,7 @@ import { readJournals } from "../journal/journals.ts";
 import { ownerOnly } from "../owner-only.ts";
 import { policyOf } from "../policy.ts";
 import { readRecordings } from "../record/recordings.ts";
+import { writeFile } from "../write-file.ts";
 import { expectedOutcomes } from "./expected.ts";
 import { junit } from "./junit.ts";
 import { renderReplay, renderSummary } from "./render.ts";
@@ -70,15 +70,15 @@ export async function replay(files: readonly string[], options: ReplayOptions): 
 		);
 		if (options.output !== undefined) {
 			ownerOnly(options.output);
-			writeFileSync(options.output, wireLines(replayed), { mode: 0o600 });
+			writeFile(options.output, wireLines(replayed), 0o600);
 		}
-		if (options.junit !== undefined) writeFileSync(options.junit, junit(replayed, problems));
+		if (options.junit !== undefined) writeFile(options.junit, junit(replayed, problems));
 		const isSame = replayed.every(({ differences = [] }) => differences.length === 0);
 		return isSame && problems.length === 0 ? REPLAY_EXIT.same : REPLAY_EXIT.differs;
 	} catch (error) {
 		if (!(error instanceof MessageDeliveryFailure || error instanceof MessagingTimeout)) throw error;
 		complain(error.message);
-		if (options.junit !== undefined) writeFileSync(options.junit, junit([], [error.message]));
+		if (options.junit !== undefined) writeFile(options.junit, junit([], [error.message]));
 		return CALL_EXIT.noBroker;
 	} finally {
 		await client.close();

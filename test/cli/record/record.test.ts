@@ -148,7 +148,7 @@ describe("record without files", () => {
 	test("a full disk ends it", () => {
 		const env = { NOVACOMPAT_TRANSPORT_URL: broker.url };
 		const { status, stderr } = novacompatWith({ env }, "record", "--output", "/dev/full");
-		expect(stderr).toContain("ENOSPC: no space left on device");
+		expect(stderr).toContain("novacompat: /dev/full: ENOSPC: no space left on device");
 		expect(stderr).not.toContain("recorded");
 		expect(status).toBe(novacompat("record", CAPTURE, "--output", "/dev/full").status);
 	});
