@@ -293,6 +293,29 @@ describe.each(TABLE)("%j", (rule, include, exclude) => {
 	}
 });
 
+/** 2.1: an id is the same in any case and with or without `0x`, `vfio_pci` is `vfio-pci`. */
+describe("the values of a rule are those of a device in another spelling", () => {
+	const SPELLED: readonly (readonly [attribute: string, value: string, spelled: string])[] = [
+		["device", "101e", "101E"],
+		["vendor", "15b3", "0x15B3"],
+		["parent_device", "2235", "0x2235"],
+		["parent_subsystem_device", "14f0", "0x14F0"],
+		["device_api", "vfio-pci", "vfio_pci"],
+	];
+	describe.each(SPELLED)("%s %s, %s", (attribute, value, spelled) => {
+		const device = { [attribute]: value };
+		test.fails("none_of", () => {
+			const refused = { code: "attribute.refused" };
+			const found = apply({ kind: "none_of", attribute, values: [spelled] }, device, device);
+			expect(found).toMatchObject([refused, refused]);
+		});
+		test.fails("one_of", () => {
+			expect(codes({ kind: "one_of", attribute, values: ["x", spelled] }, device, device)).toEqual([]);
+			expect(codes({ kind: "one_of", attribute, lists: ["y"] }, device, { y: `x, ${spelled}` })).toEqual([]);
+		});
+	});
+});
+
 test("the table has every kind", () => {
 	const kinds = Object.keys(RULES) as RuleKind[];
 	expect([...new Set(TABLE.map(([{ kind }]) => kind))].sort()).toEqual(kinds.sort());
