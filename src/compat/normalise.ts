@@ -12,6 +12,10 @@ const HEX = new Set([
 	"device_id",
 	"pci_id",
 	"pciid",
+	"parent_vendor",
+	"parent_device",
+	"parent_subsystem_vendor",
+	"parent_subsystem_device",
 ]);
 /** Names in which `_` and `-` are the same: the mails and the kernel have both `vfio_pci` and `vfio-pci`. */
 const DASHED = new Set(["device_api"]);
@@ -24,6 +28,12 @@ export function isHexadecimal(attribute: string): boolean {
 export function normalise(attribute: string, value: string): string {
 	if (isHexadecimal(attribute)) return value.trim().toLowerCase().replace(/^0x/, "");
 	return DASHED.has(attribute) ? value.trim().replaceAll("_", "-") : value;
+}
+
+/** Whether one of the texts is the value, in whatever spelling; blanks around either mean nothing. */
+export function isAmong(attribute: string, value: string, texts: readonly string[]): boolean {
+	const wanted = normalise(attribute, value.trim());
+	return texts.some((text) => normalise(attribute, text.trim()) === wanted);
 }
 
 /** What the lines of a `uevent` file say, as attributes; PCI class and ids as the files beside it have them. */

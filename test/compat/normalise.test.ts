@@ -15,6 +15,8 @@ describe("normalise", () => {
 		["subsystem_vendor", "0x8086", "8086"],
 		["subsystem_device", "0x2212", "2212"],
 		["class", "0x030000", "030000"],
+		["parent_vendor", "0x10DE", "10de"],
+		["parent_subsystem_vendor", "0x10DE", "10de"],
 		["revision", "0x0A", "0a"],
 	];
 	test.each(SAME)("%s: %s is %s", (attribute, one, other) =>

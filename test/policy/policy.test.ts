@@ -230,6 +230,7 @@ describe("lint", () => {
 	const STRANGE_IDS: readonly (readonly [string, string, string])[] = [
 		["classes: [{ name: a, match: { driver: nvidia, vendor: [10de, NVIDIA] } }]\n", "1:62", 'vendor "NVIDIA"'],
 		["classes: [{ name: a, match: { device: mlx5* } }]\n", "1:39", 'device "mlx5*"'],
+		["classes: [{ name: a, match: { parent_vendor: NVIDIA } }]\n", "1:46", 'parent_vendor "NVIDIA"'],
 		["rules: [{ attribute: revision, kind: none_of, values: [a1, rev-a1] }]\n", "1:60", 'revision "rev-a1"'],
 		[
 			"classes: [{ name: a, match: {}, rules: [{ attribute: class, kind: one_of, values: [display] }] }]\n",
@@ -256,7 +257,7 @@ describe("lint", () => {
 		"classes: [{ name: a, match: { x: y }, rules: [{ attribute: mdev_type, kind: equal }] }]\n",
 		override("{ device: d }", "2026-08-21T10:00:00Z", "2026-08-22T01:00:00Z"),
 		override("{ device: d }", "2026-08-21T10:00:00+02:00", "2026-08-22T01:00:00+02:00"),
-		"classes: [{ name: a, match: { vendor: ['0x10DE', 10d*, '*'], driver: NVIDIA, parent_vendor: NVIDIA } }]\n",
+		"classes: [{ name: a, match: { vendor: ['0x10DE', 10d*, '*'], driver: NVIDIA, parent_vendor: 0x10DE } }]\n",
 		"rules: [{ attribute: class, kind: one_of, values: [0x0302, 030200] }, { attribute: x, kind: one_of, values: [y] }]\n",
 		"unknown: accept\n",
 		"unknown: { agent.tls: reject, attribute.unreadable: accept }\n",

@@ -1,5 +1,5 @@
 import { attributeOf, hasAttribute, says } from "../device.ts";
-import { normalise } from "../normalise.ts";
+import { isAmong } from "../normalise.ts";
 import {
 	attributeNames,
 	attributeReason,
@@ -119,11 +119,8 @@ function refusal({ attribute, value, ownerName, accepted }: Question): string {
 
 function judgeToken(question: Question): readonly Reason[] {
 	const { attribute, value, own, accepted } = question;
-	const tokens = [...accepted.split(","), ...(own === undefined ? [] : [own])].map((token) =>
-		normalise(attribute, token.trim()),
-	);
-	const isListed = tokens.includes(normalise(attribute, value));
-	return isListed ? [] : [found(question, "attribute.not_in_list", refusal(question))];
+	const tokens = [...accepted.split(","), ...(own === undefined ? [] : [own])];
+	return isAmong(attribute, value, tokens) ? [] : [found(question, "attribute.not_in_list", refusal(question))];
 }
 
 function judgeVersion(question: Question): readonly Reason[] {

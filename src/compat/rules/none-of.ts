@@ -1,4 +1,5 @@
 import { attributeOf } from "../device.ts";
+import { isAmong } from "../normalise.ts";
 import { attributeReason, type Pair, show, sourceName, targetName, unreadableReason } from "../pair.ts";
 import type { Rule } from "../policy.ts";
 import type { Reason } from "../reason.ts";
@@ -10,7 +11,7 @@ export function noneOf(pair: Pair, { attribute, values = [] }: Rule): readonly R
 		const unreadable = unreadableReason(pair, device, attribute, "none_of");
 		if (unreadable) return [unreadable];
 		const value = attributeOf(device, attribute);
-		if (value === undefined || !values.includes(value.trim())) return [];
+		if (value === undefined || !isAmong(attribute, value, values)) return [];
 		const name = side === "source" ? sourceName(pair) : targetName(pair);
 		const message = `${attribute} ${show(value)} of ${name} is refused: no device with it can migrate`;
 		return [attributeReason(pair, "attribute.refused", attribute, "none_of", message)];

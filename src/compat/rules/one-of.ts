@@ -1,4 +1,5 @@
 import { hasAttribute } from "../device.ts";
+import { isAmong } from "../normalise.ts";
 import { attributeReason, bothValues, type Pair, show, sourceName, targetName, usedAndOffered } from "../pair.ts";
 import type { Rule } from "../policy.ts";
 import type { Reason } from "../reason.ts";
@@ -24,11 +25,9 @@ function inList(
 	const found = usedAndOffered(pair, attribute, list, "one_of");
 	if (found === undefined) return [];
 	if ("reason" in found) return [found.reason];
-	const items = found.target.split(/[,;\n]/).map((item) => item.trim());
-	const source = found.source.trim();
-	if (items.includes(source)) {
+	if (isAmong(attribute, found.source, found.target.split(/[,;\n]/))) {
 		if (list !== settable) return [];
-		const message = `set ${attribute}=${source} on ${targetName(pair)} before the migration`;
+		const message = `set ${attribute}=${found.source.trim()} on ${targetName(pair)} before the migration`;
 		return [attributeReason(pair, "dynamic.set", attribute, "one_of", message, { beside: { target: [list] } })];
 	}
 	const message = `${attribute} ${show(found.source)} of ${sourceName(pair)} is not in ${list} of ${targetName(pair)} (${show(found.target)})`;
@@ -46,7 +45,7 @@ function amongValues(pair: Pair, attribute: string, values: readonly string[]): 
 	if ("reason" in found) return [found.reason];
 	const expected = values.length === 1 ? values.join() : `one of ${values.join(", ")}`;
 	return (["source", "target"] as const)
-		.filter((side) => !values.includes(found[side].trim()))
+		.filter((side) => !isAmong(attribute, found[side], values))
 		.map((side) => {
 			const name = side === "source" ? sourceName(pair) : targetName(pair);
 			const message = `${attribute} ${show(found[side])} of ${name} must be ${expected}`;
