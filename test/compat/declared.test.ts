@@ -123,6 +123,16 @@ describe("an empty text among those that a variable stands for (format D)", () =
 		expect(decided({ "migration/self/agg": "1" }, accepts)).toEqual(["reject", "rule.malformed"]);
 	});
 
+	test.fails.each([
+		["in quotes, is one text", "none", '"none, ppgtt"', "reject"],
+		["in quotes, fits that text", "none, ppgtt", '"none, ppgtt"', "accept"],
+		["beside another one, too", "none, ppgtt", '"none, ppgtt", context', "accept"],
+		["that the device itself has in quotes, is that text", '"none, ppgtt"', '"none, ppgtt"', "accept"],
+	])("a comma of a file (format F2) %s", (_what, self, accepted, verdict) => {
+		const accepts = { "migration/compatible/mode": accepted };
+		expect(decided({ "migration/self/mode": self }, accepts)[0]).toBe(verdict);
+	});
+
 	test("stands for nothing else", () => {
 		const source = { migration_compatible: "SELF:\npv_mode=ppgtt\n" };
 		expect(decided(source, target)).toEqual(["reject", "attribute.differs"]);

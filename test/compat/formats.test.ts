@@ -128,6 +128,27 @@ describe("a format covers", () => {
 	);
 });
 
+test.fails.each([
+	["source", { mdev_type: "EIO" }, {}],
+	["target", {}, { mdev_type: "EIO" }],
+])("compatible_type is no word for a type of the %s that cannot be read", (_side, source, target) => {
+	const policy = { ...DEFAULT_POLICY, compatible_type: "allow" } as const;
+	const typed = (unreadable: Record<string, string>) => ({
+		compatible_type: "a,b",
+		...(!unreadable["mdev_type"] && { mdev_type: "b" }),
+	});
+	const both = pair(
+		{},
+		{},
+		{
+			policy,
+			source: mdev("s", typed(source), { unreadable: source }),
+			target: mdev("t", typed(target), { unreadable: target }),
+		},
+	);
+	expect(typeNode(both).reasons).toMatchObject([{ code: "attribute.unreadable", attribute: "mdev_type" }]);
+});
+
 describe("devices without an mdev type", () => {
 	const pci = (id: string, attributes: Record<string, string>) => ({ ...mdev(id, {}, { kind: "pci" }), attributes });
 	test("compatible_type says nothing about them, but a list that fits nothing is told", () => {
