@@ -121,7 +121,8 @@ function withoutComment(line: string): string {
 	return line.replace(/("[^"]*")|#.*/g, (_whole, quoted?: string) => quoted ?? "");
 }
 
-function unquote(text: string): string {
+/** SELF has concrete texts, in quotes or without. */
+export function unquote(text: string): string {
 	return /^".*"$/.test(text) ? text.slice(1, -1) : text;
 }
 

@@ -6,6 +6,7 @@ import {
 	parseBlocks,
 	type Self,
 	StepBudget,
+	unquote,
 	type VoidBlock,
 } from "../blocks.ts";
 import { attributeOf, type Device, overlayOf } from "../device.ts";
@@ -70,7 +71,7 @@ function readDeclaration(device: Device): Declaration {
 		const { self: selfFolder, ...blocks } = folders(device, files);
 		return {
 			files,
-			self: self === undefined ? selfFolder : parseBlocks(self, "SELF").self,
+			self: self === undefined ? selfFolder && unquoted(selfFolder) : parseBlocks(self, "SELF").self,
 			compatible: [
 				...flat.flatMap((name) => parseBlocks(attributeOf(device, name) ?? "", "COMPATIBLE").compatible),
 				...Object.values(blocks).map((fields, index) => parseBlock(index + 1, inDefinitionOrder(fields))),
@@ -95,6 +96,10 @@ function folders(device: Device, files: readonly string[]): Readonly<Record<stri
 	return found;
 }
 
+function unquoted(fields: Self): Self {
+	return new Map([...fields].map(([key, text]) => [key, normalise(key, unquote(text))]));
+}
+
 /** Files have no order, so a variable's definition goes before its uses; without variables, commas separate values (D17). */
 function inDefinitionOrder(fields: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
 	const defines = (text: string) => /\{[^{}:]*:/.test(text);
@@ -104,9 +109,12 @@ function inDefinitionOrder(fields: ReadonlyMap<string, string>): ReadonlyMap<str
 	return new Map([...texts.filter(([, text]) => defines(text)), ...texts.filter(([, text]) => !defines(text))]);
 }
 
-/** Nothing between two commas is a mistake, and no empty text: that is `""`. */
+/** Nothing between two commas is a mistake, and no empty text: that is `""`. A comma in quotes is one of the text. */
 function anyOf(key: string, list: string): string {
-	const items = list.split(",").map((item) => item.trim() && `"${item.trim().replaceAll('"', "")}"`);
+	const items = list
+		.replace(/("[^"]*")|,/g, (_whole, quoted?: string) => quoted ?? "\0")
+		.split("\0")
+		.map((item) => item.trim() && `"${item.trim().replaceAll('"', "")}"`);
 	return `{one_of_${key}:string:${items.join(",")}}`;
 }
 

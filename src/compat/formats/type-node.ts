@@ -105,7 +105,7 @@ function judgeList(pair: Pair, list: string): readonly Reason[] {
 
 /** 26 August, steps 2 and 3: the target's type is in the source's list, or the target's list has all of the source's. */
 function judgeType(pair: Pair): readonly Reason[] {
-	const errors = unreadable(pair, TYPE);
+	const errors = [...unreadable(pair, TYPE), ...unreadable(pair, "mdev_type")];
 	if (errors.length > 0) return errors;
 	const [sourceType, targetType] = [attributeOf(pair.source, "mdev_type"), attributeOf(pair.target, "mdev_type")];
 	if (sourceType === targetType) return [];
