@@ -290,6 +290,31 @@ describe("a list of what is no version (format E) has an item", () => {
 	});
 });
 
+/** 2.1, as above. */
+describe("spelled otherwise is the same", () => {
+	const descriptor = (device_api: string) => ({
+		migration_version: json([{ device_api, vendor: "i915", version: { major: 1, minor: 0 } }]),
+	});
+	const listing = (device_api: string) => ({
+		migration_version: json({ self: [{ device_api }], compatible: [{ device_api }] }),
+	});
+	test.fails.each([
+		["device_api of a descriptor (format B)", descriptor("vfio_pci"), descriptor("vfio-pci")],
+		["device_api of an object (format C)", listing("vfio_pci"), listing("vfio-pci")],
+		["an id of a list (format G)", { compatible_device: "591d" }, { compatible_device: "0x591D,0x5931" }],
+		["a list of ids (format G)", { compatible_pci_ids: "591d" }, { compatible_pci_ids: "0x591D,0x5931" }],
+		["a list of device_api (format G)", { compatible_device_api: "vfio-pci" }, { compatible_device_api: "vfio_pci" }],
+	])("%s", (_what, source, target) => {
+		expect(decided(source, target)).toEqual(["accept"]);
+	});
+
+	test("other texts are not", () => {
+		expect(decided({ compatible_mode: "10" }, { compatible_mode: "0x10" })[0]).toBe("reject");
+		expect(decided({ compatible_mode: "a_b" }, { compatible_mode: "a-b" })[0]).toBe("reject");
+		expect(decided(descriptor("vfio-ccw"), descriptor("vfio-pci"))[0]).toBe("reject");
+	});
+});
+
 /** D16 and 2.5: blocks are alternatives, and only one that does not list software_version leaves it to format H. */
 describe("of several blocks that fit", () => {
 	const source = { migration_compatible: "SELF:\na=1\nsoftware_version=2.0.0\n" };
