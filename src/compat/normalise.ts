@@ -11,6 +11,7 @@ const HEX = new Set([
 	"revision",
 	"device_id",
 	"pci_id",
+	"pci_ids",
 	"pciid",
 	"parent_vendor",
 	"parent_device",

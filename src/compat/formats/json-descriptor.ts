@@ -1,6 +1,6 @@
 import { attributeOf } from "../device.ts";
 import { canonicalJson } from "../digest.ts";
-import { isHexadecimal } from "../normalise.ts";
+import { isHexadecimal, normalise } from "../normalise.ts";
 import { attributeReason, type Judgement, type Pair, show, sourceName, targetName, together } from "../pair.ts";
 import type { Reason, ReasonCode } from "../reason.ts";
 import { isJson } from "./migration-version.ts";
@@ -194,13 +194,15 @@ function flat(fields: Fields, field: string, prefix = ""): ReadonlyMap<string, u
 
 /**
  * An id is hexadecimal as a text, in any case and with or without `0x`, or a number; everything else is what it is, but that
- * `0x10` is the number 16, too. `name`: of the field, with its section or without.
+ * `0x10` is the number 16, too, and `vfio_pci` as a device_api `vfio-pci`. `name`: of the field, with its section or without.
  */
 function same(name: string, a: unknown, b: unknown): boolean {
 	const isMixed = typeof a !== typeof b;
-	const read = isHexadecimal(name.slice(name.lastIndexOf(".") + 1))
+	const attribute = name.slice(name.lastIndexOf(".") + 1);
+	const spelled = (value: unknown) => (typeof value === "string" ? normalise(attribute, value) : plain(value));
+	const read = isHexadecimal(attribute)
 		? idOf
-		: (value: unknown) => (isMixed && isHex(value) ? String(Number(value)) : plain(value));
+		: (value: unknown) => (isMixed && isHex(value) ? String(Number(value)) : spelled(value));
 	return read(a) === read(b);
 }
 
@@ -214,7 +216,7 @@ function isHex(value: unknown): boolean {
 }
 
 function plain(value: unknown): string | undefined {
-	return typeof value === "string" || value === undefined ? value : canonicalJson(value);
+	return value === undefined ? undefined : canonicalJson(value);
 }
 
 /** A value in a sentence. */

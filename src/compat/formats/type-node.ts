@@ -54,11 +54,12 @@ export function typeNode(pair: Pair): Judgement {
 	};
 }
 
-function items(text: string | undefined): ReadonlySet<string> {
+/** `attribute`: what they are values of. */
+function items(text: string | undefined, attribute = ""): ReadonlySet<string> {
 	return new Set(
 		(text ?? "")
 			.split(",")
-			.map((item) => item.trim().toLowerCase())
+			.map((item) => normalise(attribute, item.trim().toLowerCase()))
 			.filter((item) => item !== ""),
 	);
 }
@@ -71,8 +72,7 @@ function isListed(pair: Pair, attribute: string): boolean {
 		attributeOf(pair.target, PREFIX + attribute),
 	];
 	if (EXACT.has(attribute) || value === undefined || ours === undefined) return false;
-	const accepted = [...items(theirs)].map((item) => normalise(attribute, item));
-	return accepted.includes(normalise(attribute, value.trim().toLowerCase()));
+	return items(theirs, attribute).has(normalise(attribute, value.trim().toLowerCase()));
 }
 
 function unreadable(pair: Pair, attribute: string): readonly Reason[] {
@@ -94,7 +94,8 @@ function judgeList(pair: Pair, list: string): readonly Reason[] {
 		const message = `${targetName(pair)} has no ${list}; ${sourceName(pair)} has ${show(source)}`;
 		return [attributeReason(pair, "attribute.missing_target", list, RULE, message)];
 	}
-	const [needed, offered] = [items(source), items(target)];
+	const attribute = list.slice(PREFIX.length);
+	const [needed, offered] = [items(source, attribute), items(target, attribute)];
 	const missing = [...needed].filter((item) => !offered.has(item));
 	const surplus = pair.policy.compatible_lists === "exact" ? [...offered].filter((item) => !needed.has(item)) : [];
 	if (missing.length === 0 && surplus.length === 0) return [];
