@@ -34,9 +34,7 @@ export function readRankRequest(args: Args): RankRequest {
 	if (limit !== undefined && !(typeof limit === "number" && Number.isInteger(limit) && limit >= 1)) {
 		throw new InvalidRequest(`request.limit is ${shown(limit)}, expected a whole number of at least 1`);
 	}
-	const departure = readDeparture(args, fields);
-	// Whoever names all hosts means the others.
-	return { ...departure, dest_hosts: dest_hosts.filter((host) => host !== departure.source_host), limit };
+	return { ...readDeparture(args, fields), dest_hosts, limit };
 }
 
 function requestOf({ request }: Args): Args {

@@ -322,12 +322,6 @@ describe("rank_destinations", () => {
 		);
 	});
 
-	test("the host that the instance leaves is none of those that it can go to", async () => {
-		const { dest_hosts, source_host } = request;
-		expect(await rank({ dest_hosts: [source_host, ...dest_hosts] })).toEqual(await rank());
-		expect(await rank({ dest_hosts: [source_host] })).toEqual({ verdicts: {}, hosts: [] });
-	});
-
 	test("names no more hosts than the limit, and counts all", async () => {
 		const reply = await rank({ limit: 1 });
 		expect(reply).toMatchObject({ verdicts: { accept: 1, unknown: 1, reject: 1 }, hosts: [{ host: "test_compute1" }] });
